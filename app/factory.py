@@ -1,0 +1,115 @@
+"""The one place that knows every part. A new endpoint is one more line in `ROUTES`."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+from flask.json.provider import JSONProvider
+
+from app.config import Settings
+from app.routes import api, cache, demo, docs, guards, health, items, metrics, root, session, stats
+from app.routes.deps import Services
+from app.services.cache_service import CacheService
+from app.services.fault_service import FaultService
+from app.services.health_service import HealthService
+from app.services.item_service import ItemService
+from app.services.rate_limit import RateLimit
+from app.services.stats_service import PopulationCollector, StatsService
+from app.utils import errors, jsonio
+from app.utils.auth import TokenAuth
+from app.utils.observe import Environ, Observed, Recorder
+from app.utils.process_metrics import ServiceCollector, WorkerProcessCollector
+from app.utils.sessions import RedisSessions
+from app.utils.store import Store
+from app.utils.ticker import Ticker
+
+ROUTES = (
+    root.blueprint,
+    docs.blueprint,
+    health.blueprint,
+    metrics.blueprint,
+    api.blueprint,
+    cache.blueprint,
+    items.blueprint,
+    session.blueprint,
+    stats.blueprint,
+)
+
+
+def build(settings: Settings) -> Flask:
+    """Put the application together; see `app.create_app`."""
+    app = Flask("app")
+    app.json = StrictJson(app)
+    app.url_map.strict_slashes = False  # a redirect would have to trust the Host header
+    app.url_map.merge_slashes = False
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=settings.max_content_length,
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.session_ttl_seconds),
+        SESSION_COOKIE_NAME="__Host-session" if settings.session_cookie_secure else "session",
+        SESSION_COOKIE_SECURE=settings.session_cookie_secure,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+
+    store = Store(settings)
+    known = _services(settings, store)
+    app.extensions["services"] = known
+    app.extensions["auth"] = TokenAuth(settings.api_tokens)
+    app.extensions["collectors"] = (
+        ServiceCollector(settings),
+        WorkerProcessCollector(),
+        PopulationCollector(known.stats),
+    )
+    app.extensions["ticker"] = Ticker((known.stats.flush, known.faults.refresh))
+    app.session_interface = RedisSessions(app, store)
+
+    errors.register(app)
+    guards.register(app)
+    for blueprint in ROUTES + ((demo.blueprint,) if settings.demo_enabled else ()):
+        app.register_blueprint(blueprint)
+    observed = Observed(app.wsgi_app, settings, _recorder(known.stats))
+    app.wsgi_app = observed  # type: ignore[method-assign]
+    return app
+
+
+def _recorder(usage: StatsService) -> Recorder:
+    """Tells callers apart by their token or session if they have one, else by address and agent."""
+
+    def record(environ: Environ, client_ip: str, route: str, status: int, seconds: float) -> None:
+        user = ""
+        if not environ["PATH_INFO"].startswith(guards.ALWAYS_OPEN):
+            agent = environ.get("HTTP_USER_AGENT", "")
+            token = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE")
+            user = token or f"{client_ip} {agent}"
+        usage.record(route, status, seconds, user)
+
+    return record
+
+
+def _services(settings: Settings, store: Store) -> Services:
+    usage = StatsService(settings, store)
+    cache_service = CacheService(settings, store, usage.record_cache)
+    return Services(
+        settings=settings,
+        cache=cache_service,
+        items=ItemService(store, cache_service),
+        stats=usage,
+        faults=FaultService(store),
+        health=HealthService(settings, store),
+        rate_limit=RateLimit(store, settings.rate_limit),
+    )
+
+
+class StrictJson(JSONProvider):
+    """Flask's own JSON helpers, by the same rules as everywhere here."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """JSON text of `obj`."""
+        return jsonio.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """What the JSON text says; a `Problem` with status 400 when it is none."""
+        return jsonio.loads(s.encode() if isinstance(s, str) else s)

@@ -1,0 +1,224 @@
+"""Items over HTTP: the example of a resource that is kept."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.routes.deps import empty, reply, services
+from app.services.item_service import (
+    CURSOR_PATTERN,
+    IdempotencyMismatch,
+    Item,
+    ItemNotFound,
+    StaleItem,
+)
+from app.utils import jsonio
+from app.utils.openapi import Header, Reply, operation
+from app.utils.problems import Problem
+
+blueprint = Blueprint("items", __name__, url_prefix="/api/v1/items")
+
+Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Tea"])]
+Description = Annotated[str, Field(max_length=1000, examples=["Green, loose"])]
+Quantity = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[3]), jsonio.WHOLE]
+Tags = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=50)]],
+    Field(max_length=20, examples=[["kitchen"]]),
+]
+
+IF_MATCH = Header("If-Match", "Only if the item's ETag is one of these.")
+ETAG = {"ETag": "The item's version, for If-Match."}
+
+
+class NewItem(BaseModel):
+    """What makes an item."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Name
+    description: Description = ""
+    quantity: Quantity = 0
+    tags: Tags = []
+
+
+class ItemChange(BaseModel):
+    """What to change of an item; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    # Factories, because a plain default would be documented as what a member left out becomes.
+    name: Name = Field(default_factory=str)
+    description: Description = Field(default_factory=str)
+    quantity: Quantity = Field(default_factory=int)
+    tags: Tags = Field(default_factory=list)
+
+
+class StoredItem(NewItem):
+    """An item as it is kept."""
+
+    id: str
+    version: int
+    created_at: str
+    updated_at: str
+
+
+class ItemPage(BaseModel):
+    """Items in the order of their creation."""
+
+    items: list[StoredItem]
+    next_cursor: str | None
+
+
+class ItemId(BaseModel):
+    """The item's ID."""
+
+    item_id: str = Field(
+        pattern=r"^[A-Za-z0-9-]{1,64}$", examples=["6f1c2a52-8a0e-4d53-9a3c-3f3a4f0c7e11"]
+    )
+
+
+class PageQuery(BaseModel):
+    """Which page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=20, ge=1, le=100, description="Items on a page.")
+    cursor: str = Field(
+        default_factory=str, pattern=CURSOR_PATTERN, description="next_cursor of the page before."
+    )
+
+
+@blueprint.get("")
+@operation(
+    "List items",
+    query=PageQuery,
+    headers=(Header("Cache-Control", "no-cache reads past the cache."),),
+    replies={200: Reply(ItemPage, "A page.", {"X-Cache": "HIT, MISS or BYPASS."})},
+)
+def list_items(query: PageQuery) -> Response:
+    """Pages are cached for a minute, and no longer than until the next write."""
+    use_cache = not request.cache_control.no_cache
+    page = services().items.page(query.limit, query.cursor or None, use_cache)
+    return reply(page.value, headers={"X-Cache": page.result})
+
+
+@blueprint.post("")
+@operation(
+    "Create an item",
+    body=NewItem,
+    headers=(Header("Idempotency-Key", "Makes a repetition harmless for a day.", r"[!-~]{1,200}"),),
+    replies={
+        201: Reply(
+            StoredItem,
+            "Created, now or by an earlier request with the same Idempotency-Key.",
+            {**ETAG, "Location": "Where it is.", "Idempotency-Replayed": "true on a repetition."},
+        )
+    },
+    token=True,
+)
+def create_item(body: NewItem) -> Response:
+    """With Idempotency-Key a repetition answers as the first time; another body answers 422."""
+    key = request.headers.get("Idempotency-Key")
+    caller = request.headers.get("Authorization", "")
+    try:
+        created = services().items.create(body.model_dump(), key, caller)
+    except IdempotencyMismatch as error:
+        raise Problem(422, "This Idempotency-Key came before with another body.") from error
+    headers = {"Location": f"/api/v1/items/{created.item['id']}", **_etag(created.item)}
+    if created.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return reply(created.item, 201, headers)
+
+
+@blueprint.get("/<item_id>")
+@operation(
+    "Read an item",
+    path=ItemId,
+    headers=(Header("If-None-Match", "Only if the item's ETag is none of these."),),
+    replies={
+        200: Reply(StoredItem, "The item.", ETAG),
+        304: Reply(description="The caller has it already."),
+    },
+)
+def read_item(item_id: str) -> Response:
+    """404 when there is no such item."""
+    item = _translate(lambda: services().items.get(item_id))
+    if request.if_none_match.contains_weak(_tag(item)):
+        return empty(304, _etag(item))
+    return reply(item, headers=_etag(item))
+
+
+@blueprint.put("/<item_id>")
+@operation(
+    "Replace an item",
+    path=ItemId,
+    body=NewItem,
+    headers=(IF_MATCH,),
+    replies={200: Reply(StoredItem, "The new item.", ETAG)},
+    token=True,
+)
+def replace_item(item_id: str, body: NewItem) -> Response:
+    """412 when If-Match does not hold; what the body leaves out gets its default."""
+    return _update(item_id, lambda item: body.model_dump())
+
+
+@blueprint.patch("/<item_id>")
+@operation(
+    "Change an item",
+    path=ItemId,
+    body=ItemChange,
+    headers=(IF_MATCH,),
+    replies={200: Reply(StoredItem, "The new item.", ETAG)},
+    token=True,
+)
+def change_item(item_id: str, body: ItemChange) -> Response:
+    """412 when If-Match does not hold; what the body leaves out stays."""
+    return _update(item_id, lambda item: body.model_dump(exclude_unset=True))
+
+
+@blueprint.delete("/<item_id>")
+@operation(
+    "Delete an item",
+    path=ItemId,
+    headers=(IF_MATCH,),
+    replies={204: Reply(description="Gone.")},
+    token=True,
+)
+def delete_item(item_id: str) -> Response:
+    """404 when there is no such item; 412 when If-Match does not hold."""
+    _translate(lambda: services().items.delete(item_id, _precondition()))
+    return empty()
+
+
+def _update(item_id: str, change: Callable[[Item], dict[str, Any]]) -> Response:
+    item = _translate(lambda: services().items.update(item_id, change, _precondition()))
+    return reply(item, headers=_etag(item))
+
+
+def _translate(call: Callable[[], Any]) -> Any:
+    """Say the service's errors in HTTP's words."""
+    try:
+        return call()
+    except ItemNotFound as error:
+        raise Problem(404, "There is no such item.") from error
+    except StaleItem as error:
+        if "If-Match" in request.headers:
+            raise Problem(412, "The item has changed; read it again.") from error
+        raise Problem(409, "Others keep changing this item; try again.") from error
+
+
+def _precondition() -> Callable[[Item], bool] | None:
+    if "If-Match" not in request.headers:
+        return None
+    wanted = request.if_match
+    return lambda item: wanted.contains(_tag(item))
+
+
+def _tag(item: Item) -> str:
+    return f"v{item['version']}"
+
+
+def _etag(item: Item) -> dict[str, str]:
+    return {"ETag": f'"{_tag(item)}"'}

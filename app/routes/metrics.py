@@ -1,0 +1,16 @@
+"""The scrape. nginx does not pass it on; Prometheus asks each instance itself."""
+
+from flask import Blueprint, Response, current_app, request
+
+from app.utils import metrics
+from app.utils.observe import METRICS_PATH
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.get(METRICS_PATH, strict_slashes=True)  # so that there is one path to deny
+def scrape() -> Response:
+    """All workers of this instance as one, as Prometheus text or OpenMetrics."""
+    collectors = current_app.extensions["collectors"]
+    body, content_type = metrics.exposition(request.headers.get("Accept", ""), collectors)
+    return Response(body, content_type=content_type)

@@ -1,0 +1,93 @@
+"""The front door: the console for browsers, an index of links for everybody else."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Blueprint, Response, current_app, render_template, request
+
+from app.routes.deps import reply, services
+from app.utils import lifecycle
+
+blueprint = Blueprint("root", __name__)
+
+# All that the page uses comes from here, and its scripts cannot write HTML.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+LINKS = {
+    "health": "/health",
+    "live": "/health/live",
+    "ready": "/health/ready",
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "info": "/api/v1/info",
+    "items": "/api/v1/items",
+    "cache": "/api/v1/cache",
+    "session": "/api/v1/session",
+    "stats": "/api/v1/stats",
+}
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """HTML if the caller prefers it, as browsers do; JSON otherwise."""
+    settings = services().settings
+    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    if best != "text/html":
+        response = reply(
+            {"name": settings.service_name, "version": settings.version, "links": LINKS}
+        )
+        response.vary.add("Accept")
+        return response
+    response = Response(_page())
+    response.vary.add("Accept")
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _page() -> str:
+    """How things stand, readable without any script; the scripts keep it up to date."""
+    settings = services().settings
+    health = services().health.check()
+    is_ready, why = services().health.ready()
+    tools = {
+        "Grafana": settings.grafana_url,
+        "Prometheus": settings.prometheus_url,
+        "Alertmanager": settings.alertmanager_url,
+    }
+    return render_template(
+        "index.html",
+        settings=settings,
+        health=health,
+        checks=health.checks | {"readiness": {"status": why if is_ready else "not ready"}},
+        uptime=duration(lifecycle.uptime_seconds()),
+        tools={name: address for name, address in tools.items() if address},
+        tokens=current_app.extensions["auth"].configured,
+        links=LINKS,
+        assets=_fingerprint(),
+    )
+
+
+def duration(seconds: float) -> str:
+    """The two largest units that say something, e.g. `3 h 12 min`."""
+    left = int(seconds)
+    parts: list[str] = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+@cache
+def _fingerprint() -> str:
+    """Of the console's files; in their addresses it lets browsers keep them until they change."""
+    digest = hashlib.sha256()
+    for file in sorted((Path(current_app.root_path) / "static" / "console").iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""What the routes do. No module here knows Flask's request or response."""

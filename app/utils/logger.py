@@ -1,0 +1,109 @@
+"""One JSON object a line for everything: the app, Gunicorn and Python's warnings.
+
+`json.dumps` (here orjson) escapes control signs, so no header can start a second line. What is
+logged of a request is a fixed list of fields: no body, no query, no token and no cookie.
+"""
+
+import logging
+import logging.config
+import logging.handlers
+import os
+import sys
+from datetime import datetime, timezone
+from typing import Any
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from app.config import Settings
+from app.utils import request_context
+
+REQUEST_LOGGER = "app.request"
+
+
+class JsonFormatter(OrjsonFormatter):
+    """DESIGN's log contract: which fields a line has, and their names."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            ("timestamp", "levelname", "name", "message"),
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+            static_fields={
+                "service": settings.service_name,
+                "environment": settings.environment,
+                "version": settings.version,
+                "instance": settings.instance,
+            },
+            reserved_attrs=[*_RECORD_ATTRIBUTES, "taskName", "color_message"],
+        )
+
+    def add_fields(
+        self,
+        log_data: dict[str, Any],
+        record: logging.LogRecord,
+        message_dict: dict[str, Any],
+    ) -> None:
+        """Add the time and the request to what the library takes from the record."""
+        time = datetime.fromtimestamp(record.created, timezone.utc)
+        record.timestamp = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        super().add_fields(log_data, record, message_dict)
+        context = request_context.current()
+        log_data.setdefault("request_id", context.request_id if context else None)
+        log_data.setdefault("trace_id", context.trace_id if context else None)
+
+
+class LineHandler(logging.Handler):
+    """Writes each line with one system call, so that lines of several processes never mix."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; nobody is left to be told when standard output is gone."""
+        try:
+            line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+        except OSError:
+            pass
+        except Exception:  # pylint: disable=broad-exception-caught
+            self.handleError(record)
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """The logging configuration, in the form that `logging.config` and Gunicorn both take."""
+    handlers: dict[str, Any] = {
+        "stdout": {
+            "()": LineHandler,
+            "descriptor": sys.__stdout__.fileno() if sys.__stdout__ else 1,
+            "formatter": "json",
+        }
+    }
+    if settings.log_file:
+        # Reopens the file when log rotation has moved it.
+        handlers["file"] = {
+            "()": logging.handlers.WatchedFileHandler,
+            "filename": settings.log_file,
+            "encoding": "utf-8",
+            "formatter": "json",
+        }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter, "settings": settings}},
+        "handlers": handlers,
+        "root": {"level": settings.log_level, "handlers": list(handlers)},
+        "loggers": {
+            "gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True},
+            "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+        },
+    }
+
+
+def configure(settings: Settings) -> None:
+    """Send every log record and every Python warning to standard output (and `LOG_FILE`)."""
+    logging.config.dictConfig(configuration(settings))
+    logging.captureWarnings(True)
+
+
+_RECORD_ATTRIBUTES = list(vars(logging.makeLogRecord({}))) + ["message", "asctime"]

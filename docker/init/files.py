@@ -1,0 +1,50 @@
+"""Writing files that belong to somebody else, in one step."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
+    """Replace a file: a reader meets the old content or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with open(handle, "wb") as file:
+        file.write(content)
+        os.fchmod(handle, mode)  # before the file is given away: root has no right to it after
+        os.fchown(handle, uid, gid)
+    temporary.rename(path)
+
+
+def write_for_owner(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that belongs to whoever owns its folder: on the host, the person who cloned."""
+    owner = path.parent.stat()
+    write(path, content, owner.st_uid, owner.st_gid, mode)
+
+
+def deliver(folder: Path, uid: int, files: Mapping[str, bytes]) -> None:
+    """Make a folder hold exactly these files, readable by this user and nobody else."""
+    folder.mkdir(mode=0o755, exist_ok=True)
+    for stale in set(folder.iterdir()) - {folder / name for name in files}:
+        stale.unlink()
+    for name, content in files.items():
+        write(folder / name, content, uid, uid, 0o400)
+
+
+def give_folder(folder: Path, uid: int) -> None:
+    """Let this user write to a volume, which the engine makes for root."""
+    os.chown(folder, uid, uid)
+
+
+def publish(source: Path, target: Path) -> None:
+    """Copy files for everybody to read; what has not changed keeps its date, and so its ETag.
+
+    Nothing is deleted: a page of the version before may still ask for its own files.
+    """
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = target / file.relative_to(source)
+        content = file.read_bytes()
+        if not copy.exists() or copy.read_bytes() != content:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write(copy, content, 0, 0, 0o644)

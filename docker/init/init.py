@@ -1,0 +1,128 @@
+"""Make what the stack needs before anything else starts, once; a later run changes nothing.
+
+Runs as the one-shot service `init`, as root of a container without network, so that a bare
+`docker compose up` works on a fresh clone:
+
+1. infrastructure/secrets/ gets a random value for each secret that it lacks, infrastructure/certs/
+   a development certificate; both readable by their owner alone. What is there is never
+   overwritten: to bring a secret or a certificate of your own, put it there.
+2. The volume `secrets` gets one folder per service, with that service's secrets and nobody else's.
+3. The other volumes get their owners, nginx's first list of replicas and the static files.
+
+Prints names, never values. Needs the standard library and the `openssl` command.
+"""
+
+import hashlib
+import json
+import secrets
+import sys
+from pathlib import Path
+
+import acl
+import certificate
+import files
+
+HOST, VOLUMES = Path("/host"), Path("/volumes")
+
+# Random bytes of each; written as hex, so that no format has anything to escape.
+GENERATED = {
+    "secret_key": 32,
+    "api_token": 24,
+    "redis_app_password": 32,
+    "redis_exporter_password": 32,
+    "redis_operator_password": 32,
+    "grafana_admin_password": 16,
+    "grafana_secret_key": 32,
+}
+OPTIONAL = "alert_*"  # Alertmanager's receivers: alert_slack_api_url and the like
+
+# Numeric users, as docker-compose.yml starts the services.
+NGINX, GRAFANA, REDIS, WEB, REDIS_EXPORTER, NOBODY = 101, 472, 999, 10001, 59000, 65534
+
+
+def main() -> None:
+    refuse_unreadable_configuration()
+    secret = {name: keep_or_make(name, size) for name, size in GENERATED.items()}
+    hand_out(secret, certificate.keep_or_make(HOST / "certs"))
+
+    files.give_folder(VOLUMES / "edge", WEB)
+    files.give_folder(VOLUMES / "alertmanager-config", NOBODY)
+    files.give_folder(VOLUMES / "upstreams", NGINX)
+    traffic = VOLUMES / "upstreams" / "traffic.conf"
+    if not traffic.exists():
+        first = (HOST / "docker/nginx/upstreams/traffic.conf").read_bytes()
+        files.write(traffic, first, NGINX, NGINX, 0o644)
+    files.publish(Path("/srv/app/static"), VOLUMES / "static")
+
+
+def refuse_unreadable_configuration() -> None:
+    """The services run as users of their own and read the clone's configuration files."""
+    for folder in ("docker", "monitoring"):
+        for path in (HOST / folder, *(HOST / folder).rglob("*")):
+            needed = 0o005 if path.is_dir() else 0o004
+            if path.stat().st_mode & needed != needed:
+                raise ValueError(
+                    f"{path.relative_to(HOST)} is closed to other users, and the containers run "
+                    "as such: chmod -R go+rX docker monitoring"
+                )
+
+
+def keep_or_make(name: str, size: int) -> bytes:
+    """The secret of this name, which is made first if its file is missing or empty."""
+    path = HOST / "secrets" / name
+    if path.exists() and (value := path.read_bytes().strip()):
+        return value
+    value = secrets.token_hex(size).encode()
+    files.write_for_owner(path, value + b"\n", 0o600)
+    print(f"init: made infrastructure/secrets/{name}")
+    return value
+
+
+def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
+    """Give every service its own secrets."""
+    users = acl.users(
+        app=sha256(secret["redis_app_password"]),
+        exporter=sha256(secret["redis_exporter_password"]),
+        operator=sha256(secret["redis_operator_password"]),
+    )
+    exporter = {"redis://exporter@redis:6379": secret["redis_exporter_password"].decode()}
+    optional = {path.name: path.read_bytes() for path in (HOST / "secrets").glob(OPTIONAL)}
+
+    def deliver(service: str, user: int, content: dict[str, bytes]) -> None:
+        files.deliver(VOLUMES / "secrets" / service, user, content)
+
+    deliver("nginx", NGINX, tls)
+    deliver(
+        "web",
+        WEB,
+        {
+            "secret_key": secret["secret_key"],
+            "api_tokens": secret["api_token"],
+            "redis_password": secret["redis_app_password"],
+        },
+    )
+    deliver(
+        "redis",
+        REDIS,
+        {"users.acl": users.encode(), "operator_password": secret["redis_operator_password"]},
+    )
+    deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
+    deliver(
+        "grafana",
+        GRAFANA,
+        {name: secret[name] for name in ("grafana_admin_password", "grafana_secret_key")},
+    )
+    deliver("alertmanager", NOBODY, optional)
+
+
+def sha256(password: bytes) -> str:
+    return hashlib.sha256(password).hexdigest()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as refused:
+        sys.exit(f"init: {refused}")
+    except OSError as error:
+        sys.exit(f"init: {error.strerror}: {error.filename}")

@@ -1,0 +1,139 @@
+"""Adds the receivers that the environment names to alertmanager.yml.
+
+    receivers.py SOURCE TARGET
+
+Alertmanager reads no environment variables, so a one-shot container runs this before it starts:
+SOURCE is copied to TARGET with the settings below under `page`, `ticket` and `heartbeat`. Needs
+nothing but the standard library. What is not set is left out; with nothing set TARGET equals
+SOURCE. Secrets may come as files (*_FILE): then only the path is written, and Alertmanager itself
+reads the file, so that path is one inside its container.
+
+    ALERT_WEBHOOK_URL[_FILE]      critical and warning alerts, as Alertmanager's JSON
+    ALERT_SLACK_API_URL[_FILE]    the same; ALERT_SLACK_CHANNEL for another channel
+    ALERT_EMAIL_TO                the same; needs ALERT_EMAIL_FROM and ALERT_SMTP_SMARTHOST
+                                  (host:port) and, where the server asks for them,
+                                  ALERT_SMTP_USERNAME and ALERT_SMTP_PASSWORD[_FILE]
+    ALERT_HEARTBEAT_URL[_FILE]    the dead man's switch, every five minutes
+
+Exit status: 0 written; 2 a setting is wrong, with one line on stderr that says which and how.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+Settings = dict[str, object]
+
+
+class WrongSetting(Exception):
+    """A variable that cannot be used; the message names it, the problem and an example."""
+
+
+def render(source: str, env: Mapping[str, str]) -> str:
+    """`source` with the integrations under its receivers, written as JSON, which YAML includes."""
+    people = _people(env)
+    integrations = {"page": people, "ticket": people, "heartbeat": _heartbeat(env)}
+    lines = []
+    for line in source.splitlines():
+        lines.append(line)
+        name = line.removeprefix("  - name: ")
+        if name == line:
+            continue
+        for kind, settings in integrations.get(name, {}).items():
+            lines.append(f"    {kind}: {json.dumps([settings])}")
+    return "\n".join(lines) + "\n"
+
+
+def _people(env: Mapping[str, str]) -> dict[str, Settings]:
+    """What reaches people: webhook, Slack, mail."""
+    found: dict[str, Settings] = {}
+    if webhook := _url(env, "ALERT_WEBHOOK_URL", "url"):
+        found["webhook_configs"] = {"send_resolved": True, **webhook}
+    if slack := _url(env, "ALERT_SLACK_API_URL", "api_url"):
+        channel = env.get("ALERT_SLACK_CHANNEL")
+        found["slack_configs"] = {
+            "send_resolved": True,
+            "title": '{{ template "ds.title" . }}',
+            "text": '{{ template "ds.text" . }}',
+            **({"channel": channel} if channel else {}),
+            **slack,
+        }
+    if env.get("ALERT_EMAIL_TO"):
+        found["email_configs"] = _email(env)
+    return found
+
+
+def _heartbeat(env: Mapping[str, str]) -> dict[str, Settings]:
+    heartbeat = _url(env, "ALERT_HEARTBEAT_URL", "url")
+    return {"webhook_configs": {"send_resolved": False, **heartbeat}} if heartbeat else {}
+
+
+def _email(env: Mapping[str, str]) -> Settings:
+    for name, example in (
+        ("ALERT_EMAIL_FROM", "alerts@example.org"),
+        ("ALERT_SMTP_SMARTHOST", "smtp.example.org:587"),
+    ):
+        if not env.get(name):
+            raise WrongSetting(f"{name} is needed with ALERT_EMAIL_TO; for example {example}")
+    host, _, port = env["ALERT_SMTP_SMARTHOST"].rpartition(":")
+    if not host or not port.isdecimal():
+        raise WrongSetting(
+            "ALERT_SMTP_SMARTHOST must be host:port; for example smtp.example.org:587"
+        )
+    email: Settings = {
+        "to": env["ALERT_EMAIL_TO"],
+        "from": env["ALERT_EMAIL_FROM"],
+        "smarthost": env["ALERT_SMTP_SMARTHOST"],
+        "send_resolved": True,
+        "headers": {"Subject": '{{ template "ds.title" . }}'},
+        "html": "",
+        "text": '{{ template "ds.text" . }}',
+    }
+    if env.get("ALERT_SMTP_USERNAME"):
+        email["auth_username"] = env["ALERT_SMTP_USERNAME"]
+        email |= _secret(env, "ALERT_SMTP_PASSWORD", "auth_password")
+    return email
+
+
+def _url(env: Mapping[str, str], name: str, key: str) -> Settings:
+    secret = _secret(env, name, key)
+    url = secret.get(key)
+    if isinstance(url, str):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise WrongSetting(f"{name} is not a URL; for example https://example.org/alerts")
+    return secret
+
+
+def _secret(env: Mapping[str, str], name: str, key: str) -> Settings:
+    """`{key: value}`, or `{key_file: path}`, or nothing."""
+    value, path = env.get(name), env.get(f"{name}_FILE")
+    if value and path:
+        raise WrongSetting(f"{name} and {name}_FILE are both set; keep one of them")
+    if path and not path.startswith("/"):
+        raise WrongSetting(f"{name}_FILE must be a full path; for example /run/secrets/alerts")
+    if path:
+        return {f"{key}_file": path}
+    return {key: value} if value else {}
+
+
+def main(arguments: list[str]) -> int:
+    """Render the file named first to the one named second."""
+    if len(arguments) != 2:
+        print("usage: receivers.py SOURCE TARGET", file=sys.stderr)
+        return 2
+    source, target = map(Path, arguments)
+    try:
+        text = render(source.read_text(encoding="utf-8"), os.environ)
+        target.write_text(text, encoding="utf-8")
+    except (WrongSetting, OSError) as problem:
+        print(f"alertmanager: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""Counts nginx's access log for Prometheus: statuses, times, upstream attempts, rate limiting.
+
+nginx's status page tells connections and one total; everything else is in its log. nginx sends a
+copy of each JSON line to a Unix socket, as a syslog datagram that it never waits for, so this may
+be away without a request noticing. Nothing of a line is kept but numbers.
+
+It listens at EDGE_SOCKET (/run/edge/access.sock) and serves /metrics on EDGE_PORT (9145).
+
+Reads the fields status, bytes, request_time, upstream_status, upstream_response_time and
+rate_limit (docker/nginx/includes/logging.conf); other fields are ignored.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import disable_created_metrics
+
+DATAGRAM_BYTES = 65_536
+# As the service's own buckets, so that the two can be laid over each other.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class EdgeMetrics:
+    """What is known of the requests, as counters in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("edge_requests", "Requests answered by nginx.", "status")
+        self.attempts = self._counter(
+            "edge_upstream_attempts", "Answers of the service, retries included.", "status"
+        )
+        self.rate_limit = self._counter(
+            "edge_rate_limit", "Requests that met the rate limit, by what it did.", "result"
+        )
+        self.bytes = self._counter("edge_response_bytes", "Bytes of bodies sent to clients.")
+        self.unreadable = self._counter("edge_unreadable_lines", "Log lines not understood.")
+        self.duration = Histogram(
+            "edge_request_duration_seconds",
+            "From the first byte of a request to the last of its answer, client included.",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.upstream_duration = Histogram(
+            "edge_upstream_duration_seconds",
+            "Time spent on the service, all attempts of a request together.",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        # A counter that is absent until its first event hides that event from `increase()`.
+        for status in ("200", "429", "499", "500", "502", "503", "504"):
+            self.requests.labels(status)
+        for result in ("passed", "delayed", "rejected"):
+            self.rate_limit.labels(result)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def count(self, datagram: bytes) -> None:
+        """Count the request that one syslog message tells of."""
+        try:
+            line = json.loads(datagram[datagram.index(b"{") :])
+            status = str(int(line["status"]))
+            sent, seconds = float(line["bytes"]), float(line["request_time"])
+            upstream = [float(part) for part in _parts(line["upstream_response_time"])]
+            attempts, result = _parts(line["upstream_status"]), line["rate_limit"].lower()
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.unreadable.inc()
+            return
+        self.requests.labels(status).inc()
+        self.bytes.inc(sent)
+        self.duration.observe(seconds)
+        if upstream:
+            self.upstream_duration.observe(sum(upstream))
+        for attempt in attempts:
+            self.attempts.labels(attempt).inc()
+        if result:
+            self.rate_limit.labels(result).inc()
+
+
+def _parts(field: str) -> list[str]:
+    """One part per attempt: nginx separates them by commas, and by colons after a redirect."""
+    parts = (part.strip() for part in field.replace(":", ",").split(","))
+    return [part for part in parts if part and part != "-"]
+
+
+def listen(path: Path) -> socket.socket:
+    """A datagram socket at `path`, in place of one that a predecessor left behind."""
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(str(path))
+    os.chmod(path, 0o666)  # nosec B103: nginx runs as another user
+    return sock
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    port = int(os.environ.get("EDGE_PORT", "9145"))
+    path = Path(os.environ.get("EDGE_SOCKET", "/run/edge/access.sock"))
+    signal.signal(signal.SIGTERM, _stop)
+    disable_created_metrics()
+    # The kernel holds few datagrams (net.unix.max_dgram_qlen) and nginx drops what does not fit:
+    # a scrape in the other thread must not keep this one waiting for the usual 5 ms.
+    sys.setswitchinterval(0.0005)
+    metrics = EdgeMetrics()
+    start_http_server(port, registry=metrics.registry)  # fails where one runs already, so its
+    sock = listen(path)  # socket is not taken away
+    print(f"edge-exporter: counting the lines sent to {path}, metrics on port {port}", flush=True)
+    while True:
+        metrics.count(sock.recv(DATAGRAM_BYTES))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Refuses an image that this repository's own pipeline did not build from the given branch.
+set -euo pipefail
+
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
+
+usage() {
+  cat <<'USAGE'
+Usage: scripts/ci/verify-signature.sh --image NAME@sha256:... --branch main [--repository OWNER/NAME] [--dry-run]
+
+Anyone can run it against a published image. --repository defaults to GITHUB_REPOSITORY. Needs cosign.
+USAGE
+}
+
+main() {
+  local image="" branch="" repository=${GITHUB_REPOSITORY:-} dry=false server identity
+  while (($#)); do
+    case $1 in
+      --image) image=${2:?--image needs a reference} && shift ;;
+      --branch) branch=${2:?--branch needs a name} && shift ;;
+      --repository) repository=${2:?--repository needs a name} && shift ;;
+      --dry-run) dry=true ;;
+      -h | --help) usage && return ;;
+      *) fail "unknown option $1; scripts/ci/verify-signature.sh --help lists them all" ;;
+    esac
+    shift
+  done
+  [[ $image =~ @sha256:[0-9a-f]{64}$ ]] || fail "--image must name the image by digest: NAME@sha256:..."
+  [[ -n $branch && -n $repository ]] || fail "--branch and --repository are needed"
+
+  server=${GITHUB_SERVER_URL:-https://github.com}
+  # Exactly this workflow file, on exactly this branch; a pull request's run has another identity.
+  identity="$server/$repository/.github/workflows/docker-build.yml@refs/heads/$branch"
+  if $dry; then
+    say "would ask for a signature of $identity on $image"
+    return
+  fi
+  cosign verify "$image" --certificate-identity "$identity" \
+    --certificate-oidc-issuer https://token.actions.githubusercontent.com >/dev/null \
+    || fail "$image has no valid signature of $identity: it is not deployed"
+  say "$image is signed by $identity"
+}
+
+main "$@"

@@ -1,0 +1,110 @@
+# Sourced by run-tests.sh: the steps, and how one is run, timed and remembered.
+# shellcheck shell=bash
+
+PYTEST_ARGUMENTS=()
+RESULTS=()
+CLOSING_LINES=()
+FAILED=0
+
+# step NAME COMMAND...: a failure is remembered and does not hide what comes after it
+step() {
+  local name=$1 start=$SECONDS status=0 result
+  shift
+  printf '\n%s\n' "$(colour 1 "== $name")"
+  "$@" || status=$?
+  if ((status == 0)); then
+    result=$(colour 32 "passed")
+  else
+    result=$(colour 31 "FAILED")
+    FAILED=1
+  fi
+  RESULTS+=("$(printf '%s  %5d s  %s' "$result" $((SECONDS - start)) "$name")")
+}
+
+# skipped NAME REASON: said at once, and again at the end
+skipped() {
+  printf '\n%s\n' "$(colour 33 "== $1 SKIPPED: $2")"
+  RESULTS+=("$(printf '%s           %s: %s' "$(colour 33 "SKIPPED")" "$1" "$2")")
+}
+
+summary() {
+  printf '\n%s\n' "$(colour 1 "== Summary")"
+  printf '%s\n' "${RESULTS[@]}" "${CLOSING_LINES[@]+"${CLOSING_LINES[@]}"}"
+  return $FAILED
+}
+
+lint_steps() {
+  step black black --check --quiet --diff .
+  step flake8 flake8
+  step pylint pylint app scripts
+  # Fixtures are used by naming a parameter like the function that makes them.
+  step "pylint tests" pylint --disable=redefined-outer-name,consider-using-with,duplicate-code tests
+  step mypy mypy
+  step shellcheck shellcheck_step
+  step "workflows, YAML, Dockerfiles" scripts/ci/lint-workflows.sh
+  step nginx scripts/lint-nginx.sh
+}
+
+shellcheck_step() {
+  find . \( -name .git -o -name .venv -o -name .run -o -name node_modules \) -prune \
+    -o \( -name '*.sh' -o -path ./.ci/run \) -type f -print0 | xargs -0 shellcheck --external-sources
+}
+
+# Every pinned version must have been looked up: one that could not be is no clean bill of health.
+security_steps() {
+  step pip-audit online pip-audit --requirement requirements.txt --require-hashes --disable-pip \
+    --strict --progress-spinner off
+  if [[ -n ${SAFETY_API_KEY:-} ]]; then
+    step safety online safety --stage cicd scan --target .
+  else
+    skipped safety "it needs an account; set SAFETY_API_KEY to include it (pip-audit needs none)"
+  fi
+}
+
+# online TOOL ARGUMENT...: run a tool that asks a service; being offline is told in one line
+online() {
+  local output=".run/$1.log" status=0
+  local unreachable='could not be audited|ConnectionError|ConnectError|ProxyError|Max retries exceeded|timed out'
+  "$@" >"$output" 2>&1 || status=$?
+  if ((status != 0)) && grep -qE "$unreachable" "$output" && ! grep -q 'known vulnerabilit' "$output"; then
+    say "$1 could not reach its vulnerability database, so nothing has been checked:" \
+      "connect to the network and run this again (details: $output)"
+  else
+    cat "$output"
+  fi
+  return "$status"
+}
+
+# The coverage gate holds for all tests, not for a selection of them.
+covered_tests() {
+  local gate=()
+  ((${#PYTEST_ARGUMENTS[@]})) || gate=(--cov-fail-under=95)
+  step "unit and integration tests" pytest_step --cov --cov-report=term "${gate[@]+"${gate[@]}"}" \
+    tests/unit tests/integration
+}
+
+e2e_tests() {
+  local reason=""
+  if [[ -z $(find tests/e2e -name 'test_*.py' 2>/dev/null) ]]; then
+    reason="there are none in tests/e2e"
+  elif ! docker info >/dev/null 2>&1; then
+    reason="NO CONTAINER ENGINE ANSWERS: start Docker to run them"
+  fi
+  if [[ -z $reason ]]; then
+    step "end-to-end tests" pytest_step tests/e2e
+  elif [[ ${CI:-} == true ]]; then
+    step "end-to-end tests: $reason" false
+  else
+    skipped "end-to-end tests" "$reason"
+  fi
+}
+
+# pytest_step ARGUMENT...: keeps pytest's closing line for the summary
+pytest_step() {
+  local log=.run/pytest.log status=0 look=()
+  [[ -n $COLOURED ]] && look=(--color=yes)
+  pytest "${look[@]+"${look[@]}"}" "$@" "${PYTEST_ARGUMENTS[@]+"${PYTEST_ARGUMENTS[@]}"}" 2>&1 \
+    | tee -i "$log" || status=$?
+  CLOSING_LINES+=("$(grep -E '=.* in [0-9.]+s' "$log" | tail -n 1)")
+  return "$status"
+}

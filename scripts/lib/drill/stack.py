@@ -1,0 +1,125 @@
+"""The running stack: what it says of itself, and the ways to break it."""
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from . import Problem
+
+ANSWER_SECONDS = 10
+STOP_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where the parts of the stack answer."""
+
+    service: str
+    prometheus: str
+    alertmanager: str
+    project: str
+    token: str
+
+    def set_fault(self, fault: dict[str, Any]) -> None:
+        """Switch a fault on; every replica obeys within a second."""
+        self._faults("POST", fault)
+
+    def end_fault(self) -> None:
+        """Switch it off, if there is one."""
+        self._faults("DELETE")
+
+    def stop(self, service: str) -> None:
+        """Stop all of a service's containers."""
+        self._docker("stop", *self._containers(service, "running"))
+
+    def start(self, service: str) -> None:
+        """Start those that are stopped."""
+        self._docker("start", *self._containers(service, "exited"))
+
+    def figure(self, query: str) -> float | None:
+        """A query's single value now; None where there is none."""
+        url = f"{self.prometheus}/api/v1/query?{urlencode({'query': query})}"
+        result = _get_json(url)["data"]["result"]
+        return float(result[0]["value"][1]) if result else None
+
+    def alert_state(self, labels: dict[str, str]) -> str:
+        """inactive, pending or firing, as Prometheus has it."""
+        found = _get_json(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
+        states = {one["state"] for one in found if labels.items() <= one["labels"].items()}
+        return "firing" if "firing" in states else "pending" if states else "inactive"
+
+    def alert_receivers(self, labels: dict[str, str]) -> list[str] | None:
+        """Who is told, as Alertmanager has it; None while it does not know the alert."""
+        filters = [("filter", f'{name}="{value}"') for name, value in labels.items()]
+        found = _get_json(f"{self.alertmanager}/api/v2/alerts?{urlencode(filters)}")
+        active = [one for one in found if one["status"]["state"] == "active"]
+        return [receiver["name"] for receiver in active[0]["receivers"]] if active else None
+
+    def somebody_is_told(self, receiver: str) -> bool:
+        """Whether the receiver has any way to reach a person."""
+        text = _get_json(f"{self.alertmanager}/api/v2/status")["config"]["original"]
+        block = text.partition(f"- name: {receiver}\n")[2].partition("- name:")[0]
+        return "_configs:" in block
+
+    def _faults(self, method: str, body: dict[str, Any] | None = None) -> None:
+        request = urllib.request.Request(
+            f"{self.service}/api/v1/demo/faults",
+            method=method,
+            data=json.dumps(body).encode() if body else None,
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):  # nosec B310
+                return
+        except urllib.error.HTTPError as error:
+            hints = {
+                404: "the demo endpoints are off: set DEMO_ENABLED=true in infrastructure/.env "
+                "and run docker compose up -d",
+                401: "the token is not one of API_TOKENS; name its file with --token-file",
+                403: "the service has no API_TOKENS, and faults need one",
+            }
+            hint = hints.get(error.code, f"status {error.code}")
+            raise Problem(f"the service sets no fault: {hint}") from None
+        except OSError as error:
+            raise Problem(f"{self.service} does not answer: {error}") from None
+
+    def _containers(self, service: str, status: str) -> list[str]:
+        found = self._docker(
+            *("ps", "--all", "--quiet", "--filter", f"status={status}"),
+            *("--filter", f"label=com.docker.compose.project={self.project}"),
+            *("--filter", f"label=com.docker.compose.service={service}"),
+        ).split()
+        if not found:
+            raise Problem(
+                f"no {status} container of {service} in the project {self.project}; "
+                "name another with --project"
+            )
+        return found
+
+    @staticmethod
+    def _docker(*arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                ["docker", *arguments],
+                capture_output=True,
+                text=True,
+                timeout=STOP_SECONDS,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise Problem("docker is not on PATH") from None
+        if done.returncode:
+            raise Problem(f"docker {arguments[0]}: {done.stderr.strip().splitlines()[-1]}")
+        return done.stdout
+
+
+def _get_json(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # nosec B310
+            return json.load(answer)
+    except (OSError, ValueError) as error:
+        raise Problem(f"{url.split('/api/')[0]} does not answer: {error}") from None

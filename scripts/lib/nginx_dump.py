@@ -1,0 +1,38 @@
+"""Print nginx's whole configuration, as `nginx -T` would, from the files in docker/nginx.
+
+gixy reads this form, so that it can analyse without a container engine. Templates are filled with
+the defaults that docker-compose.yml gives their variables.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "docker" / "nginx"
+COMPOSE = ROOT / "infrastructure" / "docker-compose.yml"
+
+
+def defaults() -> dict[str, str]:
+    """What `${NAME:-value}` in the Compose file says for each NAME."""
+    return dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE.read_text(encoding="utf-8")))
+
+
+def main() -> None:
+    values = defaults()
+    for file in sorted(SOURCE.rglob("*"), key=lambda path: (len(path.parts), path)):
+        if not file.is_file():
+            continue
+        text = file.read_text(encoding="utf-8")
+        name = str(file.relative_to(SOURCE))
+        if file.suffix == ".template":
+            name = f"conf.d/{file.stem}"
+            text = re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
+        print(f"# configuration file /etc/nginx/{name}:\n{text}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyError as missing:
+        sys.exit(f"docker-compose.yml gives no default for {missing.args[0]}")

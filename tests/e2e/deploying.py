@@ -1,0 +1,122 @@
+"""scripts/deploy.sh on a stack of its own: versions to deploy, and the load meanwhile."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.stack import FILES, ROOT, Stack, clean_environment, docker
+
+VARIANTS = Path(__file__).parent / "variants"
+TARGETS = ("good", "broken", "faulty")
+# The service on its own: what a deploy deals with, and Prometheus, which judges canaries.
+SERVICES = ["init", "web", "nginx", "redis", "prometheus", "edge-exporter"]
+# The generator shares a small machine with what it measures: these keep a moment without CPU time,
+# and what is due after it, from being counted as a refusal. A request that breaks, is answered with
+# an error or is not answered within 10 s is a failure all the same.
+ROOM = {
+    "CLIENT_REQUESTS_PER_SECOND": "2000",
+    "CLIENT_BURST": "2000",
+    "REDIS_TIMEOUT_MS": "2000",
+}
+
+
+ASK_VERSION = (
+    "import json, urllib.request as r;"
+    "print(json.load(r.urlopen('http://127.0.0.1:8000/api/v1/info'))['version'])"
+)
+
+
+class Deploys:
+    """Runs the script as a person would, against one stack."""
+
+    def __init__(self, stack: Stack, variants: dict[str, str]) -> None:
+        self.stack = stack
+        self.variants = variants
+        self.settings = stack.folder / "deploy.env"
+        self.settings.write_text(f"WEB_IMAGE={stack.settings['WEB_IMAGE']}\n")
+        self.first_version = self.versions().pop()
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        environment = {
+            name: one for name, one in self.stack.settings.items() if name != "WEB_IMAGE"
+        }
+        environment |= {
+            "COMPOSE_PROJECT_NAME": self.stack.project,
+            "COMPOSE_FILE": os.pathsep.join(str(path) for path in FILES),
+            "COMPOSE_DISABLE_ENV_FILE": "1",
+        }
+        return subprocess.Popen(
+            [ROOT / "scripts/deploy.sh", "--env-file", str(self.settings), *arguments],
+            env=clean_environment() | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Exit status and everything printed."""
+        process = self.start(*arguments)
+        written, _nothing = process.communicate(timeout=280)
+        return process.returncode, written
+
+    def versions(self) -> set[str]:
+        """What the replicas in service say their version is."""
+        command = ("python", "-c", ASK_VERSION)
+        return {docker("exec", one, *command).strip() for one in self.stack.containers("web")}
+
+    def traffic(self) -> str:
+        """nginx's file that says where requests go."""
+        return self.stack.run_in("nginx", "cat", "/etc/nginx/upstreams/traffic.conf")
+
+    def lock(self) -> str:
+        """The container that is the lock, if there is one."""
+        return docker("ps", "--all", "--quiet", "--filter", f"name={self.stack.project}-deploy$")
+
+    def history(self) -> list[str]:
+        return self.run("--history")[1].splitlines()
+
+
+def build_variants(base: str, name: str) -> dict[str, str]:
+    """Build the versions in variants/ on top of an image; returns what each is called."""
+    built = {}
+    for target in TARGETS:
+        built[target] = f"{name}:{target}"
+        choice = ("--build-arg", f"IMAGE={base}", "--target", target, "--tag", built[target])
+        docker("build", "--quiet", *choice, str(VARIANTS), seconds=120)
+    return built
+
+
+def remove_images(*names: str) -> None:
+    """Remove all images called so, whatever their tags."""
+    for name in names:
+        listed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", name).split()
+        if listed:
+            docker("image", "rm", "--force", *listed, check=False)
+
+
+@contextmanager
+def load_on(stack: Stack) -> Iterator[dict[str, Any]]:
+    """Two hundred mixed requests a second; the report is filled in at the end."""
+    report: dict[str, Any] = {}
+    token = stack.folder / "secrets" / "api_token"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.load", stack.http, "--token-file", str(token)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield report
+        process.send_signal(signal.SIGINT)
+        written, _nothing = process.communicate(timeout=60)
+        report |= json.loads(written)
+    finally:
+        process.kill()
+        process.wait()

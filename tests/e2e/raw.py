@@ -1,0 +1,71 @@
+"""HTTP as bytes, for what no client library would send."""
+
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.stack import Stack
+
+SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    def problem(self) -> dict[str, Any]:
+        assert self.headers["content-type"] == "application/problem+json", self
+        document: dict[str, Any] = json.loads(self.body)
+        assert document["status"] == self.status
+        assert document["request_id"] == self.headers["x-request-id"]
+        return document
+
+
+def connect(stack: Stack) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(stack.settings["HTTP_PORT"])), SECONDS)
+
+
+def connect_tls(stack: Stack, **options: Any) -> ssl.SSLSocket:
+    """A TLS connection; `options` are set on the context that trusts the stack's certificate."""
+    context = stack.certificate_trust()
+    protocols = options.pop("protocols", ["http/1.1"])
+    for name, value in options.items():
+        setattr(context, name, value)
+    context.set_alpn_protocols(protocols)
+    plain = socket.create_connection(("127.0.0.1", int(stack.settings["HTTPS_PORT"])), SECONDS)
+    return context.wrap_socket(plain, server_hostname="localhost")
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything up to the end of the connection."""
+    received = b""
+    try:
+        while chunk := connection.recv(65536):
+            received += chunk
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def parse(received: bytes) -> Answer:
+    head, _, body = received.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    pairs = (line.split(":", 1) for line in lines[1:])
+    headers = {name.lower(): value.strip() for name, value in pairs}
+    return Answer(int(lines[0].split()[1]), headers, body)
+
+
+def ask(stack: Stack, head: str, body: bytes = b"") -> Answer:
+    """Send a request line and headers, as given, and read the one answer.
+
+    `Connection: close` is added; line ends are made CRLF.
+    """
+    lines = [*head.strip().splitlines(), "Connection: close"]
+    with connect(stack) as connection:
+        connection.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        return parse(read_all(connection))

@@ -1,0 +1,16 @@
+"""Serves /recorded/metrics on port 8080, as a scrape target that always says the same."""
+
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+
+class Recorded(SimpleHTTPRequestHandler):
+    extensions_map = {"": "text/plain; version=0.0.4"}
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments, directory="/recorded")  # type: ignore[arg-type]
+
+    def log_message(self, *_arguments: object) -> None:  # pylint: disable=arguments-differ
+        """Nobody reads it."""
+
+
+HTTPServer(("", 8080), Recorded).serve_forever()

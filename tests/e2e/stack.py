@@ -1,0 +1,139 @@
+"""The stack under test: started from the tree under a project name and ports of its own."""
+
+import json
+import os
+import ssl
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+INFRASTRUCTURE = ROOT / "infrastructure"
+FILES = (INFRASTRUCTURE / "docker-compose.yml", INFRASTRUCTURE / "docker-compose.test.yml")
+
+# What a developer has set for their own stack must not reach this one.
+KEPT = ("PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "LANG")
+START_SECONDS = 240
+
+
+def docker(*arguments: str, seconds: float = 60, check: bool = True) -> str:
+    """Run `docker` and return what it printed, both outputs together."""
+    done = subprocess.run(
+        ["docker", *arguments],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    if check and done.returncode:
+        raise AssertionError(f"docker {' '.join(arguments)}: {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def clean_environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT or name.startswith("DOCKER_") or name.lower().endswith("_proxy")
+    }
+
+
+@dataclass
+class Stack:
+    """One running stack, and the ways to look at it."""
+
+    project: str
+    folder: Path
+    """Holds the secrets and the certificate, as infrastructure/ does for a real stack."""
+    settings: dict[str, str]
+    services: list[str] = field(default_factory=list)
+    """What runs here: every service whose image this machine has."""
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.settings['HTTP_PORT']}"
+
+    @property
+    def https(self) -> str:
+        return f"https://127.0.0.1:{self.settings['HTTPS_PORT']}"
+
+    @property
+    def prometheus(self) -> str:
+        return f"http://127.0.0.1:{self.settings['PROMETHEUS_PORT']}"
+
+    @property
+    def alertmanager(self) -> str:
+        return f"http://127.0.0.1:{self.settings['ALERTMANAGER_PORT']}"
+
+    @property
+    def token(self) -> str:
+        return self.secret("api_token")
+
+    def secret(self, name: str) -> str:
+        return (self.folder / "secrets" / name).read_text().strip()
+
+    def secrets(self) -> dict[str, str]:
+        return {path.name: path.read_text().strip() for path in (self.folder / "secrets").iterdir()}
+
+    def certificate_trust(self) -> ssl.SSLContext:
+        """Trusts this stack's certificate and no other."""
+        return ssl.create_default_context(cafile=str(self.folder / "certs" / "tls.crt"))
+
+    def compose(
+        self, *arguments: str, seconds: float = START_SECONDS, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` on this stack."""
+        files = [part for path in FILES for part in ("--file", str(path))]
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *files, *arguments],
+            env=clean_environment() | self.settings | {"COMPOSE_DISABLE_ENV_FILE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(
+                f"docker compose {' '.join(arguments)}: {done.returncode}\n"
+                f"{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def up(self) -> None:
+        """Start everything that is not running and wait until it is healthy."""
+        self.compose("up", "--detach", "--no-build", "--wait", *self.services)
+
+    def containers(self, service: str = "") -> list[str]:
+        """Names of a service's containers, or of all; those that have ended included."""
+        labels = ["--filter", f"label=com.docker.compose.project={self.project}"]
+        if service:
+            labels += ["--filter", f"label=com.docker.compose.service={service}"]
+        return sorted(docker("ps", "--all", "--format", "{{.Names}}", *labels).split())
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """`docker inspect` of a service's first container."""
+        return inspect(self.containers(service)[0])
+
+    def run_in(self, service: str, *command: str, check: bool = True) -> str:
+        """Run a command in a service's first container."""
+        return docker("exec", self.containers(service)[0], *command, check=check)
+
+    def logs(self, service: str) -> str:
+        return self.compose("logs", "--no-color", "--no-log-prefix", service).stdout
+
+
+def inspect(container: str) -> dict[str, Any]:
+    """`docker inspect` of a container or an image."""
+    return inspect_all([container])[0]
+
+
+def inspect_all(names: list[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(docker("inspect", *names))
+    return found
+
+
+def service_of(found: dict[str, Any]) -> str:
+    return str(found["Config"]["Labels"]["com.docker.compose.service"])

@@ -1,0 +1,197 @@
+"""Deploys on a real stack, under 200 mixed requests a second: none may fail, whatever is deployed.
+
+Each shift of traffic is watched for 5 s here instead of 20 or 60, and for latency hardly at all;
+docs/DEPLOYMENT.md has the figures of a run at full length and with the limits as they are.
+"""
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+from scripts.lib.deploy import traffic
+from tests.e2e.deploying import Deploys, load_on
+from tests.e2e.stack import Stack, docker
+from tests.support.processes import wait_until
+
+pytest_plugins = ("tests.e2e.deploying_fixture",)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+QUICK = ("--step-seconds", "5", "--max-p99-ms", "8000")
+SCENARIOS = 7
+REQUESTS = 20_000
+
+Loaded = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[dict[str, Any]]:
+    """What came of the load in each test of this module so far."""
+    return []
+
+
+@pytest.fixture
+def loaded(deploys: Deploys, reports: list[dict[str, Any]]) -> Loaded:
+    """Load around what a test does; afterwards every request must have succeeded."""
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        with load_on(deploys.stack) as report:
+            yield
+        reports.append(report)
+        assert report["failed"] == 0, report
+        assert report["items_lost"] == 0, report
+
+    return context
+
+
+def test_a_good_canary_gets_more_and_more_while_a_second_deploy_is_refused(
+    deploys: Deploys, loaded: Loaded
+) -> None:
+    with loaded():
+        first = deploys.start("--image", deploys.variants["good"], "--strategy=canary", *QUICK)
+        _wait_for_line(first, "beside the old ones")
+        second = deploys.run("--image", deploys.variants["good"])
+        output = first.communicate(timeout=240)[0]
+
+    assert first.returncode == 0, output
+    assert output.index("10 %") < output.index("50 %") < output.index("send it all requests")
+    assert output.count("it answered") == 3
+    assert second[0] == 1
+    assert "another deploy is under way, by " in second[1]
+    assert deploys.versions() == {"2.0.0"}
+    assert deploys.settings.read_text().startswith(f"WEB_IMAGE={deploys.variants['good']}-")
+    _only_web_serves(deploys)
+
+
+def test_a_version_that_never_becomes_healthy_is_rolled_back(
+    deploys: Deploys, loaded: Loaded
+) -> None:
+    before = deploys.settings.read_text()
+
+    with loaded():
+        status, output = deploys.run("--image", deploys.variants["broken"], *QUICK)
+
+    assert status == 1
+    assert "this version cannot start: rolling back" in output
+    assert deploys.versions() == {"2.0.0"}
+    assert deploys.settings.read_text() == before
+    _only_web_serves(deploys)
+
+
+def test_a_canary_that_fails_every_fifth_request_is_rolled_back(
+    deploys: Deploys, loaded: Loaded
+) -> None:
+    with loaded():
+        status, output = deploys.run(
+            "--image", deploys.variants["faulty"], "--strategy=canary", *QUICK
+        )
+
+    assert status == 1
+    assert "send it 10 % of the requests" in output
+    assert "send it 50 % of the requests" not in output
+    assert "and 1.0% is the limit: rolling back" in output
+    assert deploys.versions() == {"2.0.0"}
+    _only_web_serves(deploys)
+
+
+def test_ctrl_c_half_way_puts_the_old_version_back(deploys: Deploys, loaded: Loaded) -> None:
+    with loaded():
+        process = deploys.start("--image", deploys.variants["faulty"], "--step-seconds=60")
+        _wait_for_line(process, "send it all requests")
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=120)[0]
+
+    assert process.returncode == 1
+    assert "interrupted by SIGINT: rolling back" in output
+    assert deploys.versions() == {"2.0.0"}
+    _only_web_serves(deploys)
+
+
+def test_a_deploy_that_was_killed_leaves_no_lock_and_can_be_recovered_from(
+    deploys: Deploys, loaded: Loaded
+) -> None:
+    with loaded():
+        process = deploys.start("--rollback")
+        _wait_for_line(process, "wait until nothing is sent to the old version")
+        process.kill()
+        process.communicate()
+        wait_until(lambda: not deploys.lock(), seconds=10, why="the lock goes with its holder")
+        status, output = deploys.run("--recover")
+
+    assert status == 0, output
+    assert "was cut off: putting things back" in output
+    assert deploys.versions() == {"2.0.0"}
+    _only_web_serves(deploys)
+
+
+def test_a_rollback_goes_to_the_version_before(deploys: Deploys, loaded: Loaded) -> None:
+    with loaded():
+        status, output = deploys.run("--rollback")
+
+    assert status == 0, output
+    assert deploys.versions() == {deploys.first_version}
+    _only_web_serves(deploys)
+
+
+def test_restarting_one_replica_of_two_fails_no_request(deploys: Deploys, loaded: Loaded) -> None:
+    with loaded():
+        for replica in deploys.stack.containers("web"):
+            docker("restart", replica)
+            wait_until(lambda: not _starting(deploys.stack), seconds=30, why="the replica is back")
+
+
+def test_all_that_together_was_20_000_requests_without_a_failure(
+    reports: list[dict[str, Any]],
+) -> None:
+    if len(reports) < SCENARIOS:
+        pytest.skip("not all of the tests above have run")
+
+    print(
+        {name: sum(one[name] for one in reports) for name in ("requests", "failed", "items_lost")}
+    )
+    assert sum(one["requests"] for one in reports) >= REQUESTS
+    assert sum(one["failed"] for one in reports) == 0
+
+
+def test_the_history_tells_who_deployed_what_and_how_it_ended(deploys: Deploys) -> None:
+    told = deploys.history()
+
+    ends = [line.split("  ")[-1].split(":")[0] for line in told]
+    assert ends == ["in service", *4 * ["rolled back"], "in service"]
+    assert all("@" in line for line in told)
+
+
+def test_a_dry_run_prints_the_plan_and_changes_nothing(deploys: Deploys) -> None:
+    before = (deploys.stack.containers(), deploys.history(), deploys.settings.read_text())
+
+    status, output = deploys.run("--image", deploys.variants["broken"], "--dry-run")
+
+    assert status == 0
+    assert "1. start 2 replicas of the new version beside the old ones" in output
+    assert before == (deploys.stack.containers(), deploys.history(), deploys.settings.read_text())
+
+
+def _wait_for_line(process: "subprocess.Popen[str]", text: str) -> None:
+    """Read what the process prints until that is in it; the test's timeout is the deadline."""
+    assert process.stdout
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError("".join(seen))
+
+
+def _only_web_serves(deploys: Deploys) -> None:
+    assert deploys.traffic() == traffic.stable()
+    assert not deploys.stack.containers("web-next")
+    assert not deploys.lock()
+
+
+def _starting(stack: Stack) -> bool:
+    shown = docker("ps", "--format", "{{.Status}}", "--filter", f"name={stack.project}-web-")
+    return shown.count("(healthy)") != 2

@@ -1,0 +1,70 @@
+"""Something breaks, somebody is told; it is mended, they are told that too.
+
+The drills are the ones people hold by hand (scripts/drill.sh), with the real rules and windows.
+They are short here because the stack is new: its last hour holds little good traffic for the errors
+to hide in, and plenty of it afterwards thins them out of the last five minutes.
+"""
+
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import ROOT
+from tests.e2e.watched import Watched
+from tests.support.processes import wait_until
+
+pytest_plugins = ("tests.e2e.watched_fixture",)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_errors_on_demand_page_by_the_webhook_and_resolve(watched: Watched) -> None:
+    hold(watched, "errors", "--rate", "5", "--recovery-rate", "100")
+
+    fired, resolved = both_messages(watched, "ErrorBudgetBurnsFast")
+    assert fired["receiver"] == "page"
+    assert fired["labels"]["slo"] == "availability"
+    assert fired["annotations"]["summary"].startswith("The availability budget burns ")
+    assert fired["annotations"]["runbook_url"] == "docs/MONITORING.md#errorbudgetburnsfast"
+    assert resolved["endsAt"] > fired["startsAt"]
+
+
+def test_redis_stopped_pages_by_the_webhook_and_resolves(watched: Watched) -> None:
+    hold(watched, "redis-down")
+
+    fired, _resolved = both_messages(watched, "RedisDown")
+    assert fired["receiver"] == "page"
+    assert fired["labels"]["severity"] == "critical"
+
+
+def hold(watched: Watched, name: str, *options: str) -> None:
+    stack = watched.stack
+    done = subprocess.run(
+        [
+            *(ROOT / "scripts" / "drill.sh", name, "--project", stack.project),
+            *("--url", stack.http, "--prometheus", stack.prometheus),
+            *("--alertmanager", stack.alertmanager),
+            *("--token-file", stack.folder / "secrets" / "api_token"),
+            *("--wait", "400", *options),
+        ],
+        env=os.environ | {"NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def both_messages(watched: Watched, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first message that an alert fires and the first that it is over."""
+
+    def first(status: str) -> dict[str, Any] | None:
+        return next((one for one in watched.received(name) if one["status"] == status), None)
+
+    # Alertmanager sends news of a group once a minute (group_interval of the receiver `page`).
+    wait_until(lambda: first("resolved"), seconds=120, interval=2, why=f"{name} is reported over")
+    fired, resolved = first("firing"), first("resolved")
+    assert fired and resolved
+    return fired, resolved

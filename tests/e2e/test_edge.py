@@ -1,0 +1,121 @@
+"""What nginx itself answers for: TLS, redirects, headers, static files, what is hidden."""
+
+import re
+import ssl
+
+import pytest
+import requests
+
+from tests.e2e import raw
+from tests.e2e.stack import Stack
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_is_spoken_with_the_stacks_own_certificate(
+    stack: Stack, version: ssl.TLSVersion
+) -> None:
+    with raw.connect_tls(stack, minimum_version=version, maximum_version=version) as connection:
+        assert connection.version() == version.name.replace("_", ".")
+
+
+def test_tls_older_than_1_2_is_refused(stack: Stack) -> None:
+    with pytest.raises(ssl.SSLError), pytest.warns(DeprecationWarning):
+        raw.connect_tls(
+            stack, minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1
+        )
+
+
+def test_http_2_is_offered_over_tls(stack: Stack) -> None:
+    with raw.connect_tls(stack, protocols=["h2", "http/1.1"]) as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+
+
+def test_plain_http_asked_for_by_another_name_is_sent_to_https(stack: Stack) -> None:
+    answer = raw.ask(stack, "GET /api/v1/info?a=b HTTP/1.1\nHost: shop.example.com")
+
+    assert answer.status == 308
+    expected = f"https://shop.example.com:{stack.settings['HTTPS_PORT']}/api/v1/info?a=b"
+    assert answer.headers["location"] == expected
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080"])
+def test_plain_http_asked_for_by_a_loopback_name_is_answered(stack: Stack, host: str) -> None:
+    assert raw.ask(stack, f"GET /api/v1/info HTTP/1.1\nHost: {host}").status == 200
+
+
+def test_health_is_never_redirected(stack: Stack) -> None:
+    assert raw.ask(stack, "GET /health HTTP/1.1\nHost: shop.example.com").status == 200
+
+
+def test_hsts_is_sent_over_https_only_and_not_for_localhost(stack: Stack) -> None:
+    trust = str(stack.folder / "certs" / "tls.crt")
+    named = {"Host": "shop.example.com"}
+
+    over_https = requests.get(f"{stack.https}/health", headers=named, verify=trust, timeout=5)
+    local = requests.get(f"{stack.https}/health", verify=trust, timeout=5)
+    plain = requests.get(f"{stack.http}/health", headers=named, timeout=5)
+
+    assert over_https.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in local.headers
+    assert "Strict-Transport-Security" not in plain.headers
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/static/icon.svg", "/nothing/here", "/"])
+def test_every_answer_carries_each_security_header_once(stack: Stack, path: str) -> None:
+    answer = requests.get(stack.http + path, timeout=5)
+
+    headers = answer.raw.headers
+    assert headers.getlist("X-Content-Type-Options") == ["nosniff"]
+    assert headers.getlist("X-Frame-Options") == ["DENY"]
+    assert len(headers.getlist("Referrer-Policy")) == 1
+    assert len(headers.getlist("Content-Security-Policy")) == 1
+    assert len(headers.getlist("X-Request-ID")) == 1
+    assert headers["Server"] == "nginx"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/metrics", "/%6detrics", "//metrics", "/x/..%2fmetrics", "/metrics?a=b", "/stub_status"],
+)
+def test_metrics_and_the_status_page_are_not_served_to_the_outside(stack: Stack, path: str) -> None:
+    answer = raw.ask(stack, f"GET {path} HTTP/1.1\nHost: localhost")
+
+    assert answer.status == 404
+    assert b"http_requests_total" not in answer.body and b"Active connections" not in answer.body
+    answer.problem()
+
+
+def test_a_static_file_comes_from_nginx_and_may_be_kept(stack: Stack) -> None:
+    plain = requests.get(f"{stack.http}/static/icon.svg", timeout=5)
+    versioned = requests.get(f"{stack.http}/static/icon.svg?v=1.2.3", timeout=5)
+    again = requests.get(
+        f"{stack.http}/static/icon.svg",
+        headers={"If-None-Match": plain.headers["ETag"]},
+        timeout=5,
+    )
+
+    assert plain.headers["Content-Type"] == "image/svg+xml"
+    assert plain.headers["Cache-Control"] == "public, max-age=3600"
+    assert versioned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert again.status_code == 304
+    requested = [line for line in stack.logs("web").splitlines() if "/static/icon.svg" in line]
+    assert not requested
+
+
+def test_a_large_text_is_compressed_and_a_small_one_is_not(stack: Stack) -> None:
+    large = requests.get(f"{stack.http}/openapi.json", timeout=5)
+    small = requests.get(f"{stack.http}/health", timeout=5)
+
+    assert large.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in large.headers["Vary"]
+    assert "Content-Encoding" not in small.headers
+
+
+def test_an_error_of_nginx_is_a_page_for_a_browser(stack: Stack) -> None:
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+    answer = requests.get(f"{stack.http}/metrics", headers={"Accept": accept}, timeout=5)
+
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "text/html"
+    assert re.search(f"<code>{answer.headers['X-Request-ID']}</code>", answer.text)

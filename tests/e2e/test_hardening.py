@@ -1,0 +1,144 @@
+"""What each container may do, as the engine says and as the container itself finds out."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import Stack, docker, inspect, inspect_all, service_of
+
+# Started once and gone; `init` hands files to the other users and is root for that.
+ONE_SHOT = {"init", "alertmanager-config"}
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def containers(stack: Stack) -> list[tuple[str, dict[str, Any]]]:
+    """Every container of the stack, under its service's name."""
+    return [(service_of(found), found) for found in inspect_all(stack.containers())]
+
+
+def broken(containers: list[tuple[str, dict[str, Any]]], rule: Any) -> list[str]:
+    return [service for service, found in containers if not rule(found)]
+
+
+def test_no_service_runs_as_root(containers: list[tuple[str, dict[str, Any]]]) -> None:
+    def as_a_numeric_user(found: dict[str, Any]) -> bool:
+        return bool(re.match("[1-9][0-9]*(:[0-9]+)?$", found["Config"]["User"]))
+
+    # cAdvisor reads other containers' files, which are root's.
+    assert set(broken(containers, as_a_numeric_user)) <= {"init", "cadvisor"}
+
+
+def test_no_service_has_a_capability(containers: list[tuple[str, dict[str, Any]]]) -> None:
+    assert not broken(containers, lambda found: found["HostConfig"]["CapDrop"] == ["ALL"])
+    assert broken(containers, lambda found: not found["HostConfig"]["CapAdd"]) == ["init"]
+
+
+def test_no_service_can_gain_privileges(containers: list[tuple[str, dict[str, Any]]]) -> None:
+    def no_new(found: dict[str, Any]) -> bool:
+        return "no-new-privileges:true" in found["HostConfig"]["SecurityOpt"]
+
+    assert not broken(containers, no_new)
+    assert not broken(containers, lambda found: not found["HostConfig"]["Privileged"])
+
+
+def test_every_root_file_system_is_read_only(containers: list[tuple[str, dict[str, Any]]]) -> None:
+    assert not broken(containers, lambda found: found["HostConfig"]["ReadonlyRootfs"])
+
+
+@pytest.mark.parametrize("service", ["web", "nginx", "redis", "prometheus", "nginx-exporter"])
+def test_a_service_cannot_write_beside_its_data(stack: Stack, service: str) -> None:
+    places = "/ /etc /usr /srv /opt /run/secrets"
+    script = f"for d in {places}; do touch $d/x 2>/dev/null && echo $d; done; true"
+
+    assert stack.run_in(service, "sh", "-c", script) == ""
+
+
+def test_every_service_has_limits(containers: list[tuple[str, dict[str, Any]]]) -> None:
+    def limited(found: dict[str, Any]) -> bool:
+        host = found["HostConfig"]
+        return (
+            0 < host["NanoCpus"] <= 2e9
+            and 16 * MEBIBYTE <= host["Memory"] <= 1024 * MEBIBYTE
+            and 0 < host["PidsLimit"] <= 256
+        )
+
+    assert not broken(containers, limited)
+
+
+def test_every_log_is_rotated(containers: list[tuple[str, dict[str, Any]]]) -> None:
+    def rotated(found: dict[str, Any]) -> bool:
+        options = found["HostConfig"]["LogConfig"]["Config"]
+        return bool(options.get("max-size")) and bool(options.get("max-file"))
+
+    assert not broken(containers, rotated)
+
+
+def test_every_service_restarts_and_has_a_health_check(
+    containers: list[tuple[str, dict[str, Any]]],
+) -> None:
+    lasting = [(service, found) for service, found in containers if service not in ONE_SHOT]
+
+    def restarts(found: dict[str, Any]) -> bool:
+        return bool(found["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped")
+
+    assert not broken(lasting, restarts)
+    assert not broken(lasting, lambda found: found["State"]["Health"]["Status"] == "healthy")
+
+
+def test_a_service_gets_longer_to_stop_than_its_longest_work(stack: Stack) -> None:
+    drain_and_grace = 2 + 30
+
+    assert stack.inspect("web")["Config"]["StopTimeout"] > drain_and_grace
+    assert stack.inspect("nginx")["Config"]["StopTimeout"] > 35  # proxy_read_timeout
+
+
+def test_no_image_is_without_a_tag(containers: list[tuple[str, dict[str, Any]]]) -> None:
+    tagged = re.compile(r".+:(?!latest$)[\w.-]+(@sha256:[0-9a-f]{64})?$")
+
+    assert not broken(containers, lambda found: tagged.match(found["Config"]["Image"]))
+
+
+def test_our_layers_stay_below_40_megabytes(stack: Stack) -> None:
+    image = inspect(stack.settings["WEB_IMAGE"])
+    base = inspect("python:3.14-slim-trixie")
+
+    shared = len(base["RootFS"]["Layers"])
+    assert image["RootFS"]["Layers"][:shared] == base["RootFS"]["Layers"]
+    assert image["Size"] - base["Size"] < 40_000_000
+
+
+def test_the_image_holds_no_tool_to_install_or_build_with(stack: Stack) -> None:
+    script = (
+        "for t in pip pip3 uv gcc cc make git curl pytest; do command -v $t; done; python -m pip"
+    )
+
+    said = stack.run_in("web", "sh", "-c", script, check=False)
+
+    assert said.strip().endswith("No module named pip")
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_the_health_check_fails_on_anything_but_200(stack: Stack) -> None:
+    image = inspect(stack.settings["WEB_IMAGE"])
+    check = image["Config"]["Healthcheck"]["Test"][1:]
+    server = (
+        "import http.server, json, subprocess, sys, threading\n"
+        "class Handler(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self): self.send_response(int(status)); self.end_headers()\n"
+        "server = http.server.HTTPServer(('127.0.0.1', 8000), Handler)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+        "results = {}\n"
+        "for status in ('200', '204', '301', '404', '500', '503'):\n"
+        "    done = subprocess.run(sys.argv[1:], capture_output=True)\n"
+        "    results[status] = done.returncode\n"
+        "print(json.dumps(results))\n"
+    )
+    image_name = stack.settings["WEB_IMAGE"]
+    said = docker("run", "--rm", image_name, "python", "-c", server, *check)
+    results: dict[str, int] = json.loads(said.splitlines()[-1])
+
+    assert results.pop("200") == 0
+    assert all(results.values()), results

@@ -1,0 +1,130 @@
+"""What a client may send, how much and how fast; each refusal is a problem document."""
+
+import gzip
+import socket
+import time
+
+import pytest
+import requests
+
+from tests.e2e import raw
+from tests.e2e.stack import Stack
+
+
+def test_a_body_over_the_limit_is_refused_unread(stack: Stack) -> None:
+    answer = raw.ask(
+        stack,
+        f"POST /api/v1/items HTTP/1.1\nHost: localhost\nAuthorization: Bearer {stack.token}\n"
+        f"Content-Type: application/json\nContent-Length: {100 * 1024 * 1024}",
+    )
+
+    assert answer.status == 413
+    assert answer.problem()["title"] == "Content Too Large"
+
+
+def test_a_chunked_body_over_the_limit_is_refused_as_well(stack: Stack) -> None:
+    chunk = b"%x\r\n%s\r\n" % (65536, b"x" * 65536)
+    head = (
+        f"POST /api/v1/items HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {stack.token}\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with raw.connect(stack) as connection:
+        connection.sendall(head.encode())
+        try:
+            for _ in range(20):
+                connection.sendall(chunk)
+        except OSError:
+            pass  # refused before all of it was sent
+        answer = raw.parse(raw.read_all(connection))
+
+    assert answer.status == 413
+    answer.problem()
+
+
+def test_a_body_at_the_limit_reaches_the_service(stack: Stack, api: requests.Session) -> None:
+    value = '"' + "x" * (int(1024 * 1024) - 2) + '"'
+
+    answer = api.put(
+        f"{stack.http}/api/v1/cache/large",
+        data=value,
+        headers={"Content-Type": "application/json"},
+        timeout=10,
+    )
+
+    assert answer.status_code in (200, 201), answer.text[:200]
+
+
+def test_a_header_of_10000_bytes_is_refused(stack: Stack) -> None:
+    answer = raw.ask(stack, f"GET /health HTTP/1.1\nHost: localhost\nX-Big: {'x' * 10_000}")
+
+    assert answer.status == 431
+    answer.problem()
+
+
+def test_a_path_of_10000_bytes_is_refused(stack: Stack) -> None:
+    answer = raw.ask(stack, f"GET /{'x' * 10_000} HTTP/1.1\nHost: localhost")
+
+    assert answer.status == 414
+    answer.problem()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GARBAGE",
+        "GET / HTTP/1.1",
+        "GET / HTTP/1.1\nHost: a b",
+        "GET / HTTP/1.1\nHost: a\nHost: b",
+        "POST / HTTP/1.1\nHost: localhost\nContent-Length: 3\nContent-Length: 4",
+        "POST / HTTP/1.1\nHost: localhost\nContent-Length: 3\nTransfer-Encoding: chunked",
+        "POST / HTTP/1.1\nHost: localhost\nTransfer-Encoding: gzip, chunked",
+        "\x16\x03\x01\x02\x00\x01",
+    ],
+)
+def test_what_is_no_proper_request_is_refused(stack: Stack, head: str) -> None:
+    answer = raw.ask(stack, head)
+
+    assert answer.status in (400, 501)
+    answer.problem()
+
+
+def test_a_compressed_body_is_not_unpacked_on_the_way(stack: Stack, api: requests.Session) -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+
+    answer = api.post(
+        f"{stack.http}/api/v1/items",
+        data=bomb,
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        timeout=10,
+    )
+
+    assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.slow
+def test_a_client_that_sends_no_request_is_dropped(stack: Stack) -> None:
+    with raw.connect(stack) as connection:
+        connection.settimeout(20)
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: local")
+        started = time.monotonic()
+        received = connection.recv(4096)
+
+    assert received == b"" or b" 408 " in received
+    assert time.monotonic() - started < 15
+
+
+def test_more_requests_than_the_rate_allows_are_refused_with_429(stack: Stack) -> None:
+    """One connection, no waiting for answers: faster than any burst that is allowed."""
+    number = 5000  # docker-compose.test.yml allows 2,000 at once and 500 a second
+    one = b"GET /static/icon.svg HTTP/1.1\r\nHost: localhost\r\n"
+    with raw.connect(stack) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        connection.sendall((one + b"\r\n") * (number - 1) + one + b"Connection: close\r\n\r\n")
+        received = raw.read_all(connection)
+
+    assert received.count(b"HTTP/1.1 200 ") >= 2000
+    assert received.count(b"HTTP/1.1 429 ") > 100
+    refused = b"HTTP/1.1 429 " + received.split(b"HTTP/1.1 429 ")[1].split(b"HTTP/1.1 ")[0]
+    answer = raw.parse(refused)
+    assert answer.headers["retry-after"] == "1"
+    assert answer.problem()["title"] == "Too Many Requests"

@@ -1,0 +1,58 @@
+"""A running stack, and what its monitoring says. The fixture `watched` makes one."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from tests.e2e.stack import Stack, docker
+
+
+@dataclass
+class Watched:
+    """A running stack and what its monitoring says."""
+
+    stack: Stack
+    recorded: bool
+    """Whether cAdvisor is a recording."""
+
+    def ask(self, path: str, **parameters: str | float) -> Any:
+        """Prometheus's answer, by its HTTP API."""
+        answer = requests.get(
+            f"{self.stack.prometheus}/api/v1/{path}", params=parameters, timeout=30
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("query", query=expression)["result"]
+        return found
+
+    def series(self) -> list[dict[str, str]]:
+        """The labels of every series of the last two minutes, recorded ones included."""
+        everything = {"match[]": '{__name__!=""}', "start": time.time() - 120}
+        found: list[dict[str, str]] = self.ask("series", **everything)
+        return found
+
+    def exported(self) -> dict[str, set[str]]:
+        """Every metric there is, with the labels it has."""
+        found: dict[str, set[str]] = {}
+        for series in self.series():
+            found.setdefault(series["__name__"], set()).update(series)
+        return found
+
+    def alerts(self, state: str) -> set[str]:
+        """Names of the alerts in this state, `pending` or `firing`."""
+        return {
+            alert["labels"]["alertname"]
+            for alert in self.ask("alerts")["alerts"]
+            if alert["state"] == state
+        }
+
+    def received(self, name: str) -> list[dict[str, Any]]:
+        """What reached the webhook of an alert, oldest first."""
+        lines = docker("logs", f"{self.stack.project}-alert-receiver").splitlines()
+        alerts = [json.loads(line) for line in lines if line.startswith("{")]
+        return [alert for alert in alerts if alert["labels"]["alertname"] == name]

@@ -1,0 +1,181 @@
+"""Requests that bend HTTP itself: broken framing, forged headers, injected lines."""
+
+import re
+import socket
+
+import pytest
+
+from tests.integration.refusals import BEARER, JSON, Service, head, read_answer, request
+
+ECHO = "POST /api/v1/demo/echo"
+INFO = "GET /api/v1/info"
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"get / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX A: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\nX-B: c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: \x1b[31m\r\n\r\n",
+    ],
+    ids=lambda data: repr(data[:60]),
+)
+def test_what_is_no_http_is_a_400_and_the_connection_ends(service: Service, data: bytes) -> None:
+    answer = service.refuse(data, 400)
+
+    assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Content-Length: -1"],
+        ["Content-Length: two"],
+        ["Content-Length: 2", "Content-Length: 3"],
+        ["Content-Length: " + "9" * 5000],
+        ["Content-Length: 2", CHUNKED],
+        [CHUNKED, CHUNKED],
+    ],
+    ids=lambda headers: headers[0][:30],
+)
+def test_a_length_that_is_none_or_two_is_a_400(service: Service, headers: list[str]) -> None:
+    service.refuse(head(ECHO, BEARER, JSON, *headers) + b"{}", 400)
+
+
+@pytest.mark.parametrize(
+    "chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"-2\r\n{}\r\n", b"2\r\n{}xx0\r\n\r\n"]
+)
+def test_a_malformed_chunk_is_a_400(service: Service, chunks: bytes) -> None:
+    service.refuse(head(ECHO, JSON, CHUNKED) + chunks, 400)
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100", CHUNKED])
+def test_a_body_that_ends_early_is_a_400_although_what_came_is_json(
+    service: Service, framing: str
+) -> None:
+    written = len(service.lines())
+    with service.connect() as connection:
+        data = b"1" if "Length" in framing else b"1\r\n1\r\n"
+        connection.sendall(head("PUT /api/v1/cache/early", BEARER, JSON, framing) + data)
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_answer(connection)
+
+    assert answer.status == 400
+    assert [line["status"] for line in service.lines(since=written)] == [400]
+    assert service.send(request("GET /api/v1/cache/early")).status == 404
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "unknown"])
+def test_a_transfer_coding_that_nothing_here_undoes_is_a_501(service: Service, coding: str) -> None:
+    service.refuse(head(ECHO, JSON, f"Transfer-Encoding: {coding}") + b"2\r\n{}\r\n0\r\n\r\n", 501)
+
+
+def test_an_unknown_expectation_is_a_417(service: Service) -> None:
+    service.refuse(request(ECHO, "Expect: the-unexpected", body="{}"), 417)
+
+
+def test_the_body_of_a_refused_request_is_not_taken_for_the_next_request(service: Service) -> None:
+    hidden = request("DELETE /api/v1/session")
+    refused = head("POST /api/v1/items", JSON, f"Content-Length: {len(hidden)}") + hidden
+    written = len(service.lines())
+
+    with service.connect() as connection:
+        connection.sendall(refused)
+        first = read_answer(connection)
+        connection.sendall(request(INFO))
+        second = read_answer(connection)
+
+    assert (first.status, second.status) == (401, 200)
+    assert [line["method"] for line in service.lines(since=written)] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-For: 203.0.113.9",
+        "X-Forwarded-For: 203.0.113.9, 127.0.0.1",
+        "X-Forwarded-For: <script>",
+        "X-Real-IP: 203.0.113.9",
+        "Forwarded: for=203.0.113.9",
+        "X_Forwarded_For: 203.0.113.9",
+    ],
+)
+def test_a_forged_address_is_not_believed(service: Service, header: str) -> None:
+    answer = service.send(request(INFO, header))
+
+    (line,) = [
+        each for each in service.lines() if each["request_id"] == answer.headers["x-request-id"]
+    ]
+    assert (answer.status, line["client_ip"]) == (200, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "forged", ["Host: evil.example", "X-Forwarded-Host: evil.example", "X-Host: evil.example"]
+)
+def test_a_forged_host_finds_its_way_into_no_answer(service: Service, forged: str) -> None:
+    body = b'{"name": "Tea"}'
+    hosts = [forged] if forged.startswith("Host") else ["Host: localhost", forged]
+    lines = ["POST /api/v1/items HTTP/1.1", *hosts, BEARER, JSON, f"Content-Length: {len(body)}"]
+
+    answer = service.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+    assert answer.status == 201
+    assert answer.headers["location"].startswith("/api/v1/items/")
+    assert b"evil" not in answer.body + repr(answer.headers).encode()
+
+
+def test_an_absolute_url_of_another_host_is_answered_like_any_other(service: Service) -> None:
+    answer = service.send(request("GET http://evil.example/health/live"))
+
+    assert (answer.status, answer.json) == (200, {"status": "alive"})
+
+
+@pytest.mark.parametrize(
+    "path", ["/%0D%0ASet-Cookie:%20a=1", "/%0A{%22level%22:%22FORGED%22}", "/%E2%80%A8%1B[2J"]
+)
+def test_a_path_cannot_start_a_second_header_or_line(service: Service, path: str) -> None:
+    answer = service.refuse(request(f"GET {path}"), 404)
+
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "user_agent", ['"}{"level":"FORGED"}', "\\n\\r\\u000a", "\xe9\xff\x85", "x" * 8000]
+)
+def test_a_header_cannot_start_a_second_line_in_the_log(service: Service, user_agent: str) -> None:
+    written = len(service.lines())
+
+    answer = service.send(request(INFO, f"User-Agent: {user_agent}"))
+
+    (line,) = service.lines(since=written)
+    assert (answer.status, line["user_agent"]) == (200, user_agent)
+
+
+@pytest.mark.parametrize(
+    "request_id", ["a%0d%0aSet-Cookie: a=1", "a b", "x" * 129, '"}{"', "\xe9", "../../etc"]
+)
+def test_a_request_id_of_other_signs_is_replaced(service: Service, request_id: str) -> None:
+    answer = service.send(request(INFO, f"X-Request-ID: {request_id}"))
+
+    assert answer.status == 200
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("cookie", ["session=\xff", "session=; ;;=", "session=" + "x" * 8000, "="])
+def test_an_odd_cookie_is_no_session(service: Service, cookie: str) -> None:
+    answer = service.send(request("GET /api/v1/session", f"Cookie: {cookie}"))
+
+    assert (answer.status, answer.json["active"]) == (200, False)

@@ -1,0 +1,160 @@
+"""The console at /: one page, readable by everybody, in a real browser."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import visit
+from tests.support.gunicorn_server import GunicornServer
+
+TOKEN = "token-of-the-console-tests"
+AS_A_BROWSER = {"Accept": "text/html"}
+SETTINGS = {
+    "DRAIN_SECONDS": "0",
+    "API_TOKENS": TOKEN,
+    "APP_VERSION": "7.8.9",
+    "GIT_COMMIT": "0123456789abcdef0123",
+    "INSTANCE_ID": "instance-of-the-tests",
+    "GRAFANA_URL": "http://grafana.test/",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[GunicornServer]:
+    with GunicornServer(SETTINGS) as running:
+        yield running
+
+
+def assert_status_is_shown(page: Page) -> None:
+    expect(page.locator("h1")).to_have_text("devops-starter is healthy")
+    for field, text in {
+        "version": "7.8.9",
+        "commit": "0123456789ab",
+        "environment": "testing",
+        "instance": "instance-of-the-tests",
+    }.items():
+        expect(page.locator(f"#{field}")).to_have_text(text)
+    expect(page.locator("#checks")).to_contain_text("redis embedded")
+    expect(page.locator("#checks")).to_contain_text("readiness ready")
+
+
+def test_it_says_what_runs_here_and_how_it_is(server: GunicornServer, browser: Browser) -> None:
+    with visit(browser, server.base_url) as page:
+        assert_status_is_shown(page)
+        expect(page.locator("#try")).to_be_visible()
+
+
+def test_without_javascript_it_is_a_plain_status_page(
+    server: GunicornServer, browser: Browser
+) -> None:
+    with visit(browser, server.base_url, java_script_enabled=False) as page:
+        assert_status_is_shown(page)
+        expect(page.get_by_text("Without JavaScript")).to_be_visible()
+        expect(page.locator("#console")).to_be_hidden()
+        expect(page.get_by_role("link", name="/api/v1/stats").last).to_be_visible()
+
+
+def test_all_it_loads_comes_from_this_service(server: GunicornServer, browser: Browser) -> None:
+    hosts = set()
+    with visit(browser, "about:blank") as page:
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.goto(server.base_url)
+        expect(page.locator("#requests .value")).not_to_have_text("–")
+
+    assert hosts == {urlsplit(server.base_url).netloc}
+
+
+def test_its_policy_allows_no_inline_script_or_style_and_the_page_has_none(
+    server: GunicornServer,
+) -> None:
+    response = requests.get(server.base_url, headers=AS_A_BROWSER, timeout=5)
+
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "script-src 'self';" in policy
+    assert "unsafe" not in policy and "*" not in policy
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", response.text)
+
+
+def test_its_files_may_be_kept_for_ever_because_their_address_changes_with_them(
+    server: GunicornServer,
+) -> None:
+    page = requests.get(server.base_url, headers=AS_A_BROWSER, timeout=5).text
+
+    files = re.findall(r'"(/static/console/[^"]+)"', page)
+    assert len(files) == 2
+    assert all(re.search(r"\?v=[0-9a-f]{12}$", file) for file in files)
+
+
+def test_it_links_to_the_tools_that_are_named_in_the_settings_and_to_no_other(
+    server: GunicornServer, browser: Browser
+) -> None:
+    with visit(browser, server.base_url) as page:
+        tools = page.get_by_role("navigation", name="Tools").get_by_role("link")
+        expect(tools).to_have_text(["API docs", "Grafana"])
+        expect(tools.nth(1)).to_have_attribute("href", "http://grafana.test/")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_nothing_sticks_out_of_the_window(
+    server: GunicornServer, browser: Browser, width: int
+) -> None:
+    with visit(browser, server.base_url, viewport={"width": width, "height": 800}) as page:
+        page.locator("#request").select_option(index=4)
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator("#answer-status")).to_contain_text("200")
+        page.get_by_text("Headers").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_axe_finds_no_violation_of_accessibility(
+    server: GunicornServer, browser: Browser, scheme: str, width: int
+) -> None:
+    viewport = {"width": width, "height": 800}
+    with visit(browser, server.base_url, color_scheme=scheme, viewport=viewport) as page:
+        page.locator("#token").fill(TOKEN)
+        page.get_by_role("button", name="Start the drill").click()
+        expect(page.locator("#fault-running")).to_be_visible()
+        page.locator("#request").select_option(index=0)
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator("#answer-status")).to_contain_text("20")
+        page.get_by_text("Headers").click()
+        page.get_by_role("button", name="Send traffic").click()
+        page.get_by_role("button", name="Pause").click()
+
+        found = Axe().run(page, options={"resultTypes": ["violations", "incomplete"]})
+
+        page.get_by_role("button", name="End it now").click()
+        expect(page.locator("#fault-running")).to_be_hidden()
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_it_can_be_used_with_the_keyboard_alone(server: GunicornServer, browser: Browser) -> None:
+    with visit(browser, server.base_url) as page:
+        expect(page.locator("#console")).to_be_visible()
+        page.keyboard.press("Tab")
+        expect(page.get_by_text("Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        for _ in range(2):
+            page.keyboard.press("Tab")
+        expect(page.locator("#request")).to_be_focused()
+        page.keyboard.type("List")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("#answer-status")).to_contain_text("200")
+
+
+def test_everybody_but_browsers_gets_an_index_of_links(server: GunicornServer) -> None:
+    index = requests.get(server.base_url, timeout=5)
+
+    assert index.json()["version"] == "7.8.9"
+    for path in index.json()["links"].values():
+        assert requests.get(server.base_url + path, timeout=5).status_code == 200, path

@@ -1,0 +1,132 @@
+"""What the console's charts show is what the service does."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import PATIENCE_MS, visit
+from tests.support.gunicorn_server import GunicornServer
+from tests.support.load import Load
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[GunicornServer]:
+    with GunicornServer({"DRAIN_SECONDS": "0"}) as running:
+        yield running
+
+
+@pytest.fixture
+def page(server: GunicornServer, browser: Browser) -> Iterator[Page]:
+    with visit(browser, server.base_url) as opened:
+        yield opened
+
+
+def number(page: Page, chart: str) -> float:
+    """The first number that a chart's heading shows."""
+    text = page.locator(f"#{chart} .value").inner_text()
+    return float(re.findall(r"[\d.]+", text.replace(",", ""))[0])
+
+
+def test_every_chart_has_a_value_and_a_line_within_seconds(page: Page) -> None:
+    for chart in ("requests", "errors", "latency", "users"):
+        expect(page.locator(f"#{chart} .value")).not_to_have_text("–")
+        expect(page.locator(f"#{chart} path.line").first).to_have_attribute(
+            "d", re.compile(r"^M[\d.]+ [\d.]+(L|h)")
+        )
+
+
+def test_the_requests_shown_are_those_that_were_sent(page: Page, server: GunicornServer) -> None:
+    in_all = page.locator("#requests .detail")
+    expect(in_all).to_contain_text("in all")
+
+    Load(server.port, [("GET", "/api/v1/info")], total=400).run()
+
+    # 400 in one or two of the looks, two seconds apart; the page itself asks one or two a second.
+    page.wait_for_function(
+        "() => parseFloat(document.querySelector('#requests .value').textContent) > 40",
+        timeout=PATIENCE_MS,
+    )
+    counted = requests.get(f"{server.base_url}/api/v1/stats", timeout=5).json()["total"]["requests"]
+    page.wait_for_function(
+        "least => parseInt(document.querySelector('#requests .detail').textContent"
+        ".replaceAll(',', '')) >= least",
+        arg=counted,
+        timeout=PATIENCE_MS,
+    )
+
+
+def test_errors_are_shown_as_a_share_of_requests(page: Page, server: GunicornServer) -> None:
+    expect(page.locator("#errors .value")).not_to_have_text("–")
+
+    Load(server.port, [("GET", "/api/v1/demo/status/503")], total=100).run()
+
+    page.wait_for_function(
+        "() => parseFloat(document.querySelector('#errors .value').textContent) > 50",
+        timeout=PATIENCE_MS,
+    )
+    expect(page.locator("#endpoints")).to_contain_text("/api/v1/demo/status/<code>")
+
+
+def test_a_hit_in_the_cache_raises_the_ratio(page: Page, server: GunicornServer) -> None:
+    for _ in range(20):
+        requests.get(f"{server.base_url}/api/v1/items", timeout=5)
+
+    expect(page.locator("#cache .value")).to_contain_text("%")
+    assert number(page, "cache") > 50
+    expect(page.locator("#cache path.line")).to_have_attribute("d", re.compile("^M"))
+
+
+def test_pointing_at_a_chart_tells_time_and_value(page: Page) -> None:
+    expect(page.locator("#users .value")).not_to_have_text("–")
+
+    page.locator("#users svg").hover()
+
+    expect(page.locator("#users .readout")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\s+\d+$"))
+
+
+@pytest.mark.slow
+def test_a_paused_page_asks_nothing_and_goes_on_when_told(page: Page) -> None:
+    asked: list[str] = []
+    expect(page.locator("#users .value")).not_to_have_text("–")
+    page.get_by_role("button", name="Pause").click()
+    with page.expect_request("**/api/v1/demo/faults"):
+        pass  # what was under way has been answered by the time of the drill's next look
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_request("**/api/v1/demo/faults"):
+        pass
+    assert all(url.endswith("/faults") for url in asked)
+
+    with page.expect_request("**/api/v1/stats", timeout=PATIENCE_MS):
+        page.get_by_role("button", name="Go on").click()
+
+
+def test_silence_is_said_and_the_page_recovers_by_itself(page: Page) -> None:
+    expect(page.locator("#users .value")).not_to_have_text("–")
+
+    page.context.set_offline(True)
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    page.context.set_offline(False)
+
+    expect(page.locator("#notice")).to_be_empty()
+
+
+@pytest.mark.slow
+def test_with_redis_away_it_says_degraded_and_why_there_are_no_numbers(
+    browser: Browser, own_redis: RedisServer
+) -> None:
+    settings = {"DRAIN_SECONDS": "0", "REDIS_URL": own_redis.url, "WEB_CONCURRENCY": "1"}
+    with GunicornServer(settings) as server, visit(browser, server.base_url) as page:
+        expect(page.locator("#status")).to_have_text("healthy")
+
+        own_redis.kill()
+        expect(page.locator("#status")).to_have_text("degraded")
+        expect(page.locator("#checks")).to_contain_text("redis unhealthy")
+        expect(page.locator("#notice")).to_contain_text("503")
+        own_redis.start()
+
+        expect(page.locator("#status")).to_have_text("healthy")
+        expect(page.locator("#notice")).to_be_empty()

@@ -1,0 +1,192 @@
+"""The console's panels: trying requests, and drills."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import visit
+from tests.support.gunicorn_server import GunicornServer
+
+TOKEN = "token-of-the-console-tests"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[GunicornServer]:
+    with GunicornServer({"DRAIN_SECONDS": "0", "API_TOKENS": TOKEN}) as running:
+        yield running
+
+
+@pytest.fixture
+def page(server: GunicornServer, browser: Browser) -> Iterator[Page]:
+    with visit(browser, server.base_url, permissions=["clipboard-read"]) as opened:
+        opened.locator("#token").fill(TOKEN)
+        yield opened
+
+
+def choose(page: Page, label: str) -> None:
+    option = page.locator("#request option", has_text=label)
+    page.locator("#request").select_option(option.get_attribute("value"))
+
+
+def send(page: Page, label: str) -> None:
+    """Choose a request and send it; returns when the answer is there."""
+    choose(page, label)
+    with page.expect_response(lambda response: "/api/v1/" in response.url):
+        page.get_by_role("button", name="Send", exact=True).click()
+
+
+def test_a_value_can_be_stored_read_and_deleted(page: Page) -> None:
+    answer = page.locator("#answer-status")
+    send(page, "Store a value")
+    expect(answer).to_contain_text(re.compile("20[01] "))
+    send(page, "Read it")
+    expect(answer).to_contain_text("X-Cache-TTL: ")
+    expect(page.locator("#answer-body")).to_contain_text('"hello": "world"')
+    send(page, "Delete it")
+    expect(answer).to_contain_text("204")
+    send(page, "Read it")
+    expect(answer).to_contain_text("404")
+
+
+def test_the_item_just_created_is_the_one_to_read_next(page: Page) -> None:
+    send(page, "Create an item")
+    expect(page.locator("#answer-status")).to_contain_text("201")
+    send(page, "Read an item")
+    expect(page.locator("#answer-status")).to_contain_text("200")
+    expect(page.locator("#answer-body")).to_contain_text('"name": "Tea"')
+
+
+def test_the_answer_shows_time_headers_and_whether_it_came_from_the_cache(page: Page) -> None:
+    send(page, "Create an item")
+    expect(page.locator("#answer-status")).to_contain_text("201")
+    send(page, "List items")
+    expect(page.locator("#answer-status")).to_contain_text("X-Cache: MISS")
+    send(page, "List items")
+    expect(page.locator("#answer-status")).to_contain_text("X-Cache: HIT")
+    expect(page.locator("#answer-status")).to_have_text(re.compile(r"200 OK [\d.]+ m?s X-Cache"))
+    page.get_by_text("Headers").click()
+    expect(page.locator("#answer-headers")).to_contain_text("x-request-id")
+
+
+def test_the_curl_line_does_the_same_whatever_is_in_the_body(
+    page: Page, server: GunicornServer
+) -> None:
+    value = """{"it's": "<b>\\"quoted\\"</b> $HOME `id` \\\\ é"}"""
+    choose(page, "Store a value")
+    page.locator("#name").fill("it~is:odd")
+    page.locator("#body").fill(value)
+
+    line = page.locator("#curl").inner_text()
+    environment = {"PATH": "/usr/bin:/bin", "API_TOKEN": TOKEN}
+    done = subprocess.run(
+        ["bash", "-c", line], env=environment, capture_output=True, text=True, check=True
+    )
+
+    stored = requests.get(f"{server.base_url}/api/v1/cache/it~is:odd", timeout=5)
+    assert re.match(r"HTTP/1.1 20[01] ", done.stdout)
+    assert stored.json() == {"it's": '<b>"quoted"</b> $HOME `id` \\ é'}
+
+
+def test_the_curl_line_can_be_copied(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#curl").inner_text()
+
+
+def test_what_was_stored_is_shown_as_text_and_never_as_html(page: Page) -> None:
+    choose(page, "Store a value")
+    page.locator("#body").fill('"<b id=injected>bold</b>"')
+    page.get_by_role("button", name="Send", exact=True).click()
+
+    expect(page.locator("#answer-body")).to_contain_text("<b id=injected>bold</b>")
+    expect(page.locator("#injected")).to_have_count(0)
+
+
+def test_the_token_is_kept_in_memory_alone(page: Page, server: GunicornServer) -> None:
+    send(page, "Store a value")
+    expect(page.locator("#answer-status")).to_contain_text(re.compile("20[01] "))
+
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert TOKEN not in kept + page.url + page.locator("#curl").inner_text()
+    page.goto(server.base_url)
+    expect(page.locator("#token")).to_have_value("")
+
+
+def test_a_wrong_token_is_answered_by_the_services_own_words(page: Page) -> None:
+    page.locator("#token").fill("wrong")
+    send(page, "Store a value")
+
+    expect(page.locator("#answer-status")).to_contain_text("401")
+    expect(page.locator("#answer-body")).to_contain_text("Authorization: Bearer")
+
+
+def test_a_drill_counts_down_breaks_what_it_names_and_can_be_ended(
+    page: Page, server: GunicornServer
+) -> None:
+    page.get_by_label("Errors, % of requests").fill("100")
+    page.get_by_role("button", name="Start the drill").click()
+
+    expect(page.locator("#fault-what")).to_have_text("100 % errors on /api/v1/items*")
+    expect(page.locator("#fault-left")).to_have_text(re.compile(r"^0:5\d left$"))
+    expect(page.locator("#fault-said")).to_have_text("The drill has started.")
+    assert requests.get(f"{server.base_url}/api/v1/items", timeout=5).status_code == 500
+
+    page.get_by_role("button", name="End it now").click()
+    expect(page.locator("#fault-running")).to_be_hidden()
+    assert requests.get(f"{server.base_url}/api/v1/items", timeout=5).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_drill_that_somebody_else_has_started_is_shown_until_it_is_over(
+    page: Page, server: GunicornServer
+) -> None:
+    fault = {"latency_ms": 20, "route": "/api/v1/info", "duration_seconds": 6}
+    requests.post(
+        f"{server.base_url}/api/v1/demo/faults",
+        json=fault,
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=5,
+    ).raise_for_status()
+
+    expect(page.locator("#fault-what")).to_have_text("20 ms more latency on /api/v1/info")
+    expect(page.locator("#fault-running")).to_be_hidden()
+    expect(page.locator("#fault-said")).to_have_text("The drill has ended.")
+
+
+def test_a_drill_without_a_right_token_says_what_is_missing(page: Page) -> None:
+    page.locator("#token").fill("wrong")
+    page.get_by_role("button", name="Start the drill").click()
+
+    expect(page.locator("#fault-said")).to_contain_text("Send one of the service's API tokens")
+
+
+def test_traffic_runs_until_it_is_stopped(page: Page) -> None:
+    with page.expect_request("**/api/v1/demo/delay/**"):
+        page.get_by_role("button", name="Send traffic").click()
+
+    page.get_by_role("button", name=re.compile("Stop traffic")).click()
+
+    expect(page.get_by_role("button", name="Send traffic")).to_be_visible()
+
+
+def test_without_tokens_it_says_that_writing_is_open_and_drills_are_not(browser: Browser) -> None:
+    with GunicornServer({"DRAIN_SECONDS": "0"}) as server, visit(browser, server.base_url) as page:
+        expect(page.get_by_text("Writing is open to all")).to_be_visible()
+        expect(page.get_by_text("Faults on demand need a token")).to_be_visible()
+        expect(page.locator("#fault")).to_be_hidden()
+        expect(page.locator("#token")).to_have_count(0)
+        send(page, "Store a value")
+        expect(page.locator("#answer-status")).to_contain_text("201")
+
+
+def test_where_the_demo_is_off_there_are_no_drills(browser: Browser) -> None:
+    settings = {"DRAIN_SECONDS": "0", "DEMO_ENABLED": "false"}
+    with GunicornServer(settings) as server, visit(browser, server.base_url) as page:
+        expect(page.locator("#try")).to_be_visible()
+        expect(page.locator("#fault, #traffic")).to_have_count(0)

@@ -1,0 +1,182 @@
+"""Redis away: nobody waits, nothing breaks, and all is well again without a restart."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.support.gunicorn_server import GunicornServer
+from tests.support.load import Answer, Load
+from tests.support.processes import wait_until
+from tests.support.redis_server import RedisServer
+
+# The service promises 250 ms in all; the rest is the client's and the network's.
+CEILING_SECONDS = 0.3
+REQUESTS = [
+    ("GET", "/api/v1/items"),
+    ("GET", "/api/v1/cache/some-key"),
+    ("GET", "/api/v1/info"),
+    ("GET", "/health"),
+    ("GET", "/api/v1/stats"),
+]
+
+
+@pytest.fixture
+def server(own_redis: RedisServer) -> Iterator[GunicornServer]:
+    settings = {"REDIS_URL": own_redis.url, "WEB_CONCURRENCY": "2", "DRAIN_SECONDS": "0"}
+    with GunicornServer(settings) as running:
+        yield running
+
+
+def health(server: GunicornServer) -> tuple[int, str]:
+    response = requests.get(f"{server.base_url}/health", timeout=5)
+    return response.status_code, response.json()["status"]
+
+
+def get(server: GunicornServer, path: str) -> requests.Response:
+    return requests.get(server.base_url + path, timeout=5)
+
+
+def assert_sound(answers: list[Answer]) -> None:
+    """No request is late, broken or an internal error."""
+    assert answers
+    # What a request that never goes near Redis takes at worst is the machine's doing.
+    bystanders = [answer.seconds for answer in answers if answer.path == "/api/v1/info"]
+    ceiling = max(CEILING_SECONDS, max(bystanders) + 0.25)
+    late = [answer for answer in answers if answer.seconds > ceiling]
+    wrong = [answer for answer in answers if answer.status not in (200, 404, 503)]
+    assert not late, f"{len(late)} of {len(answers)} are late: {late[:3]}"
+    assert not wrong, f"{len(wrong)} of {len(answers)} are wrong: {wrong[:3]}"
+
+
+@pytest.mark.slow
+def test_redis_killed_under_load_delays_nobody_and_comes_back_by_itself(
+    server: GunicornServer, own_redis: RedisServer
+) -> None:
+    with Load(server.port, REQUESTS, connections=8, pause=0.02) as load:
+        wait_until(lambda: len(load.answers) > 100, seconds=10, why="the load is running")
+        own_redis.kill()
+        killed = time.monotonic()
+        wait_until(lambda: health(server) == (200, "degraded"), seconds=2, why="degraded")
+        wait_until(lambda: time.monotonic() > killed + 2, seconds=3, why="two seconds have gone by")
+        starting = time.monotonic()
+        own_redis.start()
+        back = time.monotonic()
+        wait_until(
+            lambda: get(server, "/api/v1/items").status_code == 200, seconds=5, why="items are back"
+        )
+        wait_until(lambda: health(server) == (200, "healthy"), seconds=5, why="healthy")
+        wait_until(lambda: time.monotonic() > back + 5, seconds=6, why="five seconds have gone by")
+        recovered = time.monotonic()
+        wait_until(
+            lambda: load.answers[-1].at > recovered + 0.5, seconds=5, why="requests came after"
+        )
+        answers = load.stop()
+
+    assert_sound([answer for answer in answers if answer.at > killed])
+    assert {a.status for a in answers if killed + 0.5 < a.at < starting - 0.5} == {200, 503}
+    assert 503 not in {answer.status for answer in answers if answer.at > recovered}
+
+
+def test_a_redis_that_hangs_delays_nobody_beyond_the_ceiling(
+    server: GunicornServer, own_redis: RedisServer
+) -> None:
+    with Load(server.port, REQUESTS, connections=8, pause=0.02) as load:
+        wait_until(lambda: len(load.answers) > 100, seconds=10, why="the load is running")
+        own_redis.pause()
+        paused = time.monotonic()
+        wait_until(lambda: time.monotonic() > paused + 3, seconds=4, why="three seconds")
+        own_redis.resume()
+        wait_until(lambda: health(server) == (200, "healthy"), seconds=5, why="healthy")
+        answers = load.stop()
+
+    assert_sound([answer for answer in answers if answer.at > paused])
+
+
+def test_an_open_circuit_answers_at_once(server: GunicornServer, own_redis: RedisServer) -> None:
+    own_redis.pause()
+    for _ in range(20):
+        get(server, "/api/v1/items")
+
+    waits = sorted(get(server, "/api/v1/items").elapsed.total_seconds() for _ in range(40))
+
+    own_redis.resume()
+    # One caller a second and worker tries whether Redis is back; the others do not wait.
+    assert waits[len(waits) // 2] < 0.05
+    text = get(server, "/metrics").text
+    assert 'cache_requests_total{operation="get_or_set",result="hit"}' in text
+
+
+def test_an_endpoint_without_its_store_says_so_and_when_to_come_back(
+    server: GunicornServer, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+
+    response = get(server, "/api/v1/items")
+
+    assert response.status_code == 503
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.json()["request_id"] == response.headers["X-Request-ID"]
+
+
+def test_a_session_that_cannot_be_kept_is_not_promised(
+    server: GunicornServer, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+
+    response = requests.put(
+        f"{server.base_url}/api/v1/session", json={"data": {"theme": "dark"}}, timeout=5
+    )
+
+    assert response.status_code == 503
+    assert "Set-Cookie" not in response.headers
+
+
+def test_the_metrics_say_that_the_circuit_is_open(
+    server: GunicornServer, own_redis: RedisServer
+) -> None:
+    own_redis.kill()
+
+    wait_until(
+        lambda: "cache_circuit_state 2.0" in get(server, "/metrics").text,
+        seconds=5,
+        why="the circuit shows as open without any request",
+    )
+
+    own_redis.start()
+    wait_until(
+        lambda: "cache_circuit_state 0.0" in get(server, "/metrics").text,
+        seconds=5,
+        why="the circuit shows as closed without any request",
+    )
+
+
+def test_readiness_follows_redis_only_when_it_is_told_to(own_redis: RedisServer) -> None:
+    settings = {
+        "REDIS_URL": own_redis.url,
+        "READINESS_REQUIRES_REDIS": "true",
+        "WEB_CONCURRENCY": "1",
+        "DRAIN_SECONDS": "0",
+    }
+    with GunicornServer(settings) as strict:
+        own_redis.kill()
+
+        assert get(strict, "/health/ready").status_code == 503
+        assert get(strict, "/health/live").status_code == 200
+        assert health(strict) == (503, "unhealthy")
+
+
+def test_a_full_store_refuses_writes_and_goes_on_reading(own_redis: RedisServer) -> None:
+    with GunicornServer({"REDIS_URL": own_redis.url, "DRAIN_SECONDS": "0"}) as server:
+        item = requests.post(f"{server.base_url}/api/v1/items", json={"name": "Tea"}, timeout=5)
+        with own_redis.client() as redis:
+            redis.config_set("maxmemory", "1")  # byte: it is over that from the start
+
+        refused = requests.post(f"{server.base_url}/api/v1/items", json={"name": "No"}, timeout=5)
+        read = get(server, item.headers["Location"])
+
+    assert refused.status_code == 507
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert read.json()["name"] == "Tea"

@@ -1,0 +1,105 @@
+"""A Redis that answers, but slowly: what a request waits in all is bounded."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.config import Settings
+from app.utils.patience import one_request
+from app.utils.store import Store, StoreUnavailable
+from tests.support.redis_server import RedisServer
+
+CEILING_SECONDS = 0.25
+
+
+class SlowProxy:
+    """Passes bytes between clients and Redis, each answer late by `delay` seconds."""
+
+    def __init__(self, target: int) -> None:
+        self.delay = 0.0
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            for source, sink, late in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pump, args=(source, sink, late), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, late: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if late:
+                    time.sleep(self.delay)
+                sink.sendall(data)
+        except OSError:
+            pass
+        sink.close()
+
+
+@pytest.fixture
+def proxy(own_redis: RedisServer) -> Iterator[SlowProxy]:
+    running = SlowProxy(own_redis.port)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def store(proxy: SlowProxy) -> Store:
+    return Store(Settings.from_env({"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}))
+
+
+def seconds_of_ten_operations(store: Store) -> tuple[float, int]:
+    """How long a request is held that wants ten things of Redis, and how many it got."""
+    got = 0
+    started = time.monotonic()
+    with one_request():
+        for _ in range(10):
+            try:
+                store.ping()
+                got += 1
+            except StoreUnavailable:
+                continue
+    return time.monotonic() - started, got
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.06, 0.09])
+def test_slow_answers_add_up_to_the_ceiling_at_most(
+    store: Store, proxy: SlowProxy, delay: float
+) -> None:
+    store.ping()
+    proxy.delay = delay
+
+    seconds, got = seconds_of_ten_operations(store)
+
+    assert seconds < CEILING_SECONDS + 0.1
+    assert 0 < got < 10
+
+
+def test_a_new_connection_to_a_slow_redis_counts_as_well(store: Store, proxy: SlowProxy) -> None:
+    proxy.delay = 0.09
+
+    seconds, _ = seconds_of_ten_operations(store)
+
+    assert seconds < CEILING_SECONDS + 0.1
+
+
+def test_a_redis_that_is_a_little_slow_is_used_all_the_same(store: Store, proxy: SlowProxy) -> None:
+    store.ping()
+    proxy.delay = 0.01
+
+    _, got = seconds_of_ten_operations(store)
+
+    assert got == 10

@@ -1,0 +1,76 @@
+"""The README's commands do what it says they do, run as they stand there."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gunicorn_server import ROOT, GunicornServer
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(heading: str, language: str = "sh") -> str:
+    """The first piece of code under a heading."""
+    section = README.partition(f"\n## {heading}\n")[2]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0]
+
+
+def tour() -> list[tuple[str, str]]:
+    """Each command with the comment behind it."""
+    joined = block("A tour with curl").replace("\\\n", " ")
+    lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
+    return [(command, comment) for command, _, comment in (line.partition(" # ") for line in lines)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[GunicornServer]:
+    with GunicornServer({"DRAIN_SECONDS": "0"}) as running:
+        yield running
+
+
+def test_every_line_of_the_tour_answers_what_stands_behind_it(
+    server: GunicornServer, tmp_path: Path
+) -> None:
+    # Curl itself says the status at the end, so that the commands stay as people type them.
+    (tmp_path / ".curlrc").write_text('silent\nwrite-out = "\\nstatus=%{http_code}"\n')
+    environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(tmp_path)}
+    assert len(tour()) > 10
+
+    for command, comment in tour():
+        command = command.replace("localhost:8080", f"localhost:{server.port}")
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True
+        )
+
+        status, *words = re.findall(r'^\d{3}|"[^"]+"', comment)
+        assert done.stdout.endswith(f"status={status}"), (command, done.stdout)
+        for word in words:
+            assert word.strip('"') in done.stdout, (command, done.stdout)
+
+
+def test_what_the_first_command_prints_is_what_the_readme_shows() -> None:
+    shown = README.partition("from then on after a second:\n\n```\n")[2].partition("```")[0]
+    program = "from local_welcome import welcome; print(welcome('http://127.0.0.1:8080'))"
+
+    printed = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT / "scripts" / "lib",
+        env={},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert printed.stdout.strip() == shown.strip()
+
+
+def test_the_files_it_says_to_replace_or_delete_are_there() -> None:
+    section = README.partition("\n## Make it yours\n")[2].partition("\n## ")[0]
+    paths = re.findall(r"`([\w./-]+/[\w./-]+)`", section)
+
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / path).exists()] == []

@@ -1,0 +1,162 @@
+"""scripts/setup.sh --name: a clone made one's own."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.clone import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMER = re.compile(r"devops[-_ ]?starter", re.IGNORECASE)
+NOT_COPIED = (".git", ".venv", ".run", "__pycache__", ".*_cache", ".hypothesis", "node_modules")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    names = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    done = subprocess.run(
+        ["git", *names, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with one commit."""
+    folder = tmp_path_factory.mktemp("rename") / "clone"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Start")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def renamed(original: Path) -> Path:
+    """The clone under its new name."""
+    folder = original.with_name("renamed")
+    shutil.copytree(original, folder)
+    done = setup(folder, "--name", "my-service", "--holder", "Ada Lovelace & Söhne")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def setup(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [folder / "scripts" / "setup.sh", *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def tracked(folder: Path) -> list[Path]:
+    return [folder / name for name in git(folder, "ls-files").splitlines()]
+
+
+def test_nothing_of_the_former_name_is_left_but_the_notice_the_licence_asks_to_keep(
+    renamed: Path,
+) -> None:
+    left = [path for path in tracked(renamed) if FORMER.search(text_of(path))]
+
+    assert left == [renamed / "LICENSE"]
+    assert not [path for path in tracked(renamed) if FORMER.search(path.name)]
+
+
+def test_the_licence_names_the_new_holder_first(renamed: Path, original: Path) -> None:
+    first, *others = re.findall("^Copyright .*", text_of(renamed / "LICENSE"), re.MULTILINE)
+
+    assert re.fullmatch(r"Copyright \(c\) 20\d\d Ada Lovelace & Söhne", first)
+    assert [line in text_of(original / "LICENSE") for line in others] == [True]
+
+
+def test_service_image_project_and_dashboards_have_the_new_name(renamed: Path) -> None:
+    compose = yaml.safe_load(text_of(renamed / "infrastructure" / "docker-compose.yml"))
+    dashboards = (renamed / "monitoring" / "grafana" / "dashboards").glob("*.json")
+
+    assert compose["name"] == "my-service"
+    assert compose["services"]["web"]["image"] == "${WEB_IMAGE:-my-service:local}"
+    assert all("my-service" in json.loads(text_of(path))["tags"] for path in dashboards)
+    assert text_of(renamed / "README.md").startswith("# My Service\n")
+
+
+@pytest.mark.slow
+def test_its_unit_tests_pass(renamed: Path) -> None:
+    files = ["test_config.py", "test_logger.py", "test_routes_pages.py", "test_requirements.py"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *(f"tests/unit/{name}" for name in files)],
+        cwd=renamed,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_history_is_left_alone_and_every_file_keeps_its_mode(renamed: Path, original: Path) -> None:
+    assert git(renamed, "log", "--format=%H") == git(original, "log", "--format=%H")
+    assert git(renamed, "diff", "--cached", "--name-only") == ""
+    assert " mode " not in git(renamed, "diff", "--summary")
+
+
+def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(renamed, again)
+
+    done = setup(again, "--name=night-train", "--holder=Grace Hopper")
+
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in tracked(again) if "my-service" in text_of(path)]
+    assert text_of(again / "LICENSE").count("Copyright (c)") == 2
+    assert "Lovelace" not in text_of(again / "LICENSE")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--name", "My Service"], "'My Service'"),
+        (["--name", "-x"], "--name"),
+        (["--name", "9lives"], "'9lives'"),
+        (["--name", "a--b"], "'a--b'"),
+        (["--name", "dash-"], "'dash-'"),
+        (["--name", "../up"], "'../up'"),
+        (["--name", "a$(id)"], "'a$(id)'"),
+        (["--name", "x" * 41], "40 at most"),
+        (["--name", ""], "''"),
+        (["--name"], "--name"),
+        (["--name", "redis"], "already means something"),
+        (["--name", "devops-starter"], "already"),
+        (["--name", "fine", "--holder", " "], "' '"),
+        (["--name", "fine", "--holder", "two\nlines"], "holder"),
+        (["--name", "fine", "--port", "1"], "--port"),
+    ],
+)
+def test_an_odd_name_is_refused_in_one_line_and_changes_nothing(
+    original: Path, arguments: list[str], word: str
+) -> None:
+    done = setup(original, *arguments)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and word in done.stderr
+    assert git(original, "status", "--porcelain") == ""
+
+
+def test_the_command_in_the_readme_is_this_one(original: Path) -> None:
+    section = text_of(original / "README.md").partition("## Make it yours")[2]
+
+    assert './scripts/setup.sh --name my-service --holder "' in section.partition("## ")[0]

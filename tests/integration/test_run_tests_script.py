@@ -1,0 +1,203 @@
+"""scripts/run-tests.sh, with programs in place of the tools that only note how they are called."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.clone import Clone
+
+LINTERS = ["black", "flake8", "pylint", "mypy", "shellcheck", "bandit"]
+LINT_SCRIPTS = ["scripts/ci/lint-workflows.sh", "scripts/lint-nginx.sh"]
+LINT = {*LINTERS, *(Path(script).name for script in LINT_SCRIPTS)}
+TOOLS = [*LINTERS, "pytest", "pip-audit", "safety", "docker"]
+CLOSING_LINE = "===== 3 passed in 0.01s ====="
+
+# Fails if its name is in $FAILING; what it says is in $OUTPUT.
+TOOL = """#!/bin/bash
+echo "${0##*/} $*" >>.run/calls.log
+[[ ${0##*/} == pytest ]] && echo "===== 3 passed in 0.01s ====="
+echo "$OUTPUT"
+[[ " $FAILING " != *" ${0##*/} "* ]]
+"""
+
+STAMP_IT = "import environment as e, json; e.STAMP.write_text(json.dumps(e.wanted('dev')))"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    clone = Clone(tmp_path / "clone")
+    programs = clone.venv / "bin"
+    programs.mkdir(parents=True)
+    (clone.folder / ".run").mkdir()
+    (programs / "python").symlink_to(sys.executable)
+    library = clone.folder / "scripts" / "lib"
+    subprocess.run([sys.executable, "-c", STAMP_IT], cwd=library, check=True)
+    paths = [programs / tool for tool in TOOLS] + [clone.folder / path for path in LINT_SCRIPTS]
+    for path in paths:
+        path.write_text(TOOL)
+        path.chmod(0o755)
+    return clone
+
+
+def calls(clone: Clone) -> list[str]:
+    log = clone.folder / ".run" / "calls.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def called(clone: Clone) -> set[str]:
+    return {call.split()[0] for call in calls(clone)}
+
+
+def pytest_calls(clone: Clone) -> list[str]:
+    return [call for call in calls(clone) if call.startswith("pytest ")]
+
+
+def test_without_a_choice_it_checks_everything_and_ends_with_pytests_closing_line(
+    clone: Clone,
+) -> None:
+    result = clone.run("run-tests.sh")
+
+    assert result.returncode == 0, result
+    assert called(clone) == {*LINT, "pytest"}
+    [tests] = pytest_calls(clone)
+    assert "--cov-fail-under=95" in tests and tests.endswith("tests/unit tests/integration")
+    assert result.stdout.splitlines()[-1] == CLOSING_LINE
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (["--lint"], LINT),
+        (["--unit"], {"pytest"}),
+        (["--integration"], {"pytest"}),
+        (["--security"], {"bandit", "pip-audit"}),
+        (["--lint", "--unit"], {*LINT, "pytest"}),
+    ],
+)
+def test_a_choice_runs_what_it_names_and_nothing_else(
+    clone: Clone, choice: list[str], expected: set[str]
+) -> None:
+    assert clone.run("run-tests.sh", *choice).returncode == 0
+    assert called(clone) == expected
+
+
+@pytest.mark.parametrize("folder", ["unit", "integration"])
+def test_a_single_kind_of_tests_is_not_held_to_the_coverage_of_all(
+    clone: Clone, folder: str
+) -> None:
+    clone.run("run-tests.sh", f"--{folder}")
+
+    assert pytest_calls(clone) == [f"pytest tests/{folder}"]
+
+
+def test_what_follows_two_dashes_goes_to_pytest_and_lifts_the_coverage_gate(clone: Clone) -> None:
+    clone.run("run-tests.sh", "--unit", "--integration", "--", "-k", "cache hit", "--lf")
+
+    [tests] = pytest_calls(clone)
+    assert tests.endswith("tests/unit tests/integration -k cache hit --lf")
+    assert "--cov-fail-under" not in tests
+
+
+def test_a_failing_step_hides_nothing_and_fails_the_run(clone: Clone) -> None:
+    result = clone.run("run-tests.sh", env={"FAILING": "black mypy"})
+
+    assert result.returncode == 1
+    assert called(clone) == {*LINT, "pytest"}
+    summary = result.stdout.partition("== Summary")[2].splitlines()
+    assert [line.split()[-1] for line in summary if "FAILED" in line] == ["black", "mypy"]
+    assert summary[-1] == CLOSING_LINE
+
+
+def test_failing_tests_fail_the_run(clone: Clone) -> None:
+    assert clone.run("run-tests.sh", env={"FAILING": "pytest"}).returncode == 1
+
+
+def test_an_audit_that_reaches_no_database_fails_in_one_sentence(clone: Clone) -> None:
+    unreachable = {"FAILING": "pip-audit", "OUTPUT": "ERROR: flask could not be audited: flask"}
+
+    result = clone.run("run-tests.sh", "--security", env=unreachable)
+
+    assert result.returncode == 1
+    assert "pip-audit could not reach its vulnerability database" in result.stdout
+    assert "flask could not be audited" not in result.stdout.partition("== pip-audit")[2]
+
+
+def test_a_vulnerability_is_shown_in_full_and_fails_the_run(clone: Clone) -> None:
+    report = "Found 1 known vulnerability: flask 3.1.3 GHSA-0000, the connection timed out"
+    found = {"FAILING": "pip-audit", "OUTPUT": report}
+
+    result = clone.run("run-tests.sh", "--security", env=found)
+
+    assert result.returncode == 1
+    assert "GHSA-0000" in result.stdout.partition("== pip-audit")[2]
+
+
+def test_safety_runs_only_with_its_key_and_says_so_otherwise(clone: Clone) -> None:
+    without = clone.run("run-tests.sh", "--security")
+    assert "safety" not in called(clone)
+    assert "set SAFETY_API_KEY" in without.stdout
+
+    clone.run("run-tests.sh", "--security", env={"SAFETY_API_KEY": "key"})
+    assert "safety" in called(clone)
+
+
+@pytest.fixture
+def clone_with_e2e(clone: Clone) -> Clone:
+    tests = clone.folder / "tests" / "e2e"
+    tests.mkdir(parents=True)
+    (tests / "test_stack.py").touch()
+    return clone
+
+
+def test_end_to_end_tests_run_where_a_container_engine_answers(clone_with_e2e: Clone) -> None:
+    assert clone_with_e2e.run("run-tests.sh", "--e2e").returncode == 0
+    assert pytest_calls(clone_with_e2e) == ["pytest tests/e2e"]
+
+
+@pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
+def test_without_a_container_engine_end_to_end_tests_are_skipped_loudly_and_fail_in_ci(
+    clone_with_e2e: Clone, ci: str, status: int
+) -> None:
+    result = clone_with_e2e.run("run-tests.sh", "--e2e", env={"FAILING": "docker", "CI": ci})
+
+    assert result.returncode == status
+    assert "NO CONTAINER ENGINE ANSWERS" in result.stdout
+    assert pytest_calls(clone_with_e2e) == []
+
+
+def test_ctrl_c_ends_the_run_and_begins_no_other_step(clone: Clone) -> None:
+    """Also where the tool catches the signal and ends of its own accord, as pytest does."""
+    catching = "#!/bin/bash\ntrap 'kill $!; exit 2' INT\necho at work\nsleep 60 & wait\n"
+    (clone.venv / "bin" / "flake8").write_text(catching)
+    process = clone.popen("run-tests.sh", "--lint")
+    assert process.stdout
+    while "at work" not in (line := process.stdout.readline()):
+        assert line, "it ended before flake8 was at work"
+
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=10)
+
+    assert process.returncode == 130
+    assert output.endswith("Interrupted.\n")
+    assert called(clone) == {"black"}
+
+
+def test_help_explains_every_choice_and_runs_nothing(clone: Clone) -> None:
+    result = clone.run("run-tests.sh", "--help")
+
+    assert result.returncode == 0
+    for choice in ("--lint", "--unit", "--integration", "--security", "--e2e", "-- "):
+        assert choice in result.stdout
+    assert calls(clone) == []
+
+
+def test_an_unknown_option_is_refused_in_one_line(clone: Clone) -> None:
+    result = clone.run("run-tests.sh", "--fast")
+
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1 and "--fast" in result.stderr
+    assert calls(clone) == []

@@ -1,0 +1,250 @@
+"""scripts/setup.sh --local, in a clone whose path has a space in it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.clone import Clone
+from tests.support.processes import free_port, wait_until
+from tests.support.redis_server import RedisServer
+
+OFFLINE = {
+    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",  # where nothing listens
+    "PIP_EXTRA_INDEX_URL": "",
+    "PIP_FIND_LINKS": "",
+    "PIP_CONFIG_FILE": "/dev/null",
+    "PIP_NO_CACHE_DIR": "1",
+}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    """Fresh: nothing is installed."""
+    return Clone(tmp_path / "a clone")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Its environment has been built once, over what a killed run had left."""
+    clone = Clone(tmp_path_factory.mktemp("setup") / "a clone")
+    (clone.folder / ".run" / "venv-new" / "half").mkdir(parents=True)
+    started = clone.run("setup.sh", "--local", "--detach", "--port", str(free_port()))
+    assert started.returncode == 0, started.stderr
+    assert clone.run("setup.sh", "--local", "--stop").returncode == 0
+    return clone
+
+
+@pytest.fixture
+def port(installed: Clone) -> Iterator[int]:
+    """A free port; what a test has started on it is stopped afterwards."""
+    yield free_port()
+    installed.run("setup.sh", "--local", "--stop")
+
+
+def assert_one_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    errors = [line for line in result.stderr.splitlines() if not line.startswith("Building ")]
+    assert result.returncode not in (0, 2) and len(errors) == 1, result
+    assert all(word in errors[0] for word in words), errors[0]
+
+
+def test_help_names_every_option_and_installs_nothing(clone: Clone) -> None:
+    result = clone.run("setup.sh", "--help")
+
+    assert result.returncode == 0
+    for word in ("--local", "--port N", "--detach", "--stop", "--status", "REDIS_URL"):
+        assert word in result.stdout
+    assert clone.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--local", "--lokal"], "--lokal"),
+        (["--local", "--port"], "--port"),
+        (["--local", "--port", "0"], "'0'"),
+        (["--local", "--port", "65536"], "'65536'"),
+        (["--local", "--port", "http"], "'http'"),
+        (["--local", "--port="], "''"),
+    ],
+)
+def test_a_bad_option_is_refused_in_one_line(clone: Clone, arguments: list[str], word: str) -> None:
+    assert_one_line(clone.run("setup.sh", *arguments), word)
+    assert clone.leftovers() == []
+
+
+def test_a_taken_port_is_named_with_a_free_one_before_anything_is_installed(clone: Clone) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other_program:
+        taken = other_program.getsockname()[1]
+
+        result = clone.run("setup.sh", "--local", "--port", str(taken))
+
+    assert_one_line(result, f"port {taken} is taken", "--port ")
+    assert clone.leftovers() == []
+
+
+def test_a_too_old_python_is_named_with_the_version_needed(clone: Clone, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("bash", "env", "dirname"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    old = programs / "python3"
+    old.write_text("#!/bin/bash\n[[ $2 == *print* ]] && echo 3.9.2 || exit 1\n")
+    old.chmod(0o755)
+
+    result = clone.run("setup.sh", "--local", env={"PATH": str(programs)})
+
+    assert_one_line(result, "Python 3.11 or newer", "3.9.2", "install")
+    assert clone.leftovers() == []
+
+
+@pytest.mark.slow
+def test_without_network_pip_says_so_and_nothing_is_left(clone: Clone) -> None:
+    result = clone.run("setup.sh", "--local", "--port", str(free_port()), env=OFFLINE)
+
+    assert_one_line(result, "could not download", "PIP_INDEX_URL")
+    assert clone.leftovers() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_installation_leaves_nothing(clone: Clone, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_index:
+        env = OFFLINE | {"PIP_INDEX_URL": f"http://127.0.0.1:{silent_index.getsockname()[1]}/"}
+        process = clone.popen("setup.sh", "--local", "--port", str(free_port()), env=env)
+        silent_index.settimeout(60)
+        connection, _ = silent_index.accept()  # pip is at work
+
+        os.killpg(process.pid, number)  # as a terminal and `timeout` do
+        output, _ = process.communicate(timeout=60)
+        connection.close()
+
+    assert process.returncode not in (0, None)
+    assert "Traceback" not in output
+    assert clone.leftovers() == []
+
+
+@pytest.mark.slow
+def test_a_failed_upgrade_keeps_the_environment_that_worked(installed: Clone) -> None:
+    pins = installed.folder / "requirements.txt"
+    before = pins.read_text()
+    pins.write_text(before + "# changed\n")
+
+    result = installed.run("setup.sh", "--local", "--port", str(free_port()), env=OFFLINE)
+    pins.write_text(before)
+
+    assert_one_line(result, "could not download")
+    assert installed.leftovers() == [".venv"]
+    subprocess.run([installed.venv / "bin" / "gunicorn", "--version"], check=True)
+
+
+def test_the_service_is_started_reported_and_stopped(installed: Clone, port: int) -> None:
+    started = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
+
+    assert started.returncode == 0, started.stderr
+    assert f"http://127.0.0.1:{port}/docs" in started.stdout
+    running = installed.run("setup.sh", "--local", "--status")
+    assert running.returncode == 0 and f"http://127.0.0.1:{port} " in running.stdout
+    assert requests.get(f"http://127.0.0.1:{port}/health/live", timeout=5).status_code == 200
+    assert installed.run("setup.sh", "--local", "--stop").returncode == 0
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:{port}/health/live", timeout=5)
+    assert installed.run("setup.sh", "--local", "--status").returncode == 3
+
+
+@pytest.mark.parametrize(
+    "env", [{}, {"API_TOKENS": "first-token-of-a-test-run,second-token-of-a-test-run"}]
+)
+def test_the_three_commands_it_prints_work(
+    installed: Clone, port: int, env: dict[str, str]
+) -> None:
+    started = installed.run("setup.sh", "--local", "--detach", "--port", str(port), env=env)
+
+    commands = re.findall(r"^  (curl .*)$", started.stdout, re.MULTILINE)
+
+    assert len(commands) == 3
+    for command in commands:
+        command = command.replace("curl", "curl --silent --show-error --fail", 1)
+        answer = subprocess.check_output(["bash", "-c", command], env=env, text=True, timeout=10)
+    assert answer == '{"hello":"world"}'
+
+
+def test_a_second_run_installs_nothing(installed: Clone, port: int) -> None:
+    again = installed.run("setup.sh", "--local", "--detach", "--port", str(port), env=OFFLINE)
+
+    assert again.returncode == 0, again.stderr
+    assert "Building" not in again.stderr
+
+
+def test_a_second_start_while_it_runs_is_no_second_service(installed: Clone, port: int) -> None:
+    installed.run("setup.sh", "--local", "--detach", "--port", str(port))
+
+    same = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
+    elsewhere = installed.run("setup.sh", "--local", "--port", str(free_port()))
+
+    assert same.returncode == 0 and "already runs" in same.stdout
+    assert_one_line(elsewhere, "already runs", f"127.0.0.1:{port} ", "--stop")
+
+
+def test_ctrl_c_ends_the_service_in_order(installed: Clone, port: int) -> None:
+    process = installed.popen("setup.sh", "--local", "--port", str(port))
+    assert process.stdout
+    while "Ctrl-C stops it." not in (line := process.stdout.readline()):
+        assert line, "it ended before it answered"
+
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert output.endswith("Stopped.\n") and "Traceback" not in output
+    assert installed.run("setup.sh", "--local", "--status").returncode == 3
+
+
+def test_a_killed_service_is_not_taken_for_a_running_one(installed: Clone, port: int) -> None:
+    installed.run("setup.sh", "--local", "--detach", "--port", str(port))
+    where = installed.run("setup.sh", "--local", "--status").stdout
+    master = int(re.findall(r"process (\d+)", where)[0])
+
+    os.killpg(master, signal.SIGKILL)
+
+    wait_until(
+        lambda: installed.run("setup.sh", "--local", "--status").returncode == 3,
+        seconds=10,
+        why="the status is 3",
+    )
+    again = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
+    assert again.returncode == 0, again.stderr
+
+
+def test_redis_url_and_web_concurrency_are_honoured(
+    installed: Clone, port: int, own_redis: RedisServer
+) -> None:
+    env = {"REDIS_URL": own_redis.url, "WEB_CONCURRENCY": "3"}
+
+    started = installed.run("setup.sh", "--local", "--detach", "--port", str(port), env=env)
+
+    assert "nothing is kept" not in started.stdout
+    health = requests.get(f"http://127.0.0.1:{port}/health", timeout=5).json()
+    assert health["checks"]["redis"]["status"] == "healthy"
+    wait_until(
+        lambda: "app_workers 3.0"
+        in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text,
+        seconds=10,
+        why="three workers are counted",
+    )
+
+
+def test_a_wrong_setting_is_shown_and_nothing_runs(installed: Clone, port: int) -> None:
+    result = installed.run(
+        "setup.sh", "--local", "--detach", "--port", str(port), env={"LOG_LEVEL": "LOUD"}
+    )
+
+    assert result.returncode == 1
+    assert "LOG_LEVEL" in result.stderr and "did not start" in result.stderr
+    assert installed.run("setup.sh", "--local", "--status").returncode == 3

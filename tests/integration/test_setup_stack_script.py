@@ -1,0 +1,197 @@
+"""scripts/setup.sh without --local, where the engine says no: one line that names the remedy.
+
+`docker` is played by a script, because a full disk or an old engine cannot be had at will; the real
+engine has its turn in tests/e2e.
+"""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.clone import ROOT, Clone
+from tests.support.processes import free_port
+
+GOOD = {
+    "version": "echo 28.5.2",
+    "compose version": "echo v2.40.3",
+    "info": "echo /nowhere",
+    "context": "echo unix:///var/run/docker.sock",
+    "compose ps": "true",
+    "compose config": "printf 'web\\nnginx\\nredis\\ninit\\ngrafana\\n'",
+}
+
+PORTS = ("HTTP_PORT", "HTTPS_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT", "ALERTMANAGER_PORT")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    made = Clone(tmp_path / "a clone")
+    (made.folder / "infrastructure").mkdir()
+    shutil.copy2(ROOT / "infrastructure" / ".env.example", made.folder / "infrastructure")
+    return made
+
+
+def setup(
+    clone: Clone,
+    *arguments: str,
+    says: dict[str, str] | None = None,
+    settings: str = "",
+    programs: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run setup.sh with a `docker` that does, for each beginning of its arguments, what is told."""
+    cases = "\n".join(
+        f'  "{begin}"*) {what}; exit ;;' for begin, what in (GOOD | (says or {})).items()
+    )
+    # Compose's options before its command are of no interest here.
+    docker = f'said="$*"\ncase "${{said/ --progress plain/}}" in\n{cases}\n  *) true ;;\nesac'
+    folder = clone.folder / "bin"
+    folder.mkdir()
+    for name, what in ({"docker": docker} | (programs or {})).items():
+        (folder / name).write_text(f"#!/bin/bash\n{what}\n")
+        (folder / name).chmod(0o755)
+    if settings:
+        (clone.folder / "infrastructure" / ".env").write_text(settings)
+    ports = {name: str(free_port()) for name in PORTS if f"{name}=" not in settings}
+    path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return clone.run("setup.sh", *arguments, env=ports | path)
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 1, result
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
+    assert all(word in lines[0] for word in words), lines[0]
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (
+            {"version": "echo 'Cannot connect to the Docker daemon' >&2; exit 1"},
+            ("does not answer", "start Docker"),
+        ),
+        (
+            {"version": "echo 'permission denied while trying to connect' >&2; exit 1"},
+            ("usermod -aG docker",),
+        ),
+        ({"version": "echo 24.0.7"}, ("Engine 26.0 or newer", "24.0.7")),
+        ({"compose version": "exit 1"}, ("Compose is missing", "docker-compose-plugin")),
+        ({"compose version": "echo 2.21.0"}, ("Compose 2.26 or newer", "2.21.0")),
+    ],
+)
+def test_an_engine_that_will_not_do_is_told_in_one_line(
+    clone: Clone, says: dict[str, str], words: tuple[str, ...]
+) -> None:
+    assert_refused(setup(clone, says=says), *words)
+
+
+def test_a_newer_engine_is_no_older_one(clone: Clone) -> None:
+    result = setup(clone, says={"version": "echo 100.1.0-rc.1", "compose version": "echo v10.2"})
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_missing_engine_points_to_the_way_without_one(clone: Clone) -> None:
+    tools = clone.folder / "tools"
+    tools.mkdir()
+    for tool in ("bash", "dirname", "env", "mkdir"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+
+    assert_refused(clone.run("setup.sh", env={"PATH": str(tools)}), "not installed", "--local")
+
+
+def test_a_full_disk_is_told_before_anything_is_built(clone: Clone) -> None:
+    says = {"info": f"echo '{clone.folder}'"}
+
+    result = setup(clone, says=says, programs={"df": "printf 'head\\ndisk 100 90 10 90%% /\\n'"})
+
+    assert_refused(result, "only 10 MB", "docker system prune")
+
+
+def test_a_taken_port_is_told_with_the_setting_that_changes_it(clone: Clone) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = setup(clone, settings=f"HTTP_PORT={port}\n")
+
+    assert_refused(result, f"port {port} is taken", "HTTP_PORT", "infrastructure/.env")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("write /x: no space left on device", ("disk is full",)),
+        (
+            "Bind for 0.0.0.0:8099 failed: port is already allocated",
+            ("port 8099 is taken", "HTTP_PORT"),
+        ),
+        ("all predefined address pools have been fully subnetted", ("docker network prune",)),
+        ("ERROR: failed to resolve source metadata for python:3.14", ("network", "python:3.14")),
+    ],
+)
+def test_a_failing_build_is_told_by_its_cause(
+    clone: Clone, said: str, words: tuple[str, ...]
+) -> None:
+    assert_refused(setup(clone, says={"compose build": f"echo '{said}'; exit 1"}), *words)
+
+
+def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clone: Clone) -> None:
+    failing = {
+        "compose pull --quiet --ignore-buildable --policy missing grafana": "exit 1",
+        "compose pull --quiet --ignore-buildable --policy missing web": "true",
+        "compose pull --quiet --ignore-buildable --policy missing nginx": "true",
+        "compose pull --quiet --ignore-buildable --policy missing redis": "true",
+        "compose pull --quiet --ignore-buildable --policy missing init": "true",
+        "compose pull": "exit 1",
+    }
+
+    result = setup(clone, says=failing)
+
+    assert result.returncode == 0, result.stderr
+    assert "Without grafana" in result.stdout and "Starting 4 services" in result.stdout
+
+
+def test_without_an_essential_image_nothing_is_started(clone: Clone) -> None:
+    assert_refused(setup(clone, says={"compose pull": "echo no route to host; exit 1"}), "no route")
+
+
+def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> None:
+    settings = clone.folder / "infrastructure" / ".env"
+
+    first = setup(clone)
+
+    assert first.returncode == 0, first.stderr
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    assert settings.read_text() == (settings.parent / ".env.example").read_text()
+
+
+def test_settings_that_exist_are_left_alone(clone: Clone) -> None:
+    settings = clone.folder / "infrastructure" / ".env"
+
+    setup(clone, settings="LOG_LEVEL=DEBUG\n")
+
+    assert settings.read_text() == "LOG_LEVEL=DEBUG\n"
+
+
+def test_a_deployed_version_is_not_built_over(clone: Clone) -> None:
+    told = clone.folder / "told"
+    says = {"compose build": f"echo \"$said\" >>'{told}'"}
+
+    setup(clone, says=says, settings="WEB_IMAGE=registry.example/devops-starter:1.2.3\n")
+
+    assert told.read_text().split()[-1] == "nginx-exporter"
+
+
+def test_reset_deletes_nothing_unasked(clone: Clone) -> None:
+    result = setup(clone, "--reset", says={"compose --profile": "echo DELETED"})
+
+    assert_refused(result, "--yes")
+    assert "DELETED" not in result.stdout
+
+
+def test_status_of_a_stack_that_does_not_run_is_3(clone: Clone) -> None:
+    assert setup(clone, "--status").returncode == 3

@@ -1,0 +1,80 @@
+"""What tests of scripts/ci need: to run one, stand-ins for what it calls, and a repository."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts" / "ci"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_script(
+    script: str, *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    start: list[str | Path] = [sys.executable] if script.endswith(".py") else []
+    return subprocess.run(
+        [*start, SCRIPTS / script, *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class Programs:
+    """Stand-ins for programs such as docker: each notes how it is called, and does as told."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = folder / "calls"
+        folder.mkdir()
+        self._log.touch()
+
+    def add(self, name: str, script: str = "") -> None:
+        path = self._folder / name
+        note = f'printf "%s\\n" "{name} $*" >>"{self._log}"'
+        path.write_text(f"#!/usr/bin/env bash\n{note}\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        return self._log.read_text(encoding="utf-8").splitlines()
+
+    @property
+    def path(self) -> str:
+        """For the environment, before everything else."""
+        return f"{self._folder}:{os.environ['PATH']}"
+
+
+class Git:
+    """A repository of its own, with a name to commit under."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self("init", "--quiet", "--initial-branch=main", str(folder), where=folder.parent)
+        for key, value in (("user.name", "Test"), ("user.email", "test@example.org")):
+            self("config", key, value)
+
+    def __call__(self, *arguments: str, where: Path | None = None) -> str:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=where or self.folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder.parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def commit(self, subject: str, body: str = "") -> None:
+        """Everything that has changed, or nothing."""
+        self("add", "--all")
+        message = f"{subject}\n\n{body}" if body else subject
+        self("commit", "--quiet", "--allow-empty", "--message", message)

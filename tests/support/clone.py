@@ -1,0 +1,66 @@
+"""A copy of the project in its own folder, where scripts may build and start what they like."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("app", "scripts", "requirements.txt", "requirements-dev.txt", "pyproject.toml")
+
+# Nothing of the developer's settings, of the service or of tools, but how to reach an index.
+KEPT = ("PATH", "HOME", "LANG", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+
+
+class Clone:
+    """`run` starts one of its scripts and returns what came out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.venv = folder / ".venv"
+        folder.mkdir()
+        for part in PARTS:
+            source, target = ROOT / part, folder / part
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, target)
+
+    def run(
+        self, script: str, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.folder / "scripts" / script, *arguments],
+            cwd="/",
+            env=environment() | dict(env or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+
+    def popen(
+        self, script: str, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """In a process group of its own, as a terminal would start it; both outputs in one pipe."""
+        return subprocess.Popen(
+            [self.folder / "scripts" / script, *arguments],
+            cwd="/",
+            env=environment() | dict(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def leftovers(self) -> list[str]:
+        """What of an environment is there, whole or in parts."""
+        found = [self.venv, *(self.folder / ".run").glob("venv-*")]
+        return [path.name for path in found if path.exists()]
+
+
+def environment() -> dict[str, str]:
+    return {n: v for n, v in os.environ.items() if n in KEPT or n.startswith("PIP_")}

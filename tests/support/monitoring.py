@@ -1,0 +1,119 @@
+"""The monitoring files as tests read them, and Prometheus's and Alertmanager's own checkers."""
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.images import _provide as provide
+from tests.support.redis_container import engine_answers
+
+ROOT = Path(__file__).resolve().parents[2]
+MONITORING = ROOT / "monitoring"
+RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
+RULE_TESTS = sorted((MONITORING / "prometheus" / "tests").glob("*.yml"))
+DASHBOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))
+COMPOSE = ROOT / "infrastructure" / "docker-compose.yml"
+
+# Which service's image has the program, where it is not installed.
+_IMAGE_OF = {"promtool": "prometheus", "amtool": "alertmanager"}
+
+
+@functools.cache
+def read_yaml(path: Path) -> Any:
+    """A file's content, which is not to be changed."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def all_rules() -> list[dict[str, Any]]:
+    return [
+        rule for path in RULES for group in read_yaml(path)["groups"] for rule in group["rules"]
+    ]
+
+
+def recorded_rarely() -> dict[str, int]:
+    """Metrics recorded once a minute only, and the seconds between two values."""
+    return {
+        rule["record"]: 60
+        for path in RULES
+        for group in read_yaml(path)["groups"]
+        for rule in group["rules"]
+        if group.get("interval") == "1m" and "record" in rule
+    }
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for rule in all_rules() if "alert" in rule]
+
+
+def dashboards() -> dict[str, dict[str, Any]]:
+    return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in DASHBOARDS}
+
+
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """All panels but headings."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def queries() -> list[tuple[str, str]]:
+    """Every panel's and annotation's expression after the place it stands in."""
+    found = []
+    for name, dashboard in dashboards().items():
+        for panel in panels(dashboard):
+            for target in panel.get("targets", []):
+                found.append((f"{name}: {panel['title']}", target["expr"]))
+        for annotation in dashboard["annotations"]["list"]:
+            if "expr" in annotation:
+                found.append((f"{name}: {annotation['name']}", annotation["expr"]))
+    return found
+
+
+def headings(markdown: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+\s+(.*)$", markdown.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def run_tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run promtool or amtool in the repository's root; skips the test where neither it nor its
+    image can be had, and fails it in CI."""
+    return subprocess.run(
+        [*_command(name), *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@functools.cache
+def _command(name: str) -> tuple[str, ...]:
+    if shutil.which(name):
+        return (name,)
+    image = read_yaml(COMPOSE)["services"][_IMAGE_OF[name]]["image"]
+    engine = engine_answers()
+    if engine:
+        provide(image)
+    if not engine or not image_is_present(image):
+        reason = f"NO {name}: install it, or start a container engine that can get {image}"
+        if engine and os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    user = ("--user", f"{os.getuid()}:{os.getgid()}")
+    here = ("--volume", f"{ROOT}:{ROOT}:ro", "--volume", "/tmp:/tmp", "--workdir", str(ROOT))
+    return (
+        *("docker", "run", "--rm", "--network", "none", *user, *here),
+        *("--entrypoint", name, image),
+    )
+
+
+def image_is_present(image: str) -> bool:
+    command = ["docker", "image", "inspect", image]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0

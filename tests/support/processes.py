@@ -1,0 +1,44 @@
+"""What the servers started by the tests have in common."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(
+    condition: Callable[[], object], *, seconds: float, why: str, interval: float = 0.02
+) -> None:
+    """Poll `condition` until it is true; raise TimeoutError saying `why` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {why}")
+        time.sleep(interval)
+
+
+def end_group(process: subprocess.Popen[bytes], *, seconds: float = 10) -> int:
+    """Ask the process to end, then kill its whole group; returns its exit status.
+
+    The process must lead a session of its own (`start_new_session=True`), so that whatever it
+    has forked goes with it.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGCONT)  # a stopped process would never see SIGTERM
+        process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()

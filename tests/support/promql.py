@@ -1,0 +1,55 @@
+"""Enough of PromQL to know which metrics and labels an expression names."""
+
+import re
+from dataclasses import dataclass, field
+
+# Variables and templates become something that parses; what they stand for does not matter here.
+_FILLED = re.compile(r"\$__\w+|\$\{?\w+(?::\w+)?\}?|\{\{.*?\}\}")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_GROUPING = re.compile(
+    r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\)", re.IGNORECASE
+)
+_SELECTOR = re.compile(r"(?<![\w:.])([a-zA-Z_:][\w:]*)(?![\w:])(?!\s*\()\s*(\{[^{}]*\})?")
+_DURATION = re.compile(r"\[[^\]]*\]")
+_KEYWORDS = {
+    "and",
+    "or",
+    "unless",
+    "bool",
+    "offset",
+    "by",
+    "on",
+    "without",
+    "ignoring",
+    "inf",
+    "nan",
+}
+
+
+@dataclass
+class Expression:
+    """The names in one expression."""
+
+    selectors: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    """Each metric with the labels that its matchers name."""
+    groupings: set[str] = field(default_factory=set)
+    """Labels after by, on, group_left and the like."""
+
+    @property
+    def metrics(self) -> set[str]:
+        return {name for name, _ in self.selectors}
+
+
+def parse(text: str) -> Expression:
+    """Read an expression; text inside strings and durations is not looked at."""
+    found = Expression()
+    rest = _DURATION.sub(" ", _STRING.sub('""', _FILLED.sub("x1", text)))
+    rest = re.sub(r"\boffset\s+-?\w+", " ", rest)
+    for names in _GROUPING.findall(rest):
+        found.groupings |= {name.strip() for name in names.split(",") if name.strip()}
+    for name, matchers in _SELECTOR.findall(_GROUPING.sub(" ", rest)):
+        if name.lower() in _KEYWORDS or re.fullmatch(r"x1|[\d.]+[smhdwy]?|e\d*", name):
+            continue
+        labels = re.findall(r"([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)", matchers)
+        found.selectors.append((name, frozenset(labels)))
+    return found

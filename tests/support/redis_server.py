@@ -1,0 +1,103 @@
+"""A redis-server that belongs to the tests: on a free port and a Unix socket, on no disk."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.support.processes import end_group, free_port, wait_until
+
+START_SECONDS = 10
+
+
+class RedisServer:
+    """Starts, ends, kills and pauses one redis-server; port and socket stay the same throughout."""
+
+    def __init__(self, *arguments: str) -> None:
+        """`arguments` are passed on, e.g. `"--maxmemory", "4mb"`."""
+        self._arguments = arguments
+        self._folder = Path(tempfile.mkdtemp(prefix="redis-"))  # short: socket paths end at 107
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.socket_path = self._folder / "redis.sock"
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.unix_url = f"unix://{self.socket_path}?db=0"
+
+    @staticmethod
+    def available() -> bool:
+        return shutil.which("redis-server") is not None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def client(self) -> Redis:
+        return Redis.from_url(self.url, decode_responses=True)
+
+    def start(self) -> None:
+        """Return once the server answers."""
+        # fmt: off
+        command = [
+            "redis-server", "--bind", "127.0.0.1", "--port", str(self.port),
+            "--unixsocket", str(self.socket_path), "--dir", str(self._folder),
+            "--save", "", "--appendonly", "no", "--daemonize", "no", *self._arguments,
+        ]
+        # fmt: on
+        log = self._folder / "redis.log"
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        try:
+            wait_until(self._answers, seconds=START_SECONDS, why="redis-server answers")
+        except TimeoutError as error:
+            self.kill()
+            raise RuntimeError(f"redis-server did not start:\n{log.read_text()}") from error
+
+    def stop(self) -> None:
+        """End it as a shutdown would: connections are closed, nothing is saved."""
+        if self._process is not None:
+            end_group(self._process)
+            self._process = None
+
+    def kill(self) -> None:
+        """End it as a crash would (SIGKILL)."""
+        process = self._running()
+        process.kill()
+        process.wait()
+        self._process = None
+
+    def pause(self) -> None:
+        """Let it hang (SIGSTOP): it accepts connections and answers nothing."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Come back empty on the same port and socket."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop it for good and remove its files."""
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("redis-server is not running")
+        return self._process
+
+    def _answers(self) -> bool:
+        if self._running().poll() is not None:
+            raise TimeoutError("redis-server has ended")
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except RedisError:
+            return False

@@ -1,0 +1,255 @@
+"""scripts/ci/remote-deploy.sh, with an ssh that runs its command right here."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.ci_scripts import ROOT, Git, Programs
+from tests.support.processes import wait_until
+
+IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
+# What ssh is given is its options, the host and one word: the command.
+SSH = 'exec bash -c "${!#}"'
+DEPLOY = """#!/usr/bin/env bash
+echo "deployed $*"
+echo "$PWD $*" >>calls
+[[ ! -f refuse ]]
+"""
+
+
+class Deployment:
+    """A repository to deploy from, and a folder that stands for the host's."""
+
+    def __init__(self, git: Git, programs: Programs, host: Path) -> None:
+        self.git = git
+        self.host = host
+        self._programs = programs
+        programs.add("ssh", SSH)
+        scripts = git.folder / "scripts"
+        shutil.copytree(
+            ROOT / "scripts" / "ci", scripts / "ci", ignore=shutil.ignore_patterns("__*")
+        )
+        (scripts / "lib").mkdir()
+        shutil.copy2(ROOT / "scripts" / "lib" / "common.sh", scripts / "lib")
+        self.write("scripts/deploy.sh", DEPLOY)
+        (scripts / "deploy.sh").chmod(0o755)
+        self.write("nginx.conf", "first")
+        git.commit("feat: start")
+
+    def write(self, name: str, text: str) -> None:
+        (self.git.folder / name).write_text(text)
+
+    def read(self, name: str) -> str:
+        return (self.host / name).read_text()
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        settings = {
+            "DEPLOY_HOST": "app.example.org",
+            "DEPLOY_PATH": str(self.host),
+            "DEPLOY_KNOWN_HOSTS": "app.example.org ssh-ed25519 AAAA",
+        }
+        return subprocess.run(
+            [self.git.folder / "scripts" / "ci" / "remote-deploy.sh", *arguments],
+            env={"PATH": self._programs.path, "HOME": os.environ["HOME"]} | settings | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @property
+    def ssh_calls(self) -> list[str]:
+        return self._programs.calls
+
+
+@pytest.fixture
+def deployment(git: Git, programs: Programs, tmp_path: Path) -> Deployment:
+    return Deployment(git, programs, tmp_path / "the host")
+
+
+def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
+    deployment: Deployment,
+) -> None:
+    deployment.write("not-in-git", "")
+
+    done = deployment.run("--image", IMAGE, "--strategy", "canary")
+
+    assert done.returncode == 0, done.stderr
+    assert f"deployed --image {IMAGE} --strategy canary" in done.stdout
+    assert deployment.read("calls") == f"{deployment.host} --image {IMAGE} --strategy canary\n"
+    assert deployment.read("nginx.conf") == "first"
+    assert not (deployment.host / "not-in-git").exists()
+    assert not (deployment.host / ".incoming").exists()
+
+
+def test_only_the_host_whose_key_is_known_is_spoken_to(deployment: Deployment) -> None:
+    deployment.run("--image", IMAGE, DEPLOY_USER="ship", DEPLOY_PORT="2222")
+
+    assert deployment.ssh_calls
+    for call in deployment.ssh_calls:
+        assert "StrictHostKeyChecking=yes" in call and "UserKnownHostsFile=" in call
+        assert "-p 2222 ship@app.example.org" in call
+
+
+def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
+    deployment: Deployment,
+) -> None:
+    (deployment.git.folder / "rules").mkdir()
+    deployment.write("rules/old.yml", "old")
+    deployment.git.commit("feat: rules")
+    deployment.run("--image", IMAGE)
+    (deployment.host / "rules" / "mine.yml").write_text("mine")
+    (deployment.host / ".env").write_text("KEY=value")
+    (deployment.git.folder / "rules" / "old.yml").unlink()
+    deployment.git.commit("feat: fewer rules")
+
+    deployment.run("--image", IMAGE)
+
+    assert os.listdir(deployment.host / "rules") == ["mine.yml"]
+    assert deployment.read(".env") == "KEY=value"
+
+
+def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
+    deployment: Deployment,
+) -> None:
+    deployment.write("old.conf", "old")
+    deployment.git.commit("feat: old")
+    deployment.git("clone", "--quiet", str(deployment.git.folder), str(deployment.host))
+    (deployment.git.folder / "old.conf").unlink()
+    deployment.write("nginx.conf", "second")
+    deployment.git.commit("feat: second")
+
+    deployment.run("--image", IMAGE)
+    assert deployment.read("nginx.conf") == "second"
+    assert not (deployment.host / "old.conf").exists()
+
+    deployment.run("--rollback")
+    assert deployment.read("nginx.conf") == "first"
+    assert deployment.read("old.conf") == "old"
+
+
+def test_the_deploy_script_takes_what_it_is_given(deployment: Deployment) -> None:
+    deployment.run("--image", IMAGE, "--strategy", "blue-green")
+    deployment.run("--rollback")
+
+    given = {word for word in deployment.read("calls").split() if word.startswith("--")}
+    script = ROOT / "scripts" / "deploy.sh"
+    offered = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
+    assert given == {"--image", "--strategy", "--rollback"}
+    assert all(f"  {option}" in offered for option in given)
+    assert "{blue-green,canary}" in offered
+
+
+def test_a_mounted_file_stays_the_same_file_when_its_text_changes(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.run("--image", IMAGE)
+    mounted = tmp_path / "as a container sees it"
+    mounted.hardlink_to(deployment.host / "nginx.conf")
+    deployment.write("nginx.conf", "second")
+    deployment.git.commit("feat: second")
+
+    deployment.run("--image", IMAGE)
+
+    assert mounted.read_text() == "second"
+
+
+def test_a_deployment_that_fails_leaves_the_files_as_they_were(deployment: Deployment) -> None:
+    deployment.run("--image", IMAGE)
+    (deployment.host / "refuse").touch()
+    deployment.write("nginx.conf", "second")
+    deployment.write("added.conf", "")
+    deployment.git.commit("feat: second")
+
+    done = deployment.run("--image", IMAGE)
+
+    assert done.returncode == 1
+    assert deployment.read("nginx.conf") == "first"
+    assert not (deployment.host / "added.conf").exists()
+
+
+def test_a_rollback_brings_back_the_files_and_then_the_version_before(
+    deployment: Deployment,
+) -> None:
+    deployment.run("--image", IMAGE)
+    deployment.write("nginx.conf", "second")
+    deployment.git.commit("feat: second")
+    deployment.run("--image", IMAGE)
+
+    done = deployment.run("--rollback")
+
+    assert done.returncode == 0, done.stderr
+    assert deployment.read("nginx.conf") == "first"
+    assert deployment.read("calls").splitlines()[-1] == f"{deployment.host} --rollback"
+
+
+def opened(gate: Path) -> bool:
+    """Whether somebody waits at the gate, who then goes on."""
+    try:
+        end = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    os.write(end, b"go\n")
+    os.close(end)
+    return True
+
+
+def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) -> None:
+    """What the host runs is out of reach of the session that shows it, which ends here."""
+    deployment.run("--image", IMAGE)
+    gate = deployment.host / "gate"
+    os.mkfifo(gate)
+    slow = f'#!/usr/bin/env bash\necho begun\nread -r _ <"{gate}"\necho served >result\n'
+    (deployment.host / "scripts" / "deploy.sh").write_text(slow)
+    runner = deployment.host / "scripts" / "ci" / "run-on-host.sh"
+    with subprocess.Popen(
+        [runner, deployment.host, "--image", IMAGE],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as shown:
+        assert shown.stdout and shown.stdout.readline() == "begun\n"
+        os.killpg(shown.pid, signal.SIGKILL)
+
+    wait_until(lambda: opened(gate), seconds=20, why="the script is alive and reads the gate")
+    status = deployment.host / ".release" / "deploy.status"
+    wait_until(lambda: status.exists() and bool(status.read_text()), seconds=20, why="it has ended")
+    assert deployment.read("result") == "served\n"
+    assert deployment.read(".release/deploy.status") == "0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "complaint"),
+    [
+        (["--image", "ghcr.io/o/n:latest"], {}, "by digest"),
+        (["--image", IMAGE, "--strategy", "hope"], {}, "must be blue-green or canary, not 'hope'"),
+        (["--image", IMAGE], {"DEPLOY_HOST": ""}, "DEPLOY_HOST is not set"),
+        (["--image", IMAGE], {"DEPLOY_KNOWN_HOSTS": ""}, "DEPLOY_KNOWN_HOSTS is not set"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_told_before_the_host_hears_of_it(
+    deployment: Deployment, arguments: list[str], environment: dict[str, Any], complaint: str
+) -> None:
+    done = deployment.run(*arguments, **environment)
+
+    assert done.returncode == 1 and complaint in done.stderr
+    assert not deployment.host.exists()
+
+
+def test_a_key_that_ssh_cannot_use_is_told_without_repeating_it(
+    deployment: Deployment, programs: Programs
+) -> None:
+    programs.add("ssh-agent", "echo SSH_AGENT_PID=")
+    programs.add("ssh-add", "cat >/dev/null; exit 1")
+
+    done = deployment.run("--image", IMAGE, DEPLOY_SSH_KEY="half-of-a-key")
+
+    assert done.returncode == 1 and "DEPLOY_SSH_KEY is no private key" in done.stderr
+    assert "half-of-a-key" not in done.stderr + done.stdout
+    assert not deployment.host.exists()

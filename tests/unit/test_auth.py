@@ -1,0 +1,74 @@
+"""Who may write."""
+
+import pytest
+
+from app.utils.auth import TokenAuth
+from app.utils.problems import Problem
+
+FIRST, SECOND = "A7mQ2xLw9Zt4VbN6rK1sYh3D", "Zt4VbN6rK1sYh3DA7mQ2xLw9"
+
+
+@pytest.fixture
+def auth() -> TokenAuth:
+    return TokenAuth((FIRST, SECOND))
+
+
+@pytest.mark.parametrize(
+    "header", [f"Bearer {FIRST}", f"Bearer {SECOND}", f"bearer {FIRST}", f"Bearer  {FIRST} "]
+)
+def test_each_of_the_tokens_opens(auth: TokenAuth, header: str) -> None:
+    auth.require(header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {FIRST[:-1]}",
+        f"Bearer {FIRST}x",
+        f"Bearer {FIRST},{SECOND}",
+        f"Bearer {FIRST.lower()}",
+        f"Basic {FIRST}",
+        FIRST,
+        "Bearer \xff\xfe",
+    ],
+)
+def test_anything_else_is_a_401_that_names_the_scheme(auth: TokenAuth, header: str) -> None:
+    with pytest.raises(Problem) as caught:
+        auth.require(header)
+
+    assert caught.value.status == 401
+    assert caught.value.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_without_tokens_writing_is_open_to_all() -> None:
+    auth = TokenAuth(())
+
+    auth.require("")
+
+    assert not auth.configured
+
+
+def test_without_tokens_what_needs_one_in_any_case_is_a_403() -> None:
+    with pytest.raises(Problem) as caught:
+        TokenAuth(()).require(f"Bearer {FIRST}", even_if_open=True)
+
+    assert caught.value.status == 403
+
+
+def test_every_token_is_compared_in_constant_time_whatever_matches(
+    auth: TokenAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bytes] = []
+
+    def compare(offered: bytes, own: bytes) -> bool:
+        compared.append(own)
+        return offered == own
+
+    monkeypatch.setattr("app.utils.auth.hmac.compare_digest", compare)
+
+    auth.require(f"Bearer {FIRST}")
+
+    assert compared == [FIRST.encode(), SECOND.encode()]

@@ -1,0 +1,111 @@
+"""Faults: what they strike, what they spare, and when they end."""
+
+import pytest
+
+from app.services.fault_service import Fault, FaultService
+from app.utils.store import Store
+from tests.unit.conftest import Clock
+
+ALWAYS = Fault(error_rate=1.0, latency_ms=0, route="/api/v1/*")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("app.services.fault_service.time.monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def faults(store: Store) -> FaultService:
+    return FaultService(store)
+
+
+def test_without_a_fault_nothing_is_struck(faults: FaultService) -> None:
+    assert not faults.strikes("/api/v1/items")
+    assert faults.read() is None
+
+
+def test_a_fault_strikes_the_paths_its_pattern_matches_and_no_other(faults: FaultService) -> None:
+    faults.set(ALWAYS, 60)
+
+    assert faults.strikes("/api/v1/items")
+    assert not faults.strikes("/docs")
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/health/ready", "/metrics", "/api/v1/demo/faults", "/static/index.css"]
+)
+def test_a_fault_spares_what_is_needed_to_see_it_and_to_end_it(
+    faults: FaultService, path: str
+) -> None:
+    faults.set(Fault(1.0, 0, "/*"), 60)
+
+    assert not faults.strikes(path)
+
+
+def test_a_fault_strikes_about_as_often_as_it_is_told(
+    faults: FaultService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults.set(Fault(0.3, 0, "/api/v1/*"), 60)
+    dice = iter([0.29, 0.3, 0.99])
+    monkeypatch.setattr("app.services.fault_service.random.random", lambda: next(dice))
+
+    assert [faults.strikes("/api/v1/items") for _ in range(3)] == [True, False, False]
+
+
+def test_a_fault_without_errors_only_adds_its_latency(
+    faults: FaultService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("app.services.fault_service.time.sleep", slept.append)
+    faults.set(Fault(0.0, 250, "/api/v1/*"), 60)
+
+    struck = faults.strikes("/api/v1/items")
+
+    assert not struck
+    assert slept == [0.25]
+
+
+def test_a_fault_ends_by_itself(faults: FaultService, clock: Clock) -> None:
+    faults.set(ALWAYS, 60)
+
+    clock.now += 59.9
+    before = faults.strikes("/api/v1/items")
+    clock.now += 0.1
+    after = faults.strikes("/api/v1/items")
+
+    assert (before, after) == (True, False)
+
+
+def test_a_cleared_fault_strikes_no_more(faults: FaultService) -> None:
+    faults.set(ALWAYS, 60)
+
+    faults.clear()
+
+    assert not faults.strikes("/api/v1/items")
+    assert faults.read() is None
+
+
+def test_other_workers_obey_from_their_next_refresh_on(faults: FaultService, store: Store) -> None:
+    other = FaultService(store)
+    faults.set(ALWAYS, 60)
+
+    before = other.strikes("/api/v1/items")
+    other.refresh()
+    during = other.strikes("/api/v1/items")
+    faults.clear()
+    other.refresh()
+    after = other.strikes("/api/v1/items")
+
+    assert (before, during, after) == (False, True, False)
+
+
+def test_the_fault_in_force_is_told_with_the_time_it_has_left(faults: FaultService) -> None:
+    faults.set(ALWAYS, 60)
+
+    found = faults.read()
+
+    assert found is not None
+    assert found[0] == ALWAYS
+    assert 59 < found[1] <= 60

@@ -1,0 +1,157 @@
+"""Logs: one JSON object a line, with the same fields whoever writes it."""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.utils import logger, request_context
+from app.utils.logger import JsonFormatter, LineHandler
+from tests.unit.conftest import make_settings
+
+
+@pytest.fixture
+def formatter() -> JsonFormatter:
+    return JsonFormatter(make_settings(INSTANCE_ID="web-1", APP_VERSION="1.2.3"))
+
+
+@pytest.fixture
+def _root_logger_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(False)
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:], root.level = handlers, level
+
+
+def record(message: str, *args: Any, **extra: Any) -> logging.LogRecord:
+    made = logging.getLogger("app.test").makeRecord(
+        "app.test", logging.INFO, "file.py", 1, message, args, None, extra=extra
+    )
+    made.created = datetime(2026, 1, 2, 3, 4, 5, 678_000, timezone.utc).timestamp()
+    return made
+
+
+def fields(formatter: JsonFormatter, made: logging.LogRecord) -> dict[str, Any]:
+    text = formatter.format(made)
+    assert "\n" not in text
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def test_a_line_says_when_what_where_and_who(formatter: JsonFormatter) -> None:
+    assert fields(formatter, record("Hello %s", "you")) == {
+        "timestamp": "2026-01-02T03:04:05.678Z",
+        "level": "INFO",
+        "logger": "app.test",
+        "message": "Hello you",
+        "service": "devops-starter",
+        "environment": "testing",
+        "version": "1.2.3",
+        "instance": "web-1",
+        "request_id": None,
+        "trace_id": None,
+    }
+
+
+def test_within_a_request_a_line_carries_its_ids(formatter: JsonFormatter) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    environ = {"HTTP_X_REQUEST_ID": "mine", "HTTP_TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01"}
+    token = request_context.set_current(request_context.from_environ(environ, ()))
+
+    written = fields(formatter, record("Hello"))
+
+    request_context.reset(token)
+    assert (written["request_id"], written["trace_id"]) == ("mine", trace)
+
+
+def test_a_line_may_name_its_request_itself(formatter: JsonFormatter) -> None:
+    assert fields(formatter, record("Hello", request_id="own"))["request_id"] == "own"
+
+
+def test_extra_fields_are_added(formatter: JsonFormatter) -> None:
+    written = fields(formatter, record("Hello", status=200, path="/a"))
+
+    assert (written["status"], written["path"]) == (200, "/a")
+
+
+def test_no_text_can_start_a_second_line(formatter: JsonFormatter) -> None:
+    forged = 'x\n{"level": "FORGED"}\r\x0b\x1b[31m\u2028'
+
+    written = fields(formatter, record("%s", forged, path=forged))
+
+    assert written["message"] == written["path"] == forged
+
+
+def test_an_error_is_told_with_its_exception_in_the_same_line(formatter: JsonFormatter) -> None:
+    made = record("Broken")
+    try:
+        raise ZeroDivisionError("why")
+    except ZeroDivisionError as error:
+        made.exc_info = (type(error), error, error.__traceback__)
+
+    written = fields(formatter, made)
+
+    assert written["exception"].startswith("Traceback")
+    assert written["exception"].endswith("ZeroDivisionError: why")
+
+
+def test_a_line_is_written_in_one_piece(formatter: JsonFormatter) -> None:
+    reading, writing = os.pipe()
+    handler = LineHandler(writing)
+    handler.setFormatter(formatter)
+
+    handler.emit(record("x" * 3000))
+
+    text = os.read(reading, 65_536)
+    assert text.endswith(b"\n") and text.count(b"\n") == 1
+    assert json.loads(text)["message"] == "x" * 3000
+
+
+def test_nobody_is_told_that_standard_output_is_gone(formatter: JsonFormatter) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+    handler = LineHandler(writing)
+    handler.setFormatter(formatter)
+
+    handler.emit(record("Hello"))
+
+
+def test_a_line_that_cannot_be_formatted_is_told_the_way_python_does(
+    formatter: JsonFormatter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = LineHandler(1)
+    handler.setFormatter(formatter)
+
+    handler.emit(record("%d", "no number"))
+
+    assert "Logging error" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_root_logger_as_before")
+def test_everything_goes_to_the_file_as_well_even_after_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    logger.configure(make_settings(LOG_FILE=str(path), LOG_LEVEL="WARNING"))
+
+    logging.getLogger("anybody").warning("first")
+    path.rename(tmp_path / "app.log.1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("second", stacklevel=1)
+    logging.getLogger("anybody").info("too quiet")
+
+    (before,) = (tmp_path / "app.log.1").read_text().splitlines()
+    (after,) = path.read_text().splitlines()
+    assert json.loads(before)["message"] == "first"
+    assert "second" in json.loads(after)["message"]
+    assert json.loads(after)["logger"] == "py.warnings"

@@ -1,0 +1,139 @@
+"""Alertmanager's file, and the receivers that the environment adds to it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.monitoring import MONITORING, run_tool
+
+# Getting amtool's image may take a while the first time.
+pytestmark = pytest.mark.timeout(600)
+
+SOURCE = MONITORING / "alertmanager" / "alertmanager.yml"
+PROGRAM = MONITORING / "alertmanager" / "receivers.py"
+EMAIL = {
+    "ALERT_EMAIL_TO": "oncall@example.org",
+    "ALERT_EMAIL_FROM": "alerts@example.org",
+    "ALERT_SMTP_SMARTHOST": "smtp.example.org:587",
+}
+EVERYTHING = {
+    "ALERT_WEBHOOK_URL": "https://example.org/alerts",
+    "ALERT_SLACK_API_URL_FILE": "/run/secrets/alert_slack_api_url",
+    "ALERT_SLACK_CHANNEL": "#ops",
+    **EMAIL,
+    "ALERT_SMTP_USERNAME": "alerts",
+    "ALERT_SMTP_PASSWORD_FILE": "/run/secrets/alert_smtp_password",
+    "ALERT_HEARTBEAT_URL": "https://example.org/heartbeat",
+}
+
+
+def render(target: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, PROGRAM, SOURCE, target],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+
+
+def receivers(target: Path, **environment: str) -> dict[str, dict[str, list[dict[str, object]]]]:
+    """Each receiver's integrations by its name."""
+    done = render(target, **environment)
+    assert done.returncode == 0, done.stderr
+    found = yaml.safe_load(target.read_text())["receivers"]
+    return {one.pop("name"): one for one in found}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", [{}, EVERYTHING], ids=["nothing set", "everything set"])
+def test_alertmanager_accepts_the_file(tmp_path: Path, environment: dict[str, str]) -> None:
+    rendered = tmp_path / "alertmanager.yml"
+    render(rendered, **environment)
+    # The templates lie elsewhere in the container.
+    text = rendered.read_text().replace("/etc/alertmanager", str(MONITORING / "alertmanager"))
+    rendered.write_text(text)
+
+    done = run_tool("amtool", "check-config", rendered)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 templates" in done.stdout
+
+
+def test_without_settings_the_file_stays_as_it_is_and_alerts_stay_in_the_page(
+    tmp_path: Path,
+) -> None:
+    assert render(tmp_path / "made").returncode == 0
+    assert (tmp_path / "made").read_text() == SOURCE.read_text()
+    assert receivers(tmp_path / "made")["page"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ({"severity": "critical", "alertname": "RedisDown"}, "page"),
+        ({"severity": "warning", "alertname": "RedisEvicts"}, "ticket"),
+        ({"severity": "none", "alertname": "DeadMansSwitch"}, "heartbeat"),
+        ({"severity": "none", "alertname": "Anything"}, "nobody"),
+    ],
+)
+def test_an_alert_goes_where_its_severity_sends_it(labels: dict[str, str], receiver: str) -> None:
+    named = [f"{name}={value}" for name, value in labels.items()]
+
+    done = run_tool("amtool", "config", "routes", "test", f"--config.file={SOURCE}", *named)
+
+    assert done.stdout.strip() == receiver, done.stderr
+
+
+def test_people_get_pages_and_tickets_by_every_way_that_is_set(tmp_path: Path) -> None:
+    made = receivers(tmp_path / "made", **EVERYTHING)
+
+    assert set(made["page"]) == {"webhook_configs", "slack_configs", "email_configs"}
+    assert made["ticket"] == made["page"]
+    assert made["nobody"] == {}
+
+
+def test_the_dead_mans_switch_goes_to_the_heartbeat_and_to_nobody_else(tmp_path: Path) -> None:
+    made = receivers(tmp_path / "made", ALERT_HEARTBEAT_URL="https://example.org/heartbeat")
+
+    assert made["heartbeat"]["webhook_configs"][0]["url"] == "https://example.org/heartbeat"
+    assert made["page"] == made["ticket"] == {}
+
+
+def test_a_secret_given_as_a_file_is_named_and_not_read(tmp_path: Path) -> None:
+    made = receivers(tmp_path / "made", ALERT_WEBHOOK_URL_FILE="/run/secrets/alert_webhook_url")
+
+    assert made["page"]["webhook_configs"] == [
+        {"send_resolved": True, "url_file": "/run/secrets/alert_webhook_url"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"ALERT_WEBHOOK_URL": "example.org/alerts"}, "ALERT_WEBHOOK_URL is not a URL"),
+        ({"ALERT_HEARTBEAT_URL": "ftp://example.org"}, "ALERT_HEARTBEAT_URL is not a URL"),
+        (
+            {"ALERT_WEBHOOK_URL": "https://a.b", "ALERT_WEBHOOK_URL_FILE": "/run/secrets/a"},
+            "ALERT_WEBHOOK_URL and ALERT_WEBHOOK_URL_FILE are both set",
+        ),
+        ({"ALERT_SLACK_API_URL_FILE": "slack"}, "ALERT_SLACK_API_URL_FILE must be a full path"),
+        ({"ALERT_EMAIL_TO": "a@b.c"}, "ALERT_EMAIL_FROM is needed"),
+        (EMAIL | {"ALERT_SMTP_SMARTHOST": "smtp"}, "ALERT_SMTP_SMARTHOST must be host:port"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    tmp_path: Path, environment: dict[str, str], named: str
+) -> None:
+    done = render(tmp_path / "made", **environment)
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+    assert not (tmp_path / "made").exists()

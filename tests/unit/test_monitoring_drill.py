@@ -1,0 +1,201 @@
+"""scripts/drill.sh against a stack that is played: what it does, says and leaves behind.
+
+The drills themselves are held on a real stack, in tests/e2e/test_drills.py.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.monitoring import ROOT
+from tests.support.processes import wait_until
+
+LABELS = {"alertname": "ErrorBudgetBurnsFast", "slo": "availability", "window": "1h"}
+
+
+class Played(ThreadingHTTPServer):
+    """Service, Prometheus and Alertmanager in one; the alert follows the fault at once."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.fault: dict[str, Any] | None = None
+        self.always = False
+        """The alert fires whatever happens."""
+        self.never = False
+        """It fires whatever happens not."""
+        self.refusal = 0
+        """Status with which faults are refused."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def firing(self) -> bool:
+        return self.always or (self.fault is not None and not self.never)
+
+
+class Answers(BaseHTTPRequestHandler):
+    server: Played
+
+    def do_GET(self) -> None:  # pylint: disable=invalid-name
+        alert = {"labels": LABELS, "state": "firing", "status": {"state": "active"}}
+        firing = [alert | {"receivers": [{"name": "page"}]}] if self.server.firing else []
+        answers = {
+            "/api/v1/alerts": {"data": {"alerts": firing}},
+            "/api/v1/query": {"data": {"result": [{"value": [0, "200"]}]}},
+            "/api/v2/alerts": firing,
+            "/api/v2/status": {"config": {"original": "receivers:\n- name: page\n"}},
+        }
+        self._answer(200, answers.get(self.path.partition("?")[0], {}))
+
+    def do_POST(self) -> None:  # pylint: disable=invalid-name
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.refusal:
+            self._answer(self.server.refusal, {})
+            return
+        assert self.headers["Authorization"] == "Bearer a-token"
+        self.server.fault = body
+        self._answer(200, {})
+
+    def do_DELETE(self) -> None:  # pylint: disable=invalid-name
+        self.server.fault = None
+        self._answer(204, None)
+
+    def _answer(self, status: int, body: Any) -> None:
+        self.send_response(status)
+        self.end_headers()
+        if body is not None:
+            self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_arguments: object) -> None:  # pylint: disable=arguments-differ
+        """Not of interest."""
+
+
+@pytest.fixture
+def played() -> Iterator[Played]:
+    with Played() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def start(played: Played, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    (folder / "token").write_text("a-token\n")
+    places = ("--url", played.url, "--prometheus", played.url, "--alertmanager", played.url)
+    return subprocess.Popen(
+        [ROOT / "scripts" / "drill.sh", *places, "--token-file", folder / "token", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def hold(played: Played, folder: Path, *arguments: str) -> tuple[int, str, str]:
+    with start(played, folder, *arguments) as process:
+        output, errors = process.communicate(timeout=60)
+    return process.returncode, output, errors
+
+
+def test_a_drill_breaks_it_waits_for_the_alert_mends_it_and_waits_for_its_end(
+    played: Played, tmp_path: Path
+) -> None:
+    status, output, _ = hold(played, tmp_path, "errors", "--wait", "10")
+
+    assert status == 0
+    told = [output.index(text) for text in ("Broken.", "firing ", "Mended.", "has ended.")]
+    assert told == sorted(told)
+    assert "docs/MONITORING.md#errorbudgetburnsfast" in output
+    assert played.fault is None
+
+
+def test_it_says_when_the_alert_reaches_nobody(played: Played, tmp_path: Path) -> None:
+    _, output, _ = hold(played, tmp_path, "errors", "--wait", "10")
+
+    assert "'page', which reaches nobody" in output
+
+
+def test_an_alert_that_does_not_come_is_a_failure_and_the_fault_is_ended(
+    played: Played, tmp_path: Path
+) -> None:
+    played.never = True
+
+    status, output, errors = hold(played, tmp_path, "errors", "--wait", "1")
+
+    assert (status, errors) == (1, "error: not firing within 1 s\n")
+    assert "Mended." in output
+    assert played.fault is None
+
+
+def test_nothing_is_broken_while_the_alert_fires_already(played: Played, tmp_path: Path) -> None:
+    played.always = True
+
+    status, _, errors = hold(played, tmp_path, "errors")
+
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "is firing already" in errors
+    assert played.fault is None
+
+
+def test_ctrl_c_ends_the_fault(played: Played, tmp_path: Path) -> None:
+    played.never = True
+    with start(played, tmp_path, "errors") as process:
+        wait_until(lambda: played.fault, seconds=10, why="the fault is set")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+
+    assert (process.returncode, errors) == (130, "interrupted; what was broken is mended\n")
+    assert played.fault is None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "hint"),
+    [(404, "set DEMO_ENABLED=true"), (401, "--token-file"), (403, "API_TOKENS"), (500, "500")],
+)
+def test_a_service_that_sets_no_fault_is_one_line_that_says_why(
+    played: Played, tmp_path: Path, refusal: int, hint: str
+) -> None:
+    played.refusal = refusal
+
+    status, _, errors = hold(played, tmp_path, "errors")
+
+    assert (status, errors.count("\n")) == (2, 1)
+    assert hint in errors
+
+
+def test_a_stack_that_is_not_there_is_one_line(played: Played, tmp_path: Path) -> None:
+    status, _, errors = hold(played, tmp_path, "errors", "--prometheus", "http://127.0.0.1:9")
+
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "http://127.0.0.1:9 does not answer" in errors
+
+
+def test_a_missing_token_is_one_line(played: Played, tmp_path: Path) -> None:
+    status, _, errors = hold(played, tmp_path, "errors", "--token-file", "/nowhere")
+
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "/nowhere holds no token" in errors
+
+
+def test_help_names_every_drill(played: Played, tmp_path: Path) -> None:
+    status, output, _ = hold(played, tmp_path, "--help")
+
+    assert status == 0
+    for name in ("errors", "latency", "redis-down", "web-down"):
+        assert f"\n  {name} " in output
+
+
+def test_an_unknown_drill_is_refused(played: Played, tmp_path: Path) -> None:
+    status, _, errors = hold(played, tmp_path, "nonsense")
+
+    assert status == 2
+    assert "invalid choice: 'nonsense'" in errors

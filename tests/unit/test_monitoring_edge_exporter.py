@@ -1,0 +1,176 @@
+"""The exporter that counts nginx's access log."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.monitoring import MONITORING
+from tests.support.processes import free_port, wait_until
+
+FOLDER = MONITORING / "edge-exporter"
+LINE = {
+    "status": 200,
+    "bytes": 512,
+    "request_time": 0.004,
+    "upstream_status": "200",
+    "upstream_response_time": "0.003",
+    "rate_limit": "PASSED",
+}
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("edge_exporter", FOLDER / "edge_exporter.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def edge() -> Any:
+    return load().EdgeMetrics()
+
+
+def datagram(**changed: object) -> bytes:
+    """A line as nginx's syslog sends it."""
+    return b"<190>Nov 23 14:00:00 nginx: " + json.dumps(LINE | changed).encode()
+
+
+def value(edge: Any, name: str, **labels: str) -> float | None:
+    found: float | None = edge.registry.get_sample_value(name, labels)
+    return found
+
+
+def test_a_request_is_counted_by_status_with_its_time_and_bytes(edge: Any) -> None:
+    edge.count(datagram(status=404))
+
+    assert value(edge, "edge_requests_total", status="404") == 1
+    assert value(edge, "edge_response_bytes_total") == 512
+    assert value(edge, "edge_request_duration_seconds_sum") == 0.004
+    assert value(edge, "edge_upstream_duration_seconds_sum") == 0.003
+    assert value(edge, "edge_rate_limit_total", result="passed") == 1
+
+
+@pytest.mark.parametrize("separator", [", ", " : "])
+def test_a_retried_request_is_one_request_and_two_attempts(edge: Any, separator: str) -> None:
+    edge.count(
+        datagram(upstream_status=f"502{separator}200", upstream_response_time=f"0.5{separator}0.25")
+    )
+
+    assert value(edge, "edge_requests_total", status="200") == 1
+    assert value(edge, "edge_upstream_attempts_total", status="502") == 1
+    assert value(edge, "edge_upstream_attempts_total", status="200") == 1
+    assert value(edge, "edge_upstream_duration_seconds_sum") == 0.75
+
+
+@pytest.mark.parametrize("nothing", ["", "-"])
+def test_what_nginx_answers_itself_adds_nothing_to_the_upstream(edge: Any, nothing: str) -> None:
+    edge.count(datagram(status=429, upstream_status=nothing, upstream_response_time=nothing))
+
+    assert value(edge, "edge_requests_total", status="429") == 1
+    assert value(edge, "edge_upstream_duration_seconds_count") == 0
+
+
+def test_a_location_without_a_rate_limit_is_in_none_of_its_results(edge: Any) -> None:
+    edge.count(datagram(rate_limit=""))
+
+    assert value(edge, "edge_rate_limit_total", result="passed") == 0
+    assert value(edge, "edge_rate_limit_total", result="") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"<190>no JSON here",
+        b"<190>{",
+        b"<190>[1]",
+        b'<190>{"status":200}',
+        datagram(status="x"),
+        datagram(status=None),
+        datagram(request_time="x"),
+        datagram(bytes=None),
+        datagram(upstream_response_time="x"),
+        datagram(rate_limit=None),
+        b"<190>\xff\xfe{\xff}",
+    ],
+)
+def test_a_line_that_is_not_understood_is_counted_as_such_and_as_nothing_else(
+    edge: Any, line: bytes
+) -> None:
+    edge.count(line)
+
+    assert value(edge, "edge_unreadable_lines_total") == 1
+    assert value(edge, "edge_requests_total", status="200") == 0
+    assert value(edge, "edge_request_duration_seconds_count") == 0
+
+
+def test_the_statuses_that_alerts_wait_for_are_there_before_their_first_event(edge: Any) -> None:
+    for status in ("429", "502", "504"):
+        assert value(edge, "edge_requests_total", status=status) == 0
+
+
+@pytest.fixture
+def exporter(tmp_path: Path) -> Iterator[dict[str, str]]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "EDGE_SOCKET": str(tmp_path / "access.sock"),
+        "EDGE_PORT": str(free_port()),
+    }
+    (tmp_path / "access.sock").write_text("left behind by a predecessor")
+    with subprocess.Popen(
+        [sys.executable, FOLDER / "edge_exporter.py"], env=environment
+    ) as process:
+        wait_until(lambda: check(environment) == 0, seconds=10, why="the exporter answers")
+        yield environment
+        process.terminate()
+        assert process.wait(5) == 0
+
+
+def check(environment: dict[str, str]) -> int:
+    command = [sys.executable, "-SE", FOLDER / "check.py"]
+    return subprocess.run(command, env=environment, check=False, capture_output=True).returncode
+
+
+def test_every_line_sent_to_its_socket_is_on_the_next_scrape(exporter: dict[str, str]) -> None:
+    wait_until(lambda: Path(exporter["EDGE_SOCKET"]).is_socket(), seconds=5, why="it listens")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(exporter["EDGE_SOCKET"])
+        for _ in range(500):
+            sender.send(datagram())
+
+    def counted() -> bool:
+        answer = requests.get(f"http://127.0.0.1:{exporter['EDGE_PORT']}/metrics", timeout=5)
+        return 'edge_requests_total{status="200"} 500.0' in answer.text
+
+    wait_until(counted, seconds=5, why="all 500 lines are counted")
+
+
+def test_a_second_exporter_does_not_take_the_socket_of_the_first(exporter: dict[str, str]) -> None:
+    wait_until(lambda: Path(exporter["EDGE_SOCKET"]).is_socket(), seconds=5, why="it listens")
+    before = Path(exporter["EDGE_SOCKET"]).stat().st_ino
+
+    second = subprocess.run(
+        [sys.executable, FOLDER / "edge_exporter.py"],
+        env=exporter,
+        check=False,
+        capture_output=True,
+        timeout=10,
+    )
+
+    assert second.returncode != 0
+    assert Path(exporter["EDGE_SOCKET"]).stat().st_ino == before
+
+
+def test_the_health_check_fails_where_nothing_answers() -> None:
+    assert check({"PATH": os.environ["PATH"], "EDGE_PORT": str(free_port())}) != 0

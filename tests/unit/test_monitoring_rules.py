@@ -1,0 +1,173 @@
+"""prometheus.yml and the rules: valid, tested, and explained to whoever is woken by them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.utils import metrics
+from tests.support import promql
+from tests.support.monitoring import (
+    COMPOSE,
+    MONITORING,
+    ROOT,
+    RULE_TESTS,
+    RULES,
+    alerts,
+    all_rules,
+    headings,
+    queries,
+    read_yaml,
+    run_tool,
+)
+
+# Getting promtool's image may take a while the first time.
+pytestmark = pytest.mark.timeout(600)
+
+ALERTS = {alert["alert"]: alert for alert in alerts()}
+CASES = [case for path in RULE_TESTS for case in read_yaml(path)["tests"]]
+RECORDED = {rule["record"] for rule in all_rules() if "record" in rule}
+# Read at the scrape (app/utils/process_metrics.py, stats), not kept in the registry.
+READ_AT_SCRAPE = {
+    "app_info": {"version", "commit", "environment", "python"},
+    "app_workers": set(),
+    "app_worker_threads": set(),
+    "app_draining": set(),
+    "sessions_active": set(),
+    "users_active": {"window"},
+    "items_stored": set(),
+}
+
+
+@pytest.mark.slow
+def test_prometheus_accepts_its_configuration_and_every_rule_file() -> None:
+    done = run_tool("promtool", "check", "config", MONITORING / "prometheus" / "prometheus.yml")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(RULES)} rule files found" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
+def test_the_rules_do_what_their_promtool_cases_say(path: Path) -> None:
+    done = run_tool("promtool", "test", "rules", path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_job_that_the_dashboards_and_rules_expect_is_scraped() -> None:
+    config = read_yaml(MONITORING / "prometheus" / "prometheus.yml")
+    jobs = {job["job_name"] for job in config["scrape_configs"]}
+    named = {
+        job
+        for text in [rule["expr"] for rule in all_rules()] + [expr for _, expr in queries()]
+        for job in re.findall(r'job="([^"]+)"', text)
+    }
+
+    assert named <= jobs
+    assert {"web", "nginx", "edge", "redis", "node", "cadvisor", "blackbox-http"} <= jobs
+
+
+def test_no_target_may_grow_without_bound() -> None:
+    limits = read_yaml(MONITORING / "prometheus" / "prometheus.yml")["global"]
+
+    assert limits["sample_limit"] and limits["label_limit"] and limits["body_size_limit"]
+
+
+def test_data_is_kept_longer_than_the_error_budget_looks_back() -> None:
+    command = read_yaml(COMPOSE)["services"]["prometheus"]["command"]
+    kept = next(flag for flag in command if flag.startswith("--storage.tsdb.retention.time="))
+    days = re.search(r"(\d+)d", kept)
+
+    assert days and int(days[1]) > 30
+    assert any(flag.startswith("--storage.tsdb.retention.size=") for flag in command)
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+class TestEveryAlert:
+    def test_says_what_is_wrong_how_bad_it_is_and_what_to_do(self, alert: dict[str, Any]) -> None:
+        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+        assert alert["labels"]["severity"] in {"critical", "warning", "none"}
+        assert alert["labels"]["component"] in {"web", "edge", "redis", "host", "monitoring"}
+
+    def test_has_a_runbook_section(self, alert: dict[str, Any]) -> None:
+        page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+
+        assert anchor in headings(ROOT / page)
+        assert anchor == alert["alert"].lower()
+
+    def test_has_a_case_that_fires_and_one_that_stays_quiet(self, alert: dict[str, Any]) -> None:
+        name = alert["alert"]
+
+        assert any(_expected(case) for case in _cases(f"{name} fires"))
+        assert any(not _expected(case) for case in _cases(f"{name} stays quiet"))
+
+    def test_names_no_label_that_the_alert_does_not_have(self, alert: dict[str, Any]) -> None:
+        named = set(re.findall(r"\$labels\.(\w+)", str(alert["annotations"])))
+        fired = " ".join(
+            sample["labels"]
+            for case in _cases(f"{alert['alert']} fires")
+            for sample in _expected(case)
+            if "labels" in sample
+        )
+        had = set(re.findall(r"(\w+)=", fired))
+
+        assert named <= had
+
+
+def test_every_metric_of_the_service_that_is_asked_for_exists_with_those_labels() -> None:
+    exported = _exported_by_the_service()
+    texts = [(rule.get("record", rule.get("alert")), rule["expr"]) for rule in all_rules()]
+
+    wrong = [
+        f"{place}: {name}{sorted(labels - exported[name])}"
+        for place, text in texts + queries()
+        for name, labels in promql.parse(text).selectors
+        if name in exported and labels - exported[name]
+    ]
+
+    assert not wrong
+
+
+def test_every_metric_asked_for_is_recorded_or_comes_from_something_that_is_scraped() -> None:
+    exported = _exported_by_the_service().keys() | RECORDED | {"up", "ALERTS"}
+    scraped = r"(node|redis|nginx|edge|container|probe|prometheus|alertmanager|process)_\w+"
+    texts = [rule["expr"] for rule in all_rules()] + [expr for _, expr in queries()]
+    asked = {name for text in texts for name in promql.parse(text).metrics}
+
+    assert not {name for name in asked - exported if not re.fullmatch(scraped, name)}
+
+
+def test_an_alert_that_silences_others_names_alerts_that_exist() -> None:
+    config = read_yaml(MONITORING / "alertmanager" / "alertmanager.yml")
+    matchers = [
+        matcher
+        for rule in config["inhibit_rules"]
+        for matcher in rule["source_matchers"] + rule["target_matchers"]
+        if matcher.startswith("alertname")
+    ]
+
+    for matcher in matchers:
+        pattern = re.split(r"=~?", matcher, maxsplit=1)[1].strip(' "')
+        for name in pattern.split("|"):
+            assert any(re.fullmatch(name, alert) for alert in ALERTS), name
+
+
+def _cases(beginning: str) -> list[dict[str, Any]]:
+    return [case for case in CASES if case["name"].startswith(beginning)]
+
+
+def _expected(case: dict[str, Any]) -> list[dict[str, Any]]:
+    return [sample for test in case["promql_expr_test"] for sample in test["exp_samples"]]
+
+
+def _exported_by_the_service() -> dict[str, set[str]]:
+    """Metric: labels, with those that Prometheus adds."""
+    added = {"job", "instance", "pool"}
+    found = {name: labels | added for name, labels in READ_AT_SCRAPE.items()}
+    for metric in metrics.REGISTRY._names_to_collectors.items():  # pylint: disable=protected-access
+        name, collector = metric
+        labels = set(getattr(collector, "_labelnames", ()))
+        found[name] = labels | added | ({"le"} if name.endswith("_bucket") else set())
+    return found

@@ -1,0 +1,56 @@
+"""Metrics read at the scrape: the build, the workers and their processes."""
+
+import os
+
+import pytest
+from prometheus_client import Metric
+
+from app.utils import lifecycle
+from app.utils.process_metrics import ServiceCollector, WorkerProcessCollector
+from tests.unit.conftest import make_settings
+
+NO_PROCESS = 2**22 + 1  # above the largest process ID Linux gives
+
+
+def by_name(families: list[Metric]) -> dict[str, Metric]:
+    return {family.name: family for family in families}
+
+
+def test_the_service_tells_its_build_and_how_it_stands() -> None:
+    settings = make_settings(APP_VERSION="1.2.3", GIT_COMMIT="abc", WEB_THREADS="5")
+
+    families = by_name(list(ServiceCollector(settings).collect()))
+
+    (info,) = families["app_info"].samples
+    assert info.value == 1
+    assert (info.labels["version"], info.labels["commit"]) == ("1.2.3", "abc")
+    assert families["app_workers"].samples[0].value == 1
+    assert families["app_worker_threads"].samples[0].value == 5
+    assert families["app_draining"].samples[0].value == 0
+
+
+@pytest.mark.usefixtures("draining")
+def test_draining_shows() -> None:
+    families = by_name(list(ServiceCollector(make_settings()).collect()))
+
+    assert families["app_draining"].samples[0].value == 1
+
+
+def test_every_worker_tells_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "workers", lambda: {1: os.getpid(), 2: os.getppid()})
+
+    families = by_name(list(WorkerProcessCollector().collect()))
+
+    for name in ("process_resident_memory_bytes", "process_open_fds", "process_threads"):
+        samples = {each.labels["worker"]: each.value for each in families[name].samples}
+        assert set(samples) == {"1", "2"}
+        assert all(value > 0 for value in samples.values())
+
+
+def test_a_worker_that_is_just_ending_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "workers", lambda: {1: os.getpid(), 2: NO_PROCESS})
+
+    families = by_name(list(WorkerProcessCollector().collect()))
+
+    workers = {each.labels["worker"] for family in families.values() for each in family.samples}
+    assert workers == {"1"}

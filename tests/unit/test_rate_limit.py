@@ -1,0 +1,92 @@
+"""The limit on requests per client, on a clock that the tests move."""
+
+import pytest
+
+from app.services.rate_limit import RateLimit
+from app.utils.store import Client, Store
+from tests.unit.conftest import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(600.0)  # the start of a minute
+
+
+@pytest.fixture
+def limit(store: Store, clock: Clock) -> RateLimit:
+    return RateLimit(store, "3/minute", clock)
+
+
+def test_a_client_within_the_limit_goes_through_and_the_next_request_does_not(
+    limit: RateLimit,
+) -> None:
+    waits = [limit.exceeded("client") for _ in range(4)]
+
+    assert waits == [0, 0, 0, 60]
+
+
+def test_the_wait_is_what_is_left_of_the_window(limit: RateLimit, clock: Clock) -> None:
+    for _ in range(3):
+        limit.exceeded("client")
+
+    clock.now += 45
+
+    assert limit.exceeded("client") == 15
+
+
+def test_the_wait_is_never_told_as_none_at_all(limit: RateLimit, clock: Clock) -> None:
+    for _ in range(3):
+        limit.exceeded("client")
+
+    clock.now += 59.99
+
+    assert limit.exceeded("client") == 1
+
+
+def test_the_next_window_starts_anew(limit: RateLimit, clock: Clock) -> None:
+    for _ in range(4):
+        limit.exceeded("client")
+
+    clock.now += 60
+
+    assert limit.exceeded("client") == 0
+
+
+def test_one_clients_requests_are_not_anothers(limit: RateLimit) -> None:
+    for _ in range(4):
+        limit.exceeded("client")
+
+    assert limit.exceeded("another") == 0
+
+
+def test_all_instances_count_together(limit: RateLimit, store: Store, clock: Clock) -> None:
+    other = RateLimit(store, "3/minute", clock)
+    for _ in range(2):
+        limit.exceeded("client")
+        other.exceeded("client")
+
+    assert other.exceeded("client") > 0
+
+
+def test_redis_holds_no_client_and_forgets(limit: RateLimit, store: Store) -> None:
+    limit.exceeded("192.0.2.7")
+
+    def look(redis: Client) -> list[tuple[bytes, int]]:
+        return [(key, redis.ttl(key)) for key in redis.scan_iter("*")]
+
+    ((key, seconds),) = store.run(look)
+    assert b"192.0.2.7" not in key
+    assert 0 < seconds <= 61
+
+
+def test_without_a_rate_nobody_is_counted(store: Store) -> None:
+    limit = RateLimit(store, "")
+
+    assert limit.exceeded("client") == 0
+    assert store.run(lambda redis: redis.dbsize()) == 0
+
+
+def test_with_redis_away_nobody_is_turned_away(away: Store) -> None:
+    limit = RateLimit(away, "1/day")
+
+    assert [limit.exceeded("client") for _ in range(3)] == [0, 0, 0]

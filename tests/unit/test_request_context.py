@@ -1,0 +1,109 @@
+"""Who asks: request IDs, trace IDs and the client's address."""
+
+import re
+from ipaddress import ip_network
+
+import pytest
+
+from app.utils import request_context
+from app.utils.request_context import from_environ
+
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1"))
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def client_ip(peer: str, forwarded: str, trusted: bool = True) -> str:
+    environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}
+    return from_environ(environ, PROXIES if trusted else ()).client_ip
+
+
+@pytest.mark.parametrize("offered", ["a", "A-z_0.9", "x" * 128])
+def test_a_callers_request_id_is_kept(offered: str) -> None:
+    assert from_environ({"HTTP_X_REQUEST_ID": offered}, ()).request_id == offered
+
+
+@pytest.mark.parametrize("offered", ["", "x" * 129, "a b", "a\nb", "a\n", "é", "<script>", "a,b"])
+def test_any_other_request_id_is_replaced_by_a_new_one(offered: str) -> None:
+    request_id = from_environ({"HTTP_X_REQUEST_ID": offered}, ()).request_id
+
+    assert re.fullmatch(r"[0-9a-f]{32}", request_id)
+
+
+def test_no_two_new_request_ids_are_the_same() -> None:
+    assert len({request_context.new_request_id() for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize(
+    "traceparent", [f"00-{TRACE}-b7ad6b7169203331-01", f"01-{TRACE}-b7ad6b7169203331-00-more"]
+)
+def test_the_trace_id_is_taken_from_traceparent(traceparent: str) -> None:
+    assert from_environ({"HTTP_TRACEPARENT": traceparent}, ()).trace_id == TRACE
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        "",
+        TRACE,
+        f"ff-{TRACE}-b7ad6b7169203331-01",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-b7ad6b7169203331-01",
+        f"00-{TRACE}-b7ad6b7169203331",
+    ],
+)
+def test_an_invalid_traceparent_is_no_trace(traceparent: str) -> None:
+    assert from_environ({"HTTP_TRACEPARENT": traceparent}, ()).trace_id is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("10.0.0.1", "192.0.2.7", "192.0.2.7"),
+        ("10.0.0.1", "203.0.113.9, 192.0.2.7", "192.0.2.7"),
+        ("10.0.0.1", "203.0.113.9, 192.0.2.7, 10.1.1.1", "192.0.2.7"),
+        ("10.0.0.1", "10.2.2.2, 10.1.1.1", "10.2.2.2"),
+        ("10.0.0.1", " 2001:db8::7 ", "2001:db8::7"),
+        ("::1", "192.0.2.7", "192.0.2.7"),
+        ("", "192.0.2.7", "192.0.2.7"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", ", ,", "10.0.0.1"),
+    ],
+)
+def test_behind_trusted_proxies_the_client_is_the_nearest_address_that_is_none(
+    peer: str, forwarded: str, client: str
+) -> None:
+    assert client_ip(peer, forwarded) == client
+
+
+@pytest.mark.parametrize("forwarded", ["unknown", "192.0.2.7:4711", "<script>", "1.2.3"])
+def test_what_is_no_address_is_not_believed(forwarded: str) -> None:
+    assert client_ip("10.0.0.1", forwarded) == "10.0.0.1"
+
+
+def test_a_client_who_is_no_proxy_cannot_forge_its_address() -> None:
+    assert client_ip("192.0.2.7", "203.0.113.9") == "192.0.2.7"
+
+
+def test_without_trusted_proxies_nobody_is_believed() -> None:
+    assert client_ip("10.0.0.1", "203.0.113.9", trusted=False) == "10.0.0.1"
+
+
+def test_a_peer_that_is_no_address_is_not_trusted() -> None:
+    assert not request_context.is_trusted("localhost", PROXIES)
+
+
+def test_outside_of_a_request_there_is_no_context() -> None:
+    assert request_context.current() is None
+    assert request_context.request_id() == ""
+
+
+def test_within_a_request_its_context_is_at_hand() -> None:
+    context = from_environ({"HTTP_X_REQUEST_ID": "mine"}, ())
+
+    token = request_context.set_current(context)
+
+    assert request_context.current() is context
+    assert request_context.request_id() == "mine"
+    request_context.reset(token)
+    assert request_context.current() is None

@@ -1,0 +1,34 @@
+"""The lock files: complete, consistent, and naming no place to download from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ["requirements.txt", "requirements-dev.txt"]
+
+
+def pins(name: str) -> dict[str, str]:
+    """Every requirement line of a lock, with its continuation lines joined, by what it pins."""
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    return {line.split("--hash")[0].strip(): line for line in lines}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_requirement_has_one_version_and_hashes(lock: str) -> None:
+    for pin, line in pins(lock).items():
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.!]+( ; .+)?", pin), pin
+        assert "--hash=sha256:" in line
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_index_address_or_path_is_named(lock: str) -> None:
+    assert not re.search(
+        r"://|--index|--extra-index|--find-links|file:| /\w", (ROOT / lock).read_text()
+    )
+
+
+def test_development_uses_the_versions_that_are_shipped() -> None:
+    assert set(pins("requirements.txt")) <= set(pins("requirements-dev.txt"))

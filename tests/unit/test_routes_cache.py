@@ -1,0 +1,203 @@
+"""The cache over HTTP."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.routes.deps import Services
+from app.services.fault_service import Fault
+from tests.unit.conftest import BEARER, TOKEN, nowhere
+
+URL = "/api/v1/cache/greeting"
+
+
+@pytest.mark.parametrize("value", [{"a": [1, 2.5]}, [], "text", 0, False, None, 2**64 - 1])
+def test_any_json_value_is_stored_and_read_back(client: FlaskClient, value: Any) -> None:
+    stored = client.put(URL, data=json.dumps(value), content_type="application/json")
+    read = client.get(URL)
+
+    assert (stored.status_code, stored.json) == (201, value)
+    assert (read.status_code, read.json) == (200, value)
+    assert read.headers["ETag"] == stored.headers["ETag"]
+
+
+def test_a_second_value_replaces_the_first(client: FlaskClient) -> None:
+    client.put(URL, json=1)
+
+    response = client.put(URL, json=2)
+
+    assert response.status_code == 200
+    assert client.get(URL).json == 2
+
+
+def test_an_entry_that_is_not_there_is_a_404(client: FlaskClient) -> None:
+    assert client.get(URL).status_code == 404
+    assert client.delete(URL).status_code == 404
+
+
+def test_head_answers_as_get_without_the_value(client: FlaskClient) -> None:
+    client.put(URL, json="value")
+
+    response = client.head(URL)
+
+    assert (response.status_code, response.data) == (200, b"")
+    assert response.headers["ETag"] == client.get(URL).headers["ETag"]
+
+
+def test_a_deleted_entry_is_gone(client: FlaskClient) -> None:
+    client.put(URL, json=1)
+
+    response = client.delete(URL)
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert client.get(URL).status_code == 404
+
+
+@pytest.mark.parametrize(("query", "seconds"), [("", 300), ("?ttl=60", 60), ("?ttl=86400", 86400)])
+def test_an_entry_lives_as_long_as_asked_or_as_the_settings_say(
+    client: FlaskClient, query: str, seconds: int
+) -> None:
+    client.put(URL + query, json=1)
+
+    left = int(client.get(URL).headers["X-Cache-TTL"])
+
+    assert seconds - 10 < left <= seconds
+
+
+@pytest.mark.parametrize("ttl", ["-1", "0", "86401", "9" * 30, "1.5", "1e3", "inf", "nan", "", "x"])
+def test_a_negative_or_endless_time_to_live_is_a_422_and_stores_nothing(
+    client: FlaskClient, ttl: str
+) -> None:
+    response = client.put(f"{URL}?ttl={ttl}", json=1)
+
+    assert response.status_code == 422
+    assert [error["location"] for error in response.json["errors"]] == ["query.ttl"]
+    assert client.get(URL).status_code == 404
+
+
+@pytest.mark.parametrize("key", ["a b", "ä", "a+b", "k" * 201, "{}", "a%0A"])
+def test_a_key_of_other_signs_or_too_long_is_a_422(client: FlaskClient, key: str) -> None:
+    response = client.put(f"/api/v1/cache/{key}", json=1)
+
+    assert response.status_code == 422
+    assert {error["location"] for error in response.json["errors"]} == {"path.key"}
+
+
+@pytest.mark.parametrize("key", ["a", "A.b_c:d~e@f-0", "k" * 200, "..."])
+def test_every_documented_key_will_do(client: FlaskClient, key: str) -> None:
+    client.put(f"/api/v1/cache/{key}", json=key)
+
+    assert client.get(f"/api/v1/cache/{key}").json == key
+
+
+def test_whoever_has_the_value_already_gets_a_304(client: FlaskClient) -> None:
+    etag = client.put(URL, json=1).headers["ETag"]
+
+    same = client.get(URL, headers={"If-None-Match": f'"other", W/{etag}'})
+    other = client.get(URL, headers={"If-None-Match": '"other"'})
+
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", etag)
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_write_with_a_stale_etag_is_a_412_and_changes_nothing(
+    client: FlaskClient, method: str
+) -> None:
+    stale = client.put(URL, json=1).headers["ETag"]
+    client.put(URL, json=2)
+
+    response = client.open(URL, method=method, json=3, headers={"If-Match": stale})
+
+    assert response.status_code == 412
+    assert client.get(URL).json == 2
+
+
+@pytest.mark.parametrize("wanted", ["*", "{etag}", '"other", {etag}'])
+def test_a_write_with_the_right_etag_is_done(client: FlaskClient, wanted: str) -> None:
+    etag = client.put(URL, json=1).headers["ETag"]
+
+    response = client.put(URL, json=2, headers={"If-Match": wanted.format(etag=etag)})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_if_match_never_holds_for_what_is_not_there(client: FlaskClient, method: str) -> None:
+    response = client.open(URL, method=method, json=1, headers={"If-Match": "*"})
+
+    assert response.status_code == 412
+
+
+def test_if_none_match_stores_only_what_is_not_there(client: FlaskClient) -> None:
+    first = client.put(URL, json=1, headers={"If-None-Match": "*"})
+    second = client.put(URL, json=2, headers={"If-None-Match": "*"})
+    third = client.put(URL, json=3, headers={"If-None-Match": '"other"'})
+
+    assert [first.status_code, second.status_code, third.status_code] == [201, 412, 200]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_conditional_write_that_another_overtakes_is_a_412(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    services: Services = app.extensions["services"]
+    etag = client.put(URL, json=1).headers["ETag"]
+    replace = services.cache.replace
+
+    def overtaken(key: str, *arguments: Any, **conditions: Any) -> bool:
+        replace(key, b"2", 60_000)
+        return replace(key, *arguments, **conditions)
+
+    monkeypatch.setattr(type(services.cache), "replace", lambda _, *a, **k: overtaken(*a, **k))
+
+    response = client.open(URL, method=method, json=3, headers={"If-Match": etag})
+
+    assert response.status_code == 412
+    assert client.get(URL).json == 2
+
+
+def test_the_cache_tells_how_it_does(client: FlaskClient) -> None:
+    client.get(URL)
+    client.put(URL, json=1)
+    client.get(URL)
+
+    stats = client.get("/api/v1/cache").json
+
+    assert (stats["hits"], stats["misses"], stats["ratio"]) == (1, 1, 0.5)
+    assert (stats["keys"], stats["keys_complete"]) == (1, True)
+    assert stats["memory_bytes"] is None
+
+
+def test_writing_needs_a_token_and_reading_does_not(
+    make_client: Callable[..., FlaskClient],
+) -> None:
+    client = make_client(API_TOKENS=TOKEN)
+
+    refused = client.put(URL, json=1)
+    stored = client.put(URL, json=1, headers=BEARER)
+    kept = client.delete(URL)
+
+    assert (refused.status_code, stored.status_code, kept.status_code) == (401, 201, 401)
+    assert client.get(URL).json == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_with_redis_away_the_caller_is_told_to_come_back(
+    make_client: Callable[..., FlaskClient], method: str
+) -> None:
+    response = make_client(REDIS_URL=nowhere()).open(URL, method=method, json=1)
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_fault_set_by_a_drill_strikes_here_too(app: Flask, client: FlaskClient) -> None:
+    services: Services = app.extensions["services"]
+    services.faults.set(Fault(1.0, 0, "/api/v1/cache/*"), 60)
+
+    assert client.get(URL).status_code == 500

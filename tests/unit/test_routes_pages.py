@@ -1,0 +1,144 @@
+"""What is there to look at: the front door, the description, the scrape, info and statistics."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import create_app
+from tests.unit.conftest import make_settings, nowhere
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_the_front_door_lists_links_that_all_work(client: FlaskClient) -> None:
+    index = client.get("/").json
+
+    assert index is not None
+    answers = {path: client.get(path).status_code for path in index["links"].values()}
+    assert set(answers.values()) == {200}, answers
+
+
+def test_the_front_door_is_a_page_for_browsers(client: FlaskClient) -> None:
+    response = client.get("/", headers=BROWSER)
+
+    assert response.mimetype == "text/html"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert "Accept" in response.vary
+
+
+@pytest.mark.parametrize("url", ["/", "/docs"])
+def test_a_page_loads_only_what_is_served_here(client: FlaskClient, url: str) -> None:
+    page = client.get(url, headers=BROWSER).text
+
+    loaded = re.findall(r'<(?:script|img|link)\b[^>]*?(?:src|href)="([^"]*)"', page)
+    assert loaded
+    for address in loaded:
+        assert address.startswith("/static/")
+        with client.get(address) as response:
+            assert response.status_code == 200
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+
+
+def test_the_pages_stand_while_redis_is_away() -> None:
+    client = create_app(make_settings(REDIS_URL=nowhere())).test_client()
+
+    assert client.get("/", headers=BROWSER).status_code == 200
+    assert client.get("/docs").status_code == 200
+
+
+def test_the_description_is_the_same_on_every_look(client: FlaskClient) -> None:
+    first, second = client.get("/openapi.json"), client.get("/openapi.json")
+
+    assert first.data == second.data
+    assert json.loads(first.data)["info"]["title"] == "devops-starter"
+
+
+def test_info_tells_what_is_running() -> None:
+    settings = make_settings(APP_VERSION="1.2.3", GIT_COMMIT="abc", INSTANCE_ID="web-1")
+
+    info: dict[str, Any] = create_app(settings).test_client().get("/api/v1/info").json
+
+    assert (info["version"], info["commit"], info["instance"]) == ("1.2.3", "abc", "web-1")
+    assert info["environment"] == "testing"
+    assert info["uptime_seconds"] > 0
+
+
+def test_statistics_count_what_was_asked(client: FlaskClient) -> None:
+    for _ in range(3):
+        client.get("/api/v1/info")
+    client.get("/nothing")
+
+    stats: dict[str, Any] = client.get("/api/v1/stats").json
+
+    counts = {each["route"]: each["requests"] for each in stats["endpoints"]}
+    assert counts == {"/api/v1/info": 3, "unmatched": 1}
+    assert stats["users"]["5m"] == 1
+
+
+def test_users_are_told_apart_by_token_session_or_address_and_agent(client: FlaskClient) -> None:
+    def ask(**headers: str) -> None:
+        client.get("/api/v1/info", headers=headers)
+
+    ask(Authorization="Bearer one")
+    ask(Authorization="Bearer two")
+    ask(Cookie="session=one")
+    ask(**{"User-Agent": "curl"})
+    ask(**{"User-Agent": "firefox"})
+    ask(Authorization="Bearer one", **{"User-Agent": "another"})
+
+    assert client.get("/api/v1/stats").json["users"]["5m"] == 5
+
+
+def test_statistics_need_redis() -> None:
+    client = create_app(make_settings(REDIS_URL=nowhere())).test_client()
+
+    assert client.get("/api/v1/stats").status_code == 503
+
+
+def test_the_scrape_is_text_that_prometheus_reads(client: FlaskClient) -> None:
+    client.get("/api/v1/info")
+
+    response = client.get("/metrics")
+
+    families = {family.name for family in text_string_to_metric_families(response.text)}
+    assert response.content_type.startswith("text/plain; version=")
+    assert families >= {
+        "http_requests", "http_request_duration_seconds", "http_requests_in_progress",
+        "http_request_bytes", "http_response_bytes", "cache_requests", "cache_circuit_state",
+        "cache_operation_duration_seconds", "cache_writes_dropped", "sessions_started",
+        "sessions_active", "users_active", "items_stored", "item_changes", "worker_exits",
+        "app_info", "app_workers", "app_worker_threads", "app_draining", "process_threads",
+        "process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds",
+    }  # fmt: skip
+
+
+def test_the_scrape_is_openmetrics_for_whoever_asks_for_it(client: FlaskClient) -> None:
+    accept = "application/openmetrics-text; version=1.0.0"
+
+    response = client.get("/metrics", headers={"Accept": accept})
+
+    assert response.content_type.startswith("application/openmetrics-text")
+    assert response.text.endswith("# EOF\n")
+
+
+def test_many_unknown_paths_make_one_series(client: FlaskClient) -> None:
+    for number in range(50):
+        client.get(f"/unknown/{number}")
+
+    lines = client.get("/metrics").text.splitlines()
+
+    series = 'http_requests_total{method="GET",route="unmatched",status="404"}'
+    assert len([line for line in lines if line.startswith(series)]) == 1
+    assert not [line for line in lines if "/unknown/" in line]
+
+
+def test_flasks_own_json_helpers_keep_the_same_rules(app: Flask) -> None:
+    with app.app_context():
+        assert app.json.loads('{"a": 1}') == {"a": 1}
+        assert app.json.loads(b"[1]") == [1]
+        assert app.json.dumps({"a": "ü"}) == '{"a":"ü"}'
