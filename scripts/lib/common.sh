@@ -52,14 +52,15 @@ find_python() {
   fail "Python 3.11 or newer is needed, found ${seen:-none}: install one (apt-get install python3, brew install python) and have it on PATH"
 }
 
-# environment_is_current runtime|dev
+# environment_is_current runtime|dev|bench|load
 environment_is_current() {
   [[ -x $VENV/bin/python ]] && "$VENV/bin/python" "$LIB/environment.py" check "$1" 2>/dev/null
 }
 
-# ensure_environment runtime|dev: .venv holds exactly what is pinned, built only when it does not
+# ensure_environment runtime|dev|bench|load: $VENV holds exactly what is pinned, built only when it does not
 ensure_environment() {
   local python
+  case $1 in bench | load) VENV="$ROOT/.run/environment-$1" ;; esac
   environment_is_current "$1" && return
   python=$(find_python)
   "$python" "$LIB/environment.py" make "$1"

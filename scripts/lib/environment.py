@@ -1,9 +1,10 @@
-"""Builds the virtual environment .venv from the pinned requirements.
+"""Builds a virtual environment from the pinned requirements.
 
-It is built beside .venv and takes its place only when complete: whatever goes wrong, there is
-either the environment that worked before or none, never half of one.
+It is built beside the present one and takes its place only when complete: whatever goes wrong,
+there is either the environment that worked before or none, never half of one.
 
-Usage: environment.py check|make runtime|dev      (check: exit status 1 when it needs to be made)
+Usage: environment.py check|make runtime|dev|bench|load      (check: exit status 1 when it needs to
+be made). The service and its development share .venv; the others have environments in .run.
 """
 
 import fcntl
@@ -22,13 +23,18 @@ from pathlib import Path
 import pip_progress
 
 ROOT = Path(__file__).resolve().parents[2]
-VENV = ROOT / ".venv"
-STAMP = VENV / "stamp.json"
+STAMP = "stamp.json"
 RUN = ROOT / ".run"
 NEW, OLD = RUN / "venv-new", RUN / "venv-old"
 PIP_LOG = RUN / "pip.log"
 
-REQUIREMENTS = {"runtime": ROOT / "requirements.txt", "dev": ROOT / "requirements-dev.txt"}
+PERFORMANCE = ROOT / "tests" / "performance"
+REQUIREMENTS = {
+    "runtime": ROOT / "requirements.txt",
+    "dev": ROOT / "requirements-dev.txt",
+    "bench": PERFORMANCE / "requirements.txt",
+    "load": PERFORMANCE / "requirements-load.txt",
+}
 
 # What pip writes when it reaches no index, or one that knows nothing.
 NETWORK_SIGNS = ("NewConnectionError", "Retrying (", "from versions: none", "Connection refused")
@@ -38,17 +44,23 @@ class Problem(Exception):
     """Something the user can do something about; the text is one line."""
 
 
+def venv(kind: str) -> Path:
+    """Where the environment of this kind is."""
+    return ROOT / ".venv" if kind in ("runtime", "dev") else RUN / f"environment-{kind}"
+
+
 def wanted(kind: str) -> dict[str, str]:
     """What the stamp must say at least; the development environment also serves as runtime."""
-    kinds = ["runtime"] if kind == "runtime" else ["runtime", "dev"]
+    kinds = ["runtime", "dev"] if kind == "dev" else [kind]
     hashes = {k: hashlib.sha256(REQUIREMENTS[k].read_bytes()).hexdigest() for k in kinds}
-    return hashes | {"python": ".".join(platform.python_version_tuple()[:2]), "path": str(VENV)}
+    version = ".".join(platform.python_version_tuple()[:2])
+    return hashes | {"python": version, "path": str(venv(kind))}
 
 
 def is_current(kind: str) -> bool:
     """To be asked of the environment's own Python."""
     try:
-        stamp = json.loads(STAMP.read_text())
+        stamp = json.loads((venv(kind) / STAMP).read_text())
     except (OSError, ValueError):
         return False
     return bool(stamp.items() >= wanted(kind).items())
@@ -60,8 +72,8 @@ def make(kind: str) -> None:
         remove(NEW)  # of a run that was killed
         try:
             build(kind)
-            relocate()
-            swap()
+            relocate(venv(kind))
+            swap(venv(kind))
         finally:
             remove(NEW)
             remove(OLD)
@@ -73,14 +85,15 @@ def only_one_at_a_time() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell("Waiting for another run that is building .venv")
+            tell("Waiting for another run that is building an environment")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def build(kind: str) -> None:
     requirements = REQUIREMENTS[kind]
-    tell(f"Building .venv with Python {platform.python_version()} from {requirements.name}")
+    place = venv(kind).relative_to(ROOT)
+    tell(f"Building {place} with Python {platform.python_version()} from {requirements.name}")
     created = subprocess.run(
         [sys.executable, "-m", "venv", NEW], capture_output=True, text=True, check=False
     )
@@ -99,7 +112,7 @@ def build(kind: str) -> None:
         )
     if pip_progress.wait(pip, PIP_LOG) != 0:
         raise Problem(why_pip_failed(PIP_LOG.read_text(errors="replace")))
-    (NEW / STAMP.name).write_text(json.dumps(wanted(kind), indent=1))
+    (NEW / STAMP).write_text(json.dumps(wanted(kind), indent=1))
 
 
 def why_pip_failed(log: str) -> str:
@@ -113,21 +126,21 @@ def why_pip_failed(log: str) -> str:
     return f"pip could not install the pinned requirements: {last_line(errors[0])} {details}"
 
 
-def relocate() -> None:
+def relocate(place: Path) -> None:
     """Point the scripts, which pip wrote for the place of building, to the final place."""
     for path in [NEW / "pyvenv.cfg", *(NEW / "bin").iterdir()]:
         if path.is_symlink() or not path.is_file():
             continue
         content = path.read_bytes()
         if b"\0" not in content:
-            path.write_bytes(content.replace(os.fsencode(NEW), os.fsencode(VENV)))
+            path.write_bytes(content.replace(os.fsencode(NEW), os.fsencode(place)))
 
 
-def swap() -> None:
+def swap(place: Path) -> None:
     remove(OLD)
     with suppress(FileNotFoundError):
-        VENV.rename(OLD)
-    NEW.rename(VENV)
+        place.rename(OLD)
+    NEW.rename(place)
 
 
 def remove(path: Path) -> None:

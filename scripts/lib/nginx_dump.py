@@ -6,6 +6,7 @@ the defaults that docker-compose.yml gives their variables.
 
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,8 +19,8 @@ def defaults() -> dict[str, str]:
     return dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE.read_text(encoding="utf-8")))
 
 
-def main() -> None:
-    values = defaults()
+def files(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Name below /etc/nginx and text of each file; templates are filled with `values`."""
     for file in sorted(SOURCE.rglob("*"), key=lambda path: (len(path.parts), path)):
         if not file.is_file():
             continue
@@ -28,6 +29,11 @@ def main() -> None:
         if file.suffix == ".template":
             name = f"conf.d/{file.stem}"
             text = re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
+        yield name, text
+
+
+def main() -> None:
+    for name, text in files(defaults()):
         print(f"# configuration file /etc/nginx/{name}:\n{text}")
 
 

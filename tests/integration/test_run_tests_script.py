@@ -24,7 +24,10 @@ echo "$OUTPUT"
 [[ " $FAILING " != *" ${0##*/} "* ]]
 """
 
-STAMP_IT = "import environment as e, json; e.STAMP.write_text(json.dumps(e.wanted('dev')))"
+STAMP_IT = (
+    "import environment as e, json;"
+    " (e.venv('dev') / e.STAMP).write_text(json.dumps(e.wanted('dev')))"
+)
 
 
 @pytest.fixture

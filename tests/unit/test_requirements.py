@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = [
+    "requirements.txt",
+    "requirements-dev.txt",
+    "tests/performance/requirements.txt",
+    "tests/performance/requirements-load.txt",
+]
 
 
 def pins(name: str) -> dict[str, str]:
@@ -30,5 +35,6 @@ def test_no_index_address_or_path_is_named(lock: str) -> None:
     )
 
 
-def test_development_uses_the_versions_that_are_shipped() -> None:
-    assert set(pins("requirements.txt")) <= set(pins("requirements-dev.txt"))
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "tests/performance/requirements.txt"])
+def test_development_and_bench_use_the_versions_that_are_shipped(lock: str) -> None:
+    assert set(pins("requirements.txt")) <= set(pins(lock))

@@ -1,0 +1,108 @@
+"""Measures the service beside its peers and tells medians, spreads, ratios and targets."""
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.performance.machine import PROGRAMS, Problem, check_programs, description
+from tests.performance.targets import targets
+
+EPILOG = """\
+What is started ends with the run, also on Ctrl-C. Everything is written below /dev/shm and removed.
+Exit status: 0 measured (whether targets are met is in the table and in --json), 1 something could
+not be measured, 2 usage, 130 Ctrl-C.
+"""
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up
+    try:
+        check_programs(sorted(PROGRAMS))
+        result = measure(options)
+        publish(options, result)
+    except (Problem, RuntimeError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/bench.sh",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="within 5 minutes; coarser")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and targets")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw throughput (.svg or .png)")
+    parser.add_argument(
+        "--only", metavar="NAME,…", help="measure these sections alone: " + ", ".join(SECTIONS)
+    )
+    options = parser.parse_args(arguments)
+    chosen = options.only.split(",") if options.only else list(SECTIONS)
+    unknown = sorted(set(chosen) - set(SECTIONS))
+    if unknown:
+        parser.error(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    options.only = [name for name in SECTIONS if name in chosen]
+    return options
+
+
+# In the order they are measured; the functions are found by name when they are needed.
+SECTIONS = {
+    "throughput": "throughput",
+    "floor": "floor",
+    "latency": "latency",
+    "memory": "memory",
+    "scaling": "scaling",
+    "instructions": "count_instructions",
+}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the chosen sections; all that was found."""
+    # What these import is in the bench's own environment; --help must do without.
+    # pylint: disable=import-outside-toplevel
+    from tests.performance import sections
+    from tests.performance.proxy import substitutions
+    from tests.performance.run import prepared
+    from tests.performance.variants import ALL
+
+    with prepared(quick=options.quick) as run:
+        result = {
+            "machine": description(),
+            "cores": str(run.cores),
+            "workers": run.workers,
+            "quick": options.quick,
+            "variants": {variant.name: variant.what for variant in ALL},
+            "nginx": substitutions(),
+            "notes": run.notes,
+        }
+        for name in options.only:
+            run.say(name)
+            result[name] = getattr(sections, SECTIONS[name])(run)
+    return result | {"targets": targets(result)}
+
+
+def publish(options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Print the report, and write what was asked for."""
+    from tests.performance.report import report  # pylint: disable=import-outside-toplevel
+
+    print(report(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        from tests.performance.plot import draw  # pylint: disable=import-outside-toplevel
+
+        draw(result, options.plot)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

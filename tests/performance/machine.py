@@ -1,0 +1,97 @@
+"""The machine: which cores each part gets, which programs are needed, what it is."""
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+# Program: the Debian package it comes in.
+PROGRAMS = {
+    "wrk": "wrk",
+    "nginx": "nginx",
+    "redis-server": "redis-server",
+    "redis-benchmark": "redis-tools",
+    "valgrind": "valgrind",
+}
+
+# In memory, so that no disk is measured. Everything the run writes goes below.
+MEMORY = Path("/dev/shm")
+
+
+class Problem(Exception):
+    """Something the user can do something about; the text is one line."""
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Who runs where. The service's workers share their cores with nobody where that can be."""
+
+    service: frozenset[int]
+    """The service's workers, or its peer's."""
+    proxy: frozenset[int]
+    """nginx and Redis."""
+    load: frozenset[int]
+    """What sends the requests."""
+
+    @property
+    def all(self) -> frozenset[int]:
+        return self.service | self.proxy | self.load
+
+    def __str__(self) -> str:
+        if len(self.all) == 1:
+            return "one core only: service, nginx, Redis and load share it"
+        shared = " (shared)" if self.proxy & self.load else ""
+        return (
+            f"service on core {_names(self.service)}; nginx and Redis on {_names(self.proxy)},"
+            f" load on {_names(self.load)}{shared}"
+        )
+
+
+def cores(allowed: set[int] | None = None) -> Cores:
+    """Half of the cores for the service, the rest for what surrounds it.
+
+    Args:
+        allowed: core numbers; those this process may use unless given.
+    """
+    numbers = sorted(os.sched_getaffinity(0) if allowed is None else allowed)
+    if len(numbers) == 1:
+        return Cores(*[frozenset(numbers)] * 3)
+    half = len(numbers) // 2
+    rest = numbers[half:]
+    service = frozenset(numbers[:half])
+    if len(rest) == 1:
+        return Cores(service, frozenset(rest), frozenset(rest))
+    middle = len(rest) // 2
+    return Cores(service, frozenset(rest[:middle]), frozenset(rest[middle:]))
+
+
+def check_programs(needed: list[str]) -> None:
+    """Raises `Problem`, in one line that names the Debian packages, when one is missing."""
+    # nginx is in /usr/sbin, which an ordinary user's PATH need not have.
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    missing = [program for program in needed if not shutil.which(program)]
+    if missing:
+        packages = " ".join(sorted({PROGRAMS[program] for program in missing}))
+        raise Problem(
+            f"missing here: {', '.join(missing)}; install with: apt-get install {packages}"
+        )
+
+
+def description() -> dict[str, str | int]:
+    """What a reader of the figures wants to know."""
+    model = "unknown"
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _names(numbers: frozenset[int]) -> str:
+    return ",".join(str(number) for number in sorted(numbers))

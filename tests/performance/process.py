@@ -1,0 +1,183 @@
+"""One server under measurement: started on its cores, asked for its CPU time and memory, ended."""
+
+import http.client
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.processes import end_group
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+# What a developer has exported must not reach what is measured, PYTHON… variables least of all.
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Server:  # pylint: disable=too-many-instance-attributes
+    """Usage: `with Server(…) as server: …`; it answers once the block begins."""
+
+    def __init__(  # pylint: disable=too-many-arguments
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        port: int,
+        folder: Path,
+        cores: frozenset[int],
+        env: Mapping[str, str] | None = None,
+        ready: str | None = "/health",
+    ) -> None:
+        """Args:
+        name: for messages and the log file.
+        command: stays in the foreground.
+        port: it listens on 127.0.0.1 there.
+        folder: gets the log, which should be in memory.
+        cores: it may use these and no others.
+        env: added to the little that it inherits.
+        ready: a path that answers 200 once it serves; None: any answer will do.
+        """
+        self.name = name
+        self.port = port
+        self.start_seconds = 0.0
+        self._command = list(command)
+        self._cores = cores
+        self._env = inherited() | dict(env or {})
+        self._ready = ready
+        self.log = folder / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} has not been started")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Return once it answers; `start_seconds` says how long that took."""
+        started = time.perf_counter()
+        with self.log.open("ab") as log:
+            # No preexec_fn, which would slow the start: children inherit this process's cores.
+            before = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, self._cores)
+            try:
+                self._process = subprocess.Popen(
+                    self._command,
+                    cwd=ROOT,
+                    env=self._env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            finally:
+                os.sched_setaffinity(0, before)
+        try:
+            self._wait(started + START_SECONDS)
+        except BaseException:  # Ctrl-C: nobody else would end it
+            self.stop()
+            raise
+        self.start_seconds = time.perf_counter() - started
+        return self
+
+    def stop(self) -> None:
+        """End it and all it has started."""
+        if self._process is not None:
+            end_group(self._process, seconds=5)
+            self._process = None
+
+    def tree(self) -> list[int]:
+        """Process IDs: itself first, then all it has started."""
+        found = [self.pid]
+        for pid in found:
+            with suppress(OSError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    found += map(int, (task / "children").read_text(encoding="ascii").split())
+        return found
+
+    def workers(self) -> set[int]:
+        """Process IDs of what it has started."""
+        return set(self.tree()[1:])
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes so far."""
+        return sum(_cpu_seconds(pid) for pid in self.tree())
+
+    def pss_bytes(self) -> int:
+        """Memory of all its processes, each shared page counted once in all."""
+        return sum(_pss_bytes(pid) for pid in self.tree())
+
+    def kill_worker(self) -> None:
+        """End one worker as a crash would, and return when as many live as before."""
+        before = self.workers()
+        victim = max(before)
+        os.kill(victim, signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS
+        while victim in self.workers() or len(self.workers()) < len(before):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} did not replace a dead worker")
+            time.sleep(0.005)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait(self, deadline: float) -> None:
+        while not self._answers():
+            if self._process is None or self._process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended at once:\n{self._last_words()}")
+            if time.perf_counter() > deadline:
+                raise RuntimeError(f"{self.name} does not answer:\n{self._last_words()}")
+            time.sleep(0.002)
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", self._ready or "/")
+            status = connection.getresponse().status
+            return self._ready is None or status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-15:])
+
+
+def inherited() -> dict[str, str]:
+    """What a measured process gets of this one's environment."""
+    return {key: os.environ[key] for key in KEPT if key in os.environ}
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time in ticks of 10 ms: measure over many requests."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    kilobytes = next(line.split()[1] for line in text.splitlines() if line.startswith("Pss:"))
+    return int(kilobytes) * 1024

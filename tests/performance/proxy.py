@@ -1,0 +1,88 @@
+"""nginx in front of what is measured: the service's real configuration, or a peer's small one."""
+
+import os
+import re
+import string
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.lib import nginx_dump
+from tests.performance.process import Server
+from tests.support.processes import free_port
+
+PEERS = Path(__file__).parent / "peers"
+
+# What is raised so that no limit is measured; everything else has docker-compose.yml's default.
+UNLIMITED = {
+    "CLIENT_REQUESTS_PER_SECOND": "1000000",
+    "CLIENT_BURST": "100000",
+    "CLIENT_CONNECTIONS": "10000",
+}
+
+# What the real files need to run outside their container and on an older nginx: a pattern, its
+# replacement ({folder}, {port} and {upstream} are filled in), and why.
+SUBSTITUTIONS = (
+    (r"/etc/nginx/(?!mime\.types)", r"{folder}/nginx/", "paths: a folder in memory"),
+    (r"(?<=[\s:])/tmp/", r"{folder}/tmp/", "paths: a folder in memory"),
+    (r"/dev/std(?:out|err)\b", r"{folder}/nginx.log", "logs: a file in memory"),
+    (r"syslog:server=\S+", r"{folder}/syslog.log", "the exporter's copy of the log: a file too"),
+    (r"server web:8000 resolve\b", r"server {upstream}", "one local replica; 1.22 lacks resolve"),
+    (r"listen 8080\b", r"listen 127.0.0.1:{port}", "the port: a free one"),
+    (r"\$host\$is_request_port\$request_port", "$http_host", "the port in Host: 1.22 lacks it"),
+    (r"(?m)^\s*keepalive_min_timeout .*;$", "", "keepalive_min_timeout: 1.22 lacks it"),
+    (r"(?ms)^    server \{{\n\s+listen 8443.*?^    \}}$", "", "the TLS server: not measured"),
+    (
+        r"(?m)^\s*include \S+/(?:tls|internal)\.conf;$",
+        "",
+        "internal listeners: not measured",
+    ),
+)
+
+
+def service_nginx(folder: Path, upstream: int, cores: frozenset[int]) -> Server:
+    """nginx with the files of docker/nginx, in front of the service on port `upstream`."""
+    port = free_port()
+    values = nginx_dump.defaults() | UNLIMITED
+    filled = {"folder": str(folder), "port": str(port), "upstream": f"127.0.0.1:{upstream}"}
+    (folder / "tmp").mkdir(parents=True)
+    for name, text in nginx_dump.files(values):
+        for pattern, replacement, _ in SUBSTITUTIONS:
+            text = re.sub(pattern.format(**filled), replacement.format(**filled), text)
+        path = folder / "nginx" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return _nginx(folder, folder / "nginx" / "nginx.conf", port, cores)
+
+
+def peer_nginx(
+    kind: str, folder: Path, cores: frozenset[int], upstream: int = 0, ready: str = "/health"
+) -> Server:
+    """nginx with `peers/nginx-<kind>.conf`."""
+    port = free_port()
+    values = {"FOLDER": str(folder), "PORT": str(port), "UPSTREAM_PORT": str(upstream)}
+    return _nginx(folder, _filled(PEERS / f"nginx-{kind}.conf", folder, values), port, cores, ready)
+
+
+def substitutions() -> list[str]:
+    """What differs from the files as they are, for the report."""
+    return list(dict.fromkeys(why for *_, why in SUBSTITUTIONS)) + [
+        f"{name}={value}" for name, value in UNLIMITED.items()
+    ]
+
+
+def _filled(template: Path, folder: Path, values: Mapping[str, str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / template.name
+    text = string.Template(template.read_text(encoding="utf-8")).safe_substitute(values)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _nginx(
+    folder: Path, configuration: Path, port: int, cores: frozenset[int], ready: str = "/health"
+) -> Server:
+    directives = "daemon off;"
+    if os.geteuid() == 0:
+        directives += " user root;"  # else its workers could not write into our folder
+    command = ["nginx", "-p", str(folder), "-c", str(configuration), "-g", directives]
+    return Server("nginx", command, port=port, folder=folder, cores=cores, ready=ready)

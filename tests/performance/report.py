@@ -1,0 +1,160 @@
+"""The result as text, for a terminal or a page: Markdown tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.performance.figures import Figure, unquiet
+from tests.performance.targets import Verdict
+
+Result = dict[str, Any]
+KINDS = {"redis": "Redis-backed GET", "info": "cacheable GET"}
+
+
+def report(result: Result) -> str:
+    """Everything that was measured, the targets last."""
+    machine = result["machine"]
+    parts = [
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']},"
+        f" Python {machine['python']}. {result['cores']}. {result['workers']} workers each.",
+    ]
+    parts += [text for text in (section(result, name) for name in SECTIONS) if text]
+    parts += [f"{name}: {why}" for name, why in result["notes"].items()]
+    warning = quietness(result)
+    if warning:
+        parts.append(warning)
+    parts.append(targets_table(result["targets"]))
+    return "\n\n".join(parts)
+
+
+def quietness(result: Result) -> str:
+    """A warning when two equals differ by more than 10 %; an empty text otherwise."""
+    of = result.get("throughput", {})
+    if "ours" not in of or "ours again" not in of:
+        return ""
+    pairs = [(of["ours"][kind], of["ours again"][kind]) for kind in KINDS]
+    differences = [unquiet(one["per_second"], other["per_second"]) for one, other in pairs]
+    worst = max((difference for difference in differences if difference), default=None)
+    if worst is None:
+        return ""
+    return (
+        f"WARNING: the A/A pair, the same thing measured twice, differs by {worst:.0%}:"
+        " the machine was not quiet, measure again before believing small differences."
+    )
+
+
+def targets_table(verdicts: Sequence[Verdict]) -> str:
+    """The targets and what the run shows."""
+    rows = [
+        [
+            verdict["name"],
+            verdict["target"],
+            "not measured" if verdict["value"] is None else f"{verdict['value']:.2f}",
+            "yes" if verdict["ok"] else "no",
+        ]
+        for verdict in verdicts
+    ]
+    return table(["what", "target", "measured", "met"], rows)
+
+
+def section(result: Result, name: str) -> str:
+    """One section's table; an empty text when the run has not measured it."""
+    return SECTIONS[name](result[name]) if result.get(name) else ""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns are aligned in plain text, too."""
+    columns = list(zip(head, *rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + " |"
+        for line in lines
+    )
+
+
+def _throughput(of: Result) -> str:
+    head = ["variant", "requests/s", "spread", "× tutorial", "CPU µs", "p50 ms", "p99 ms"]
+    texts = []
+    for kind, title in KINDS.items():
+        base = of.get("tutorial", {}).get(kind, {}).get("per_second")
+        rows = [
+            [
+                name,
+                f"{found[kind]['per_second']['median']:,.0f}",
+                f"{found[kind]['per_second']['spread']:.0%}",
+                _ratio(found[kind]["per_second"], base),
+                f"{found[kind]['cpu_us']['median']:.0f}",
+                f"{found[kind]['p50_ms']['median']:.2f}",
+                f"{found[kind]['p99_ms']['median']:.2f}",
+            ]
+            for name, found in of.items()
+        ]
+        texts.append(f"{title} through nginx, capacity:\n\n{table([*head], rows)}")
+    base = of.get("tutorial", {}).get("start", {}).get("seconds")
+    rows = [
+        [
+            name,
+            f"{found['start']['seconds']['median'] * 1000:.0f}",
+            f"{found['start']['seconds']['spread']:.0%}",
+            _ratio(found["start"]["seconds"], base),
+        ]
+        for name, found in of.items()
+    ]
+    start = table(["variant", "ms", "spread", "× tutorial"], rows)
+    return "\n\n".join([*texts, f"Start to the first 200:\n\n{start}"])
+
+
+def _floor(of: dict[str, Figure]) -> str:
+    rows = [[name, f"{f['median']:,.0f}", f"{f['spread']:.0%}"] for name, f in of.items()]
+    return "The floor, requests/s:\n\n" + table(["what", "requests/s", "spread"], rows)
+
+
+def _latency(of: Result) -> str:
+    names = [name for name in of if name != "rate"]
+    rows = [
+        [name, *(f"{of[name][what]['median']:.2f}" for what in ("p50_ms", "p99_ms", "p999_ms"))]
+        for name in names
+    ]
+    head = ["variant", "p50 ms", "p99 ms", "p99.9 ms"]
+    return f"Redis-backed GET at {of['rate']} requests/s, by the clock:\n\n{table(head, rows)}"
+
+
+def _memory(of: dict[str, Figure]) -> str:
+    base = of.get("tutorial")
+    rows = [[name, f"{f['median']:.0f}", _ratio(f, base)] for name, f in of.items()]
+    head = ["variant", "MB", "× tutorial"]
+    return "Memory of 4 workers and their master (PSS):\n\n" + table(head, rows)
+
+
+def _scaling(of: dict[str, Figure]) -> str:
+    rows = [[name, f"{f['median']:,.0f}", f"{f['spread']:.0%}"] for name, f in of.items()]
+    head = ["workers", "requests/s", "spread"]
+    return "Workers on two cores, without nginx:\n\n" + table(head, rows)
+
+
+def _instructions(of: dict[str, dict[str, int]]) -> str:
+    kinds = [kind for kind in ("info", "redis") if kind in of["bare"]]
+    head = ["variant"] + [text for kind in kinds for text in (f"{kind}, thousands", "× bare")]
+    rows = []
+    for name, counted in of.items():
+        row = [name]
+        for kind in kinds:
+            row += [f"{counted[kind] / 1000:.1f}", f"{counted[kind] / of['bare'][kind]:.2f}"]
+        rows.append(row)
+    return "Instructions per request, in process (callgrind):\n\n" + table(head, rows)
+
+
+def _ratio(value: Figure, base: Figure | None) -> str:
+    return "" if base is None else f"{value['median'] / base['median']:.2f}"
+
+
+SECTIONS = {
+    "throughput": _throughput,
+    "floor": _floor,
+    "latency": _latency,
+    "memory": _memory,
+    "scaling": _scaling,
+    "instructions": _instructions,
+}

@@ -1,0 +1,195 @@
+"""What is compared: the service in its variants, and its peers, each started the same way."""
+
+import importlib.util
+import json
+import re
+import secrets
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.performance.machine import Cores
+from tests.performance.process import ROOT, Server
+from tests.performance.proxy import peer_nginx, service_nginx
+from tests.support.processes import free_port
+
+# With the in-process layer on, a hot key is read from Redis once in this many milliseconds.
+CACHE_LOCAL_MS = 1000
+KEY = "bench"
+# About 200 bytes of JSON, as the issue's measurements had.
+VALUE = {
+    "id": "6f1c2a52-8a0e-4d53-9a3c-3f3a4f0c7e11",
+    "name": "Tea",
+    "description": "Green, loose, from the first harvest of the year; keep it dry and in the dark",
+    "quantity": 42,
+    "tags": ["kitchen", "pantry", "gift"],
+}
+CACHED = f"/api/v1/cache/{KEY}"
+INFO = "/api/v1/info"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the service, or one peer."""
+
+    name: str
+    what: str
+    peer: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the service in this variant."""
+    arguments: tuple[str, ...] = ()
+    """Handed to Gunicorn."""
+
+    def missing(self) -> str | None:
+        """Why this version of the service cannot be run so; None when it can."""
+        for name in self.settings:
+            if name not in known_settings():
+                return f"not offered by this version: it knows no setting {name}"
+        if self.settings.get("SERVER") == "granian" and not importlib.util.find_spec("granian"):
+            return "not offered by this version: granian is not among the bench's requirements"
+        return None
+
+
+def _service(name: str, what: str, **settings: str) -> Variant:
+    return Variant(name, what, settings=settings)
+
+
+OURS = _service("ours", "the service, its default server, Redis read every time")
+TUTORIAL = Variant("tutorial", "Flask with an extension per feature, Gunicorn sync", peer=True)
+FASTAPI = Variant("fastapi", "FastAPI on Uvicorn, redis.asyncio", peer=True)
+BARE = Variant("bare", "Flask alone, the service's Gunicorn settings", peer=True)
+LAYER = _service("ours+layer", "with the in-process layer", CACHE_LOCAL_MS=str(CACHE_LOCAL_MS))
+GRANIAN = _service("granian", "the service on Granian", SERVER="granian")
+GRANIAN_LAYER = _service(
+    "granian+layer",
+    "on Granian, with the in-process layer",
+    SERVER="granian",
+    CACHE_LOCAL_MS=str(CACHE_LOCAL_MS),
+)
+# The same thing twice: what differs between these two is the machine's doing.
+AGAIN = _service("ours again", "the A/A pair of ours")
+
+ALL = (OURS, TUTORIAL, LAYER, FASTAPI, GRANIAN, BARE, GRANIAN_LAYER, AGAIN)
+
+
+def known_settings() -> set[str]:
+    """The settings that this version of the service documents."""
+    text = (ROOT / "infrastructure" / ".env.example").read_text(encoding="utf-8")
+    return set(re.findall(r"(?m)^#?([A-Z][A-Z_]+)=", text))
+
+
+class Stage:
+    """Starts variants: each with a folder in memory, the same Redis and the same cores."""
+
+    def __init__(self, folder: Path, redis_url: str, cores: Cores) -> None:
+        self.cores = cores
+        self.redis_url = redis_url
+        self.token = secrets.token_hex(24)
+        self._folder = folder
+        self._secret_key = secrets.token_hex(32)
+        self._count = 0
+
+    def new_folder(self, name: str) -> Path:
+        """An empty folder in memory."""
+        self._count += 1
+        folder = self._folder / f"{self._count}-{name.replace(' ', '-')}"
+        folder.mkdir()
+        return folder
+
+    def server(
+        self,
+        variant: Variant,
+        workers: int,
+        *,
+        cores: frozenset[int] | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> Server:
+        """The variant's server, not started yet, without a proxy.
+
+        Args:
+            variant: what to run.
+            workers: how many worker processes.
+            cores: the service's cores unless given.
+            extra: more settings of the service.
+        """
+        folder = self.new_folder(variant.name)
+        port = free_port()
+        if variant.peer:
+            command, env = _peer_command(variant.name, port, workers)
+            env |= {"REDIS_URL": self.redis_url, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+        else:
+            command = [sys.executable, "-m", "app", *variant.arguments]
+            env = self.settings(port, workers, folder) | dict(variant.settings) | dict(extra or {})
+        return Server(
+            variant.name,
+            command,
+            port=port,
+            folder=folder,
+            cores=self.cores.service if cores is None else cores,
+            env=env,
+        )
+
+    def settings(self, port: int, workers: int, folder: Path) -> dict[str, str]:
+        """The service as in production, all features on, limits off."""
+        return {
+            "APP_ENV": "production",
+            "SECRET_KEY": self._secret_key,
+            "API_TOKENS": self.token,
+            "REDIS_URL": self.redis_url,
+            "BIND": f"127.0.0.1:{port}",
+            "FORWARDED_ALLOW_IPS": "127.0.0.1/32",
+            "WEB_CONCURRENCY": str(workers),
+            "DRAIN_SECONDS": "0",
+            "METRICS_DIR": str(folder / "metrics"),
+        }
+
+    @contextmanager
+    def proxied(self, variant: Variant, workers: int) -> Iterator[tuple[Server, Server]]:
+        """The variant behind nginx, with its cache entry stored: the service and nginx."""
+        with self.server(variant, workers) as service:
+            self.fill(service)
+            folder = self.new_folder("nginx")
+            if variant.peer:
+                kind = "tutorial" if variant.name == "tutorial" else "keepalive"
+                proxy = peer_nginx(kind, folder, self.cores.proxy, service.port)
+            else:
+                proxy = service_nginx(folder, service.port, self.cores.proxy)
+            with proxy:
+                yield service, proxy
+
+    def fill(self, service: Server, key: str = KEY, value: object = None) -> None:
+        """Store a value under `key` through the service's own API."""
+        self.send(
+            service, "PUT", f"/api/v1/cache/{key}?ttl=86400", VALUE if value is None else value
+        )
+
+    def send(self, service: Server, method: str, path: str, body: object = None) -> bytes:
+        """One request with the token; the answer's body."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{service.port}{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer: bytes = response.read()
+            return answer
+
+
+def _peer_command(name: str, port: int, workers: int) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of a peer."""
+    address = f"127.0.0.1:{port}"
+    gunicorn = [sys.executable, "-m", "gunicorn", "--bind", address, "--workers", str(workers)]
+    gunicorn += ["--no-control-socket"]
+    if name == "tutorial":
+        return [*gunicorn, "tests.performance.peers.tutorial:app"], {}
+    if name == "bare":
+        # The service's own: app/gunicorn_conf.py and the defaults of its settings.
+        own = ["--worker-class", "gthread", "--threads", "8", "--keep-alive", "75", "--preload"]
+        return [*gunicorn, *own, "tests.performance.peers.bare:app"], {}
+    uvicorn = [sys.executable, "-m", "uvicorn", "tests.performance.peers.fast:app"]
+    uvicorn += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
+    return [*uvicorn, "--timeout-keep-alive", "75", "--log-level", "warning"], {}
