@@ -4,16 +4,16 @@ Gunicorn reads WEB_CONCURRENCY and FORWARDED_ALLOW_IPS by itself, before its set
 ends in a traceback when they are wrong; here they end in the one line that all settings do.
 """
 
-import os
+import runpy
 import sys
 
 from app.config import Settings, SettingsError
-
-COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:app.gunicorn_conf"]
 
 if __name__ == "__main__":
     try:
         Settings.from_env()
     except SettingsError as error:
         sys.exit(f"devops-starter: {error}")
-    os.execv(sys.executable, COMMAND + sys.argv[1:])  # nosec B606
+    sys.argv[:1] = ["gunicorn", "-c", "python:app.gunicorn_conf"]
+    # In this process, so that a debugger or a profiler that has started it stays with it.
+    runpy.run_module("gunicorn", run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""Gunicorn's settings: `gunicorn -c python:app.gunicorn_conf`.
+"""Gunicorn's settings, as `python -m app` starts it.
 
 Gunicorn reads the module's lower-case names as settings and hooks. The values come from this
 service's own settings, so that there is one way to set anything.
@@ -20,6 +20,7 @@ from typing import Any
 
 from app.config import Settings, SettingsError
 from app.utils import lifecycle, logger
+from app.utils.cores import cores_allowed
 
 try:
     _settings = Settings.from_env()
@@ -27,16 +28,6 @@ except SettingsError as error:
     sys.exit(f"devops-starter: {error}")
 
 _log = logging.getLogger("gunicorn.error")
-
-
-def cores_allowed() -> int:
-    """CPU cores this process may use: the machine's, less what affinity and the cgroup forbid."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, round(int(quota) / int(period))))
 
 
 def _metrics_folder() -> str:

@@ -1,6 +1,7 @@
 """Fixtures that every kind of test may use, and the rule that slow tests say so."""
 
 import os
+import signal
 import uuid
 from collections.abc import Generator, Iterator
 
@@ -16,6 +17,12 @@ NO_REDIS = (
     "NO REDIS FOR THE INTEGRATION TESTS: set TEST_REDIS_URL, install redis-server,"
     " or start a container engine"
 )
+
+
+def pytest_configure() -> None:
+    """A shell's background job has SIGINT ignored, and all that tests start would inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

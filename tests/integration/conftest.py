@@ -10,6 +10,7 @@ from redis import Redis
 from tests.integration.refusals import TOKEN, Service
 from tests.support.gunicorn_server import GunicornServer
 from tests.support.missing import missing
+from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,6 +42,12 @@ def service(redis_url: str) -> Iterator[Service]:
         "DRAIN_SECONDS": "0",
     }
     with Redis.from_url(redis_url) as redis, GunicornServer(settings) as server:
+        # Tests count lines of the log: those of the start must have been written by then.
+        wait_until(
+            lambda: sum("Booting worker" in line for line in server.log_lines) == 2,
+            seconds=30,
+            why="both workers have started",
+        )
         yield Service(server, redis, prefix)
         for key in redis.scan_iter(match=f"{prefix}*", count=1000):
             redis.delete(key)

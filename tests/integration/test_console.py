@@ -145,7 +145,7 @@ def test_it_can_be_used_with_the_keyboard_alone(server: GunicornServer, browser:
         for _ in range(2):
             page.keyboard.press("Tab")
         expect(page.locator("#request")).to_be_focused()
-        page.keyboard.type("List")
+        page.keyboard.press("l")  # the one request that begins with it
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")

@@ -169,7 +169,12 @@ def test_readiness_follows_redis_only_when_it_is_told_to(own_redis: RedisServer)
 
 
 def test_a_full_store_refuses_writes_and_goes_on_reading(own_redis: RedisServer) -> None:
-    with GunicornServer({"REDIS_URL": own_redis.url, "DRAIN_SECONDS": "0"}) as server:
+    settings = {
+        "REDIS_URL": own_redis.url,
+        "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
+        "DRAIN_SECONDS": "0",
+    }
+    with GunicornServer(settings) as server:
         item = requests.post(f"{server.base_url}/api/v1/items", json={"name": "Tea"}, timeout=5)
         with own_redis.client() as redis:
             redis.config_set("maxmemory", "1")  # byte: it is over that from the start

@@ -182,7 +182,7 @@ def test_ctrl_c_ends_the_run_and_begins_no_other_step(clone: Clone) -> None:
         assert line, "it ended before flake8 was at work"
 
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert output.endswith("Interrupted.\n")

@@ -104,7 +104,12 @@ def full(own_redis: RedisServer, server: GunicornServer) -> requests.Response:
 def test_a_full_store_is_found_by_its_words_goes_on_reading_and_is_mended_by_more_memory(
     own_redis: RedisServer,
 ) -> None:
-    settings = {"DRAIN_SECONDS": "0", "REDIS_URL": own_redis.url, "WEB_CONCURRENCY": "1"}
+    settings = {
+        "DRAIN_SECONDS": "0",
+        "REDIS_URL": own_redis.url,
+        "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
+        "WEB_CONCURRENCY": "1",
+    }
     with GunicornServer(settings) as server:
         refused = full(own_redis, server)
 
@@ -138,7 +143,7 @@ def test_a_store_that_is_away_is_found_by_its_words(own_redis: RedisServer) -> N
 )
 def test_a_start_that_is_refused_is_found_by_its_words(settings: dict[str, Any]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "-c", "python:app.gunicorn_conf"],
+        [sys.executable, "-m", "app"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **settings},
         capture_output=True,

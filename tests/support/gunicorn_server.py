@@ -78,7 +78,7 @@ class GunicornServer:  # pylint: disable=too-many-instance-attributes
 
     def launch(self) -> None:
         """Start the processes without waiting, e.g. when the start is meant to fail."""
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:app.gunicorn_conf"]
+        command = [sys.executable, "-m", "app"]
         with self.log_path.open("ab") as out, self.error_path.open("ab") as err:
             self._process = subprocess.Popen(
                 command,

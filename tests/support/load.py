@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 MAX_SECONDS = 60.0
+BROKEN = 0
+REFUSED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Answer:
     """When it was sent (`time.monotonic()`)."""
     seconds: float
     status: int
-    """0 when the connection broke."""
+    """`BROKEN` when the connection ended before the answer, `REFUSED` when there was none."""
     path: str
 
 
@@ -99,7 +101,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
             response = connection.getresponse()
             response.read()
             status = response.status
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
-            status = 0
+            status = REFUSED if isinstance(error, ConnectionRefusedError) else BROKEN
         return Answer(started, time.monotonic() - started, status, path)

@@ -25,7 +25,7 @@ FILE = re.compile(rf"`((?:{FOLDERS})/[\w./*-]*)`")
 COMMAND = re.compile(r"(?:^|[`\s(])\./(scripts/[\w./-]+)([^`\n|;)]*)")
 
 # Made by running the project, or given as an example of what one might add.
-NOT_IN_A_CLONE = re.compile(r"^infrastructure/(\.env$|secrets/(?!README)|certs/(?!README))")
+NOT_IN_A_CLONE = re.compile(r"^infrastructure/(\.env$|secrets/|certs/)")
 EXAMPLES = {"app/routes/greetings.py", "tests/unit/test_routes_greetings.py"}
 
 
