@@ -19,7 +19,8 @@ has failed; the exit status is 0 only if all passed.
   --unit         tests/unit
   --integration  tests/integration, against a real Redis: TEST_REDIS_URL, else a redis-server of its
                  own, else a container; without any of them these tests are skipped, in CI they fail
-  --security     bandit, pip-audit, and safety where SAFETY_API_KEY is set
+  --security     bandit, pip-audit, safety where SAFETY_API_KEY is set, secrets in tracked files, and
+                 the licences of what is shipped
   --e2e          tests/e2e, against the whole stack in containers; without a container engine they are
                  skipped with one line, in CI (CI=true) that is a failure
   --             hand the rest to pytest, e.g. -- -k cache -x

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import runner
-from license_expression import ExpressionError, get_spdx_licensing
-from packaging.requirements import Requirement
 from runner import Problem
+
+with runner.environment():
+    from license_expression import ExpressionError, get_spdx_licensing
+    from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 # Licences that ask for no more than notice, and MPL, which reaches no further than its own files.

@@ -10,7 +10,9 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 API_SECONDS = 20
@@ -94,6 +96,21 @@ def parser(
     )
     begun.add_argument("--dry-run", action="store_true", help=dry_run)
     return begun
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """Around imports of packages that the project's environment has and this Python may lack."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        program = Path(sys.argv[0]).name
+        print(
+            f"error: {error.name} is not installed for this Python:"
+            f" ./scripts/ci/tool.sh python scripts/ci/{program}",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 def run(main: Callable[[], int]) -> None:

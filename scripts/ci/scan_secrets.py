@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import runner
-from detect_secrets.core.scan import scan_file
-from detect_secrets.settings import default_settings
 from runner import Problem
+
+with runner.environment():
+    from detect_secrets.core.scan import scan_file
+    from detect_secrets.settings import default_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 # Published hashes, which look as random as keys do, and a page that others wrote and minified.

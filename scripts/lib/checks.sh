@@ -59,6 +59,8 @@ security_steps() {
   else
     skipped safety "it needs an account; set SAFETY_API_KEY to include it (pip-audit needs none)"
   fi
+  step secrets scripts/ci/scan_secrets.py
+  step licences scripts/ci/licences.py
 }
 
 # online TOOL ARGUMENT...: run a tool that asks a service; being offline is told in one line

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ import yaml
 from tests.support.clone import environment
 
 ROOT = Path(__file__).resolve().parents[2]
-FORMER = re.compile(r"devops[-_ ]?starter", re.IGNORECASE)
+# Whatever this clone is called by now: these tests go with it when it is renamed.
+PRESENT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+FORMER = re.compile(PRESENT.replace("-", "[-_ ]?"), re.IGNORECASE)
+NEW, NEWER = "amber-line", "night-train"
 NOT_COPIED = (".git", ".venv", ".run", "__pycache__", ".*_cache", ".hypothesis", "node_modules")
 
 
@@ -41,7 +45,7 @@ def renamed(original: Path) -> Path:
     """The clone under its new name."""
     folder = original.with_name("renamed")
     shutil.copytree(original, folder)
-    done = setup(folder, "--name", "my-service", "--holder", "Ada Lovelace & Söhne")
+    done = setup(folder, "--name", NEW, "--holder", "Ada Lovelace & Söhne")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -68,10 +72,9 @@ def tracked(folder: Path) -> list[Path]:
 def test_nothing_of_the_former_name_is_left_but_the_notice_the_licence_asks_to_keep(
     renamed: Path,
 ) -> None:
-    left = [path for path in tracked(renamed) if FORMER.search(text_of(path))]
+    left = [path for path in tracked(renamed) if FORMER.search(path.name + text_of(path))]
 
-    assert left == [renamed / "LICENSE"]
-    assert not [path for path in tracked(renamed) if FORMER.search(path.name)]
+    assert set(left) <= {renamed / "LICENSE"}
 
 
 def test_the_licence_names_the_new_holder_first(renamed: Path, original: Path) -> None:
@@ -85,10 +88,10 @@ def test_service_image_project_and_dashboards_have_the_new_name(renamed: Path) -
     compose = yaml.safe_load(text_of(renamed / "infrastructure" / "docker-compose.yml"))
     dashboards = (renamed / "monitoring" / "grafana" / "dashboards").glob("*.json")
 
-    assert compose["name"] == "my-service"
-    assert compose["services"]["web"]["image"] == "${WEB_IMAGE:-my-service:local}"
-    assert all("my-service" in json.loads(text_of(path))["tags"] for path in dashboards)
-    assert text_of(renamed / "README.md").startswith("# My Service\n")
+    assert compose["name"] == NEW
+    assert compose["services"]["web"]["image"] == f"${{WEB_IMAGE:-{NEW}:local}}"
+    assert all(NEW in json.loads(text_of(path))["tags"] for path in dashboards)
+    assert text_of(renamed / "README.md").startswith("# Amber Line\n")
 
 
 @pytest.mark.slow
@@ -118,10 +121,10 @@ def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(renamed, again)
 
-    done = setup(again, "--name=night-train", "--holder=Grace Hopper")
+    done = setup(again, f"--name={NEWER}", "--holder=Grace Hopper")
 
     assert done.returncode == 0, done.stderr
-    assert not [path for path in tracked(again) if "my-service" in text_of(path)]
+    assert not [path for path in tracked(again) if NEW in text_of(path)]
     assert text_of(again / "LICENSE").count("Copyright (c)") == 2
     assert "Lovelace" not in text_of(again / "LICENSE")
 
@@ -140,7 +143,7 @@ def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
         (["--name", ""], "''"),
         (["--name"], "--name"),
         (["--name", "redis"], "already means something"),
-        (["--name", "devops-starter"], "already"),
+        (["--name", PRESENT], "already"),
         (["--name", "fine", "--holder", " "], "' '"),
         (["--name", "fine", "--holder", "two\nlines"], "holder"),
         (["--name", "fine", "--port", "1"], "--port"),
