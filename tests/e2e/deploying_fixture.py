@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.deploying import ROOM, SERVICES, Deploys, build_variants, remove_images
+from tests.e2e.deploying import DEFAULTS, SERVICES, Deploys, build_variants, remove_images
 from tests.e2e.images import available_services
 from tests.e2e.stack import Stack
 from tests.support.processes import free_port
@@ -26,7 +26,7 @@ def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
     folder = tmp_path_factory.mktemp("deploys")
     (folder / "secrets").mkdir()
     (folder / "certs").mkdir()
-    settings = {"TEST_FOLDER": str(folder), **ROOM} | {name: str(free_port()) for name in PORTS}
+    settings = {"TEST_FOLDER": str(folder), **DEFAULTS} | {name: str(free_port()) for name in PORTS}
     settings["WEB_IMAGE"] = os.environ.get("WEB_IMAGE", "devops-starter:e2e")
     stack = Stack(f"devops-starter-deploys-{os.getpid()}", folder, settings, SERVICES)
     available_services(stack)
