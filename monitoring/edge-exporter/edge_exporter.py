@@ -26,7 +26,7 @@ DATAGRAM_BYTES = 65_536
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class EdgeMetrics:
+class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
     """What is known of the requests, as counters in a registry of their own."""
 
     def __init__(self) -> None:

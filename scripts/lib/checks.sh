@@ -36,7 +36,7 @@ summary() {
 lint_steps() {
   step black black --check --quiet --diff .
   step flake8 flake8
-  step pylint pylint app scripts
+  step pylint pylint --recursive=y app scripts docker monitoring
   # Fixtures are used by naming a parameter like the function that makes them.
   step "pylint tests" pylint --disable=redefined-outer-name,consider-using-with,duplicate-code tests
   step mypy mypy

@@ -27,7 +27,7 @@ def available_services(stack: Stack) -> tuple[list[str], list[str]]:
     built = {name: service["image"] for name, service in services.items() if "build" in service}
     pulled = {service["image"] for service in services.values()} - set(built.values())
     for image in sorted(pulled | bases):
-        _provide(image)
+        provide(image)
     missing = [
         name
         for name, service in services.items()
@@ -48,7 +48,8 @@ def _present(image: str) -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-def _provide(image: str) -> None:
+def provide(image: str) -> None:
+    """Get an image, if it can be had."""
     if _present(image):
         return
     if not PROVIDER.exists():

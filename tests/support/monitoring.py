@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.images import _provide as provide
+from tests.e2e.images import provide
 from tests.support.redis_container import engine_answers
 
 ROOT = Path(__file__).resolve().parents[2]

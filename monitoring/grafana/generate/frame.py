@@ -1,5 +1,8 @@
 """What all dashboards share: links to each other, variables, deploy marks, and their JSON."""
 
+# As in panels.py.
+# pylint: disable=too-many-arguments
+
 import json
 from typing import Any
 

@@ -4,6 +4,9 @@ A panel here always has a title, a description, a unit and words for the case th
 there. Sizes are in Grafana's grid: 24 columns wide, a row of height 1 is 38 pixels.
 """
 
+# Every setting of a panel is an argument, given by name.
+# pylint: disable=too-many-arguments,too-many-locals
+
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +36,7 @@ def stat(
     line: bool = True,
 ) -> Any:
     """One number with its recent course behind it. `names` gives words and colours to values."""
-    panel = _framed(st.Panel(), title, description, unit, empty, width, 4)
+    panel = _framed(st.Panel(), title, description, unit=unit, empty=empty, width=width, height=4)
     panel.with_target(query(expr).ref_id("A"))
     panel.reduce_options(c.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.color_mode(m.BigValueColorMode.VALUE).text(c.VizTextDisplayOptions().value_size(30))
@@ -67,7 +70,9 @@ def series(
 
     The axis reaches up to `at_least`, so that a line at zero lies at its foot.
     """
-    panel = _framed(ts.Panel(), title, description, unit, empty, width, height)
+    panel = _framed(
+        ts.Panel(), title, description, unit=unit, empty=empty, width=width, height=height
+    )
     for ref, made in zip("ABCDEFGH", queries, strict=False):
         panel.with_target(made.ref_id(ref))
     panel.line_width(1).fill_opacity(45 if stacked else 8).show_points(m.VisibilityMode.NEVER)
@@ -119,7 +124,9 @@ def bars(
     empty: str = "none",
 ) -> Any:
     """One horizontal bar a series, as it stands at the end of the time range."""
-    panel = _framed(bargauge.Panel(), title, description, unit, empty, width, height)
+    panel = _framed(
+        bargauge.Panel(), title, description, unit=unit, empty=empty, width=width, height=height
+    )
     for ref, made in zip("ABCDEFGH", queries, strict=False):
         panel.with_target(made.ref_id(ref))
     panel.reduce_options(c.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -144,7 +151,9 @@ def states(
     empty: str = "none",
 ) -> Any:
     """A band a series over time, coloured by what its value means."""
-    panel = _framed(tl.Panel(), title, description, "short", empty, width, height)
+    panel = _framed(
+        tl.Panel(), title, description, unit="short", empty=empty, width=width, height=height
+    )
     panel.with_target(made.ref_id("A")).mappings(mappings(names, empty))
     panel.show_value(m.VisibilityMode.NEVER).row_height(0.8).fill_opacity(80).line_width(0)
     panel.color_scheme(FieldColor().mode(d.FieldColorModeId.THRESHOLDS))
@@ -162,7 +171,9 @@ def heatmap(
     title: str, description: str, expr: str, *, unit: str = "s", width: int = 8, height: int = 8
 ) -> Any:
     """How often each bucket of a histogram was met, over time."""
-    panel = _framed(hm.Panel(), title, description, "reqps", "none", width, height)
+    panel = _framed(
+        hm.Panel(), title, description, unit="reqps", empty="none", width=width, height=height
+    )
     made = query(expr, "{{le}}").format(PromQueryFormat.HEATMAP).ref_id("A")
     panel.with_target(made).calculate(False)
     panel.y_axis(hm.YAxisConfig().unit(unit).axis_placement(m.AxisPlacement.LEFT))
@@ -185,7 +196,9 @@ def table(
     links: Iterable[DashboardLink] = (),
 ) -> Any:
     """One row for each combination of `labels` (label: heading), one column for each query."""
-    panel = _framed(tb.Panel(), title, description, "short", empty, width, height)
+    panel = _framed(
+        tb.Panel(), title, description, unit="short", empty=empty, width=width, height=height
+    )
     renamed, order = dict(labels), {label: place for place, label in enumerate(labels)}
     for ref, (heading, (made, properties)) in zip("ABCDEFGH", columns.items(), strict=False):
         panel.with_target(made.format(PromQueryFormat.TABLE).ref_id(ref))
@@ -220,7 +233,7 @@ def text(title: str, content: str, *, width: int = 24, height: int = 4) -> Any:
 
 
 def _framed(
-    panel: Any, title: str, description: str, unit: str, empty: str, width: int, height: int
+    panel: Any, title: str, description: str, *, unit: str, empty: str, width: int, height: int
 ) -> Any:
     panel.title(title).description(" ".join(description.split())).datasource(DATASOURCE)
     return panel.unit(unit).no_value(empty).span(width).height(height)
