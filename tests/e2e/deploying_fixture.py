@@ -18,7 +18,7 @@ from tests.support.redis_container import engine_answers
 PORTS = ("HTTP_PORT", "HTTPS_PORT", "PROMETHEUS_PORT")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
     """The service with nginx, Redis and Prometheus, healthy, and versions to deploy there."""
     if not engine_answers():

@@ -38,6 +38,28 @@ def test_redis_stopped_pages_by_the_webhook_and_resolves(watched: Watched) -> No
     assert fired["labels"]["severity"] == "critical"
 
 
+def test_what_follows_from_a_stopped_redis_is_silenced(watched: Watched) -> None:
+    watched.stack.compose("stop", "redis")
+    try:
+        # CacheCircuitOpen waits for two minutes, RedisDown for half of one.
+        wait_until(
+            lambda: "RedisDown" in watched.silenced_by("CacheCircuitOpen"),
+            seconds=300,
+            interval=2,
+            why="Alertmanager knows of the open circuits and keeps them to itself",
+        )
+        assert not watched.received("CacheCircuitOpen")
+    finally:
+        watched.stack.compose("start", "redis")
+
+    wait_until(
+        lambda: not watched.alerts("firing") & {"RedisDown", "CacheCircuitOpen"},
+        seconds=120,
+        interval=2,
+        why="both are over",
+    )
+
+
 def hold(watched: Watched, name: str, *options: str) -> None:
     stack = watched.stack
     done = subprocess.run(

@@ -1,6 +1,5 @@
 """What monitoring says of a running stack: no panel empty, no rule silent, and no cry of wolf."""
 
-import math
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ import pytest
 import requests
 
 from tests.e2e.day_of_data import DAY, prometheus_with_a_day, slowest
+from tests.e2e.panel_queries import empty_queries, fill_in
 from tests.e2e.watched import Watched
 from tests.support import promql
 from tests.support.monitoring import (
@@ -149,49 +149,11 @@ def test_no_rule_fails_or_takes_long(busy: Watched) -> None:
 @pytest.mark.parametrize("name", dashboards())
 def test_every_panel_query_returns_data(busy: Watched, name: str) -> None:
     wait_until(
-        lambda: not _empty_queries(busy, name),
+        lambda: not empty_queries(busy, name),
         seconds=60,
         interval=5,
-        why=f"data for {_empty_queries(busy, name)}",
+        why=f"data for {empty_queries(busy, name)}",
     )
-
-
-def _empty_queries(watched: Watched, name: str) -> list[str]:
-    return [
-        f"{panel['title']}: {target['expr']}"
-        for panel in panels(dashboards()[name])
-        for target in panel.get("targets", [])
-        if not _has_data(watched, target)
-    ]
-
-
-def _has_data(watched: Watched, target: dict[str, Any]) -> bool:
-    expression = fill_in(target["expr"], seconds=900)
-    now = time.time()
-    if target.get("instant"):
-        samples = [one["value"] for one in watched.query(expression)]
-    else:
-        result = watched.ask("query_range", query=expression, start=now - 300, end=now, step=15)[
-            "result"
-        ]
-        samples = [value for one in result for value in one["values"]]
-    return any(not math.isnan(float(value)) for _time, value in samples)
-
-
-def fill_in(expression: str, seconds: int) -> str:
-    """A panel's expression as Grafana sends it with everything chosen."""
-    for variable, value in {
-        "$__rate_interval": f"{max(60, seconds // 700 + 15)}s",
-        "$__range": f"{seconds}s",
-        'route="$route"': 'route="/api/v1/items"',
-        "$instance": ".*",
-        "$route": ".*",
-        "$service": ".*",
-        "$project": ".*",
-    }.items():
-        expression = expression.replace(variable, value)
-    assert "$" not in expression.replace("${1}", ""), expression
-    return expression
 
 
 @pytest.mark.parametrize("name", dashboards())

@@ -51,6 +51,17 @@ class Watched:
             if alert["state"] == state
         }
 
+    def silenced_by(self, name: str) -> set[str]:
+        """Names of the alerts because of which Alertmanager keeps this one to itself."""
+        known = requests.get(f"{self.stack.alertmanager}/api/v2/alerts", timeout=30).json()
+        names = {alert["fingerprint"]: alert["labels"]["alertname"] for alert in known}
+        return {
+            names[source]
+            for alert in known
+            if alert["labels"]["alertname"] == name
+            for source in alert["status"]["inhibitedBy"]
+        }
+
     def received(self, name: str) -> list[dict[str, Any]]:
         """What reached the webhook of an alert, oldest first."""
         lines = docker("logs", f"{self.stack.project}-alert-receiver").splitlines()

@@ -1,6 +1,7 @@
 """The fixture `watched`: a second stack, for tests of what monitoring says.
 
-A stack of its own, because alerts remember for hours what other tests have broken. Whoever receives
+A stack of its own for each module, because alerts remember for hours what other tests have broken,
+and because a small machine has no room for stacks that nobody uses any more. Whoever receives
 its alerts writes them down; where cAdvisor's image cannot be had, a recording of it is its target.
 
 A test module asks for it by `pytest_plugins = ("tests.e2e.watched_fixture",)`.
@@ -24,7 +25,7 @@ from tests.support.redis_container import engine_answers
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """The stack, healthy, every target answering; nothing has been asked of it."""
     if not engine_answers():
