@@ -17,6 +17,7 @@ Usage: scripts/ci/build-image.sh --output FILE.tar [--platforms LIST] [--version
 
 The same commit gives the same digest: all times in the image are the commit's.
 It needs a Buildx builder that can write OCI archives: docker buildx create --use
+Exit status: 0 built, anything else: not built, and the last line says why.
 USAGE
 }
 

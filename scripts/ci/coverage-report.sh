@@ -10,6 +10,7 @@ usage() {
 Usage: scripts/ci/coverage-report.sh [--dry-run]
 
 After ./scripts/run-tests.sh --unit --integration: .run/coverage/html/index.html and .run/coverage/report.json
+Exit status: 0 written, anything else: there is nothing to report on, or it cannot be read.
 USAGE
 }
 

@@ -6,7 +6,11 @@ main() {
   local package missing=() as_root=()
   for package in "$@"; do
     case $package in
-      -h | --help) echo "Usage: scripts/ci/install-packages.sh [--dry-run] PACKAGE..." && return ;;
+      -h | --help)
+        echo "Usage: scripts/ci/install-packages.sh [--dry-run] PACKAGE..."
+        echo "Exit status: 0 all are installed, anything else: not all are."
+        return
+        ;;
       --dry-run) echo "would install what is missing of: $*" && return ;;
       -*) echo "error: unknown option $package; --help shows the usage" >&2 && return 1 ;;
     esac

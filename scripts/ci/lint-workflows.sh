@@ -11,6 +11,7 @@ Usage: scripts/ci/lint-workflows.sh [--online] [--dry-run]
 
 actionlint, zizmor (pedantic), yamllint and hadolint, from requirements-dev.txt. --online lets zizmor
 ask GitHub, with the token in GH_TOKEN, whether each pinned commit is what its version comment claims.
+Exit status: 0 clean, anything else: one of them found something.
 USAGE
 }
 

@@ -10,6 +10,7 @@ usage() {
 Usage: scripts/ci/load-image.sh --archive FILE.tar --digest sha256:... --tag NAME:TAG [--dry-run]
 
 Refuses an archive with another digest than the one given. Needs skopeo (apt-get install skopeo).
+Exit status: 0 loaded, anything else: refused or not loaded, and the last line says why.
 USAGE
 }
 

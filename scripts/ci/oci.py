@@ -93,7 +93,9 @@ def _json(archive: tarfile.TarFile, name: str) -> Any:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        description=__doc__,
+        epilog=runner.EXIT_STATUS,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--dry-run", action="store_true", help="check the arguments and stop")

@@ -15,6 +15,7 @@ Usage: scripts/ci/protect-branch.sh [--repository OWNER/NAME] [--reviews N] [--a
   --dry-run                print the requests, send none
 
 Doing it twice leaves the same. Needs gh, logged in as an administrator of the repository.
+Exit status: 0 all set, anything else: a request was refused, and the last line says why.
 USAGE
 }
 

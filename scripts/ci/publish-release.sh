@@ -10,6 +10,7 @@ usage() {
 Usage: scripts/ci/publish-release.sh --version 1.2.3 --commit SHA --image NAME@sha256:... [--dry-run] [FILE...]
 
 The files are attached. Doing it twice does no harm. Needs gh, logged in (GH_TOKEN).
+Exit status: 0 published, anything else: not or not wholly; do it again.
 USAGE
 }
 

@@ -16,6 +16,7 @@ Usage: scripts/ci/push-image.sh --source SOURCE --digest sha256:... --images "NA
 
 Log in first (scripts/ci/registry-login.sh). Needs skopeo. SKOPEO_OPTIONS is handed on to
 `skopeo copy`, e.g. --dest-tls-verify=false for a registry on this machine.
+Exit status: 0 every tag is there, anything else: not all are; do it again.
 USAGE
 }
 

@@ -10,6 +10,7 @@ Usage: receive-release.sh FOLDER [--undo] [--dry-run]
 
 Takes what lies in FOLDER/.incoming into FOLDER, and removes what the release before had and this one
 has not. Other files stay as they are. --undo puts back the release before, once.
+Exit status: 0 done, anything else: nothing usable has arrived, or it could not be put in place.
 USAGE
 }
 

@@ -13,6 +13,7 @@ Usage: scripts/ci/registry-login.sh --image ghcr.io/OWNER/NAME [--logout] [--dry
   DOCKERHUB_USERNAME, DOCKERHUB_TOKEN   for Docker Hub; without them it is left out
 
 The output `images` holds the names to push to.
+Exit status: 0 logged in (or out), anything else: refused, and the last line says why.
 USAGE
 }
 

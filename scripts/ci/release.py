@@ -156,7 +156,9 @@ def parse_arguments() -> argparse.Namespace:
     common.add_argument("--dry-run", action="store_true", help="only prepare would change anything")
     common.add_argument("--folder", type=Path, default=ROOT, help=argparse.SUPPRESS)
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        description=__doc__,
+        epilog=runner.EXIT_STATUS,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

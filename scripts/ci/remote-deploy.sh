@@ -19,6 +19,7 @@ Usage: scripts/ci/remote-deploy.sh --image NAME@sha256:... [--strategy blue-gree
 If the deployment fails there, the files are put back as they were; if the connection breaks, it comes
 to its end without it, and .release/deploy.log in that folder says how. --rollback puts them back too and
 then returns to the version before. Files that git does not track are never touched.
+Exit status: that of scripts/deploy.sh there; 1 too if it could not be begun, and the last line says why.
 USAGE
 }
 

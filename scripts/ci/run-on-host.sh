@@ -8,6 +8,7 @@ Usage: run-on-host.sh FOLDER [--dry-run] [ARGUMENT...]
 
 Shows what `scripts/deploy.sh ARGUMENT...` prints and ends with its status. If the connection breaks,
 the deployment still comes to its end, good or rolled back; FOLDER/.release/deploy.log tells which.
+Exit status: that of scripts/deploy.sh; 1 too if FOLDER is none.
 USAGE
 }
 

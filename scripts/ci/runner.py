@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 API_SECONDS = 20
+EXIT_STATUS = (
+    "Exit status: 0 done, 1 refused or failed (the last line says why), 2 wrong arguments."
+)
 
 
 class Problem(Exception):
@@ -92,7 +95,9 @@ def parser(
 ) -> argparse.ArgumentParser:
     """The start of every program here: its help, and --dry-run."""
     begun = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawTextHelpFormatter
+        description=description,
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     begun.add_argument("--dry-run", action="store_true", help=dry_run)
     return begun

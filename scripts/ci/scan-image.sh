@@ -16,6 +16,7 @@ Usage: scripts/ci/scan-image.sh (--archive FILE.tar [--digest sha256:...] | --im
 
 Fails if a HIGH or CRITICAL vulnerability has a fix; .trivyignore.yaml holds the exceptions, each with
 a reason and a last day. Needs trivy, and skopeo for archives.
+Exit status: 0 nothing serious, anything else: something is, or it could not be scanned.
 USAGE
 }
 

@@ -10,6 +10,7 @@ usage() {
 Usage: scripts/ci/sign-image.sh --images "NAME..." --digest sha256:... [--dry-run]
 
 Needs cosign, and an identity: in a workflow the permission `id-token: write`, elsewhere a browser.
+Exit status: 0 every image is signed, anything else: not all are.
 USAGE
 }
 

@@ -86,7 +86,7 @@ def load(path: Path) -> Any:
 def parse_arguments() -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--dry-run", action="store_true", help="check the arguments and stop")
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=runner.EXIT_STATUS)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser("coverage", parents=[common], help="from `coverage json`")
     command.add_argument("report", type=Path)

@@ -10,6 +10,7 @@ usage() {
 Usage: scripts/ci/verify-signature.sh --image NAME@sha256:... --branch main [--repository OWNER/NAME] [--dry-run]
 
 Anyone can run it against a published image. --repository defaults to GITHUB_REPOSITORY. Needs cosign.
+Exit status: 0 signed by this repository's pipeline for that branch, 1 not.
 USAGE
 }
 
