@@ -91,6 +91,13 @@ def test_the_curl_line_does_the_same_whatever_is_in_the_body(
     assert stored.json() == {"it's": '<b>"quoted"</b> $HOME `id` \\ é'}
 
 
+def test_the_curl_line_is_that_of_the_request_just_chosen(page: Page) -> None:
+    choose(page, "Create an item")
+
+    expect(page.locator("#curl")).to_contain_text('{"name": "Tea", "quantity": 2}')
+    expect(page.locator("#curl")).not_to_contain_text("hello")
+
+
 def test_the_curl_line_can_be_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()

@@ -33,8 +33,10 @@ export function start(api, format, { tokens }) {
     )));
     $("request").append(element);
   }
-  $("request").addEventListener("change", choose);
-  $("try").addEventListener("input", () => { $("curl").textContent = curl(tokens); });
+  const showCurl = () => { $("curl").textContent = curl(tokens); };
+  // Choosing is an `input` too, but one that comes before the fields are those of the choice.
+  $("request").addEventListener("change", () => { choose(); showCurl(); });
+  $("try").addEventListener("input", showCurl);
   $("try").addEventListener("submit", (event) => {
     event.preventDefault();
     answer(api, format);
@@ -44,7 +46,7 @@ export function start(api, format, { tokens }) {
     names[resource(chosen()[2])] = $("name").value.trim();
   });
   choose();
-  $("curl").textContent = curl(tokens);
+  showCurl();
 }
 
 const chosen = () => ALL[$("request").selectedIndex];
