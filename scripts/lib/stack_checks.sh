@@ -77,6 +77,12 @@ choose_services() {
     else
       LEFT_OUT+=("$service")
       say "$(colour 33 "Without $service:") its image cannot be fetched."
+      # The console links to what runs.
+      case $service in
+        grafana) export GRAFANA_URL= ;;
+        prometheus) export PROMETHEUS_URL= ;;
+        alertmanager) export ALERTMANAGER_URL= ;;
+      esac
     fi
   done
 }

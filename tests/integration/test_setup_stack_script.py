@@ -140,6 +140,7 @@ def test_a_failing_build_is_told_by_its_cause(
 
 
 def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clone: Clone) -> None:
+    links = clone.folder / "links"
     failing = {
         "compose pull --quiet --ignore-buildable --policy missing grafana": "exit 1",
         "compose pull --quiet --ignore-buildable --policy missing web": "true",
@@ -147,12 +148,14 @@ def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clon
         "compose pull --quiet --ignore-buildable --policy missing redis": "true",
         "compose pull --quiet --ignore-buildable --policy missing init": "true",
         "compose pull": "exit 1",
+        "compose up": f"echo \"${{GRAFANA_URL-default}} ${{PROMETHEUS_URL-default}}\" >'{links}'",
     }
 
     result = setup(clone, says=failing)
 
     assert result.returncode == 0, result.stderr
     assert "Without grafana" in result.stdout and "Starting 4 services" in result.stdout
+    assert links.read_text() == " default\n"  # the console has no link to what is not there
 
 
 def test_without_an_essential_image_nothing_is_started(clone: Clone) -> None:
