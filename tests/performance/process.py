@@ -116,7 +116,7 @@ class Server:  # pylint: disable=too-many-instance-attributes
     def kill_worker(self) -> None:
         """End one worker as a crash would, and return when as many live as before."""
         before = self.workers()
-        victim = max(before)
+        victim = min(before)  # the oldest: in the end, each has had its turn
         os.kill(victim, signal.SIGKILL)
         deadline = time.monotonic() + START_SECONDS
         while victim in self.workers() or len(self.workers()) < len(before):

@@ -146,6 +146,24 @@ def _instructions(of: dict[str, dict[str, int]]) -> str:
     return "Instructions per request, in process (callgrind):\n\n" + table(head, rows)
 
 
+def _items(of: Result) -> str:
+    rows = [
+        [f"{of['counts'][name]:,}", f"{of[name]['seconds']['median'] * 1000:.2f}"]
+        for name in ("few", "many")
+    ]
+    return "A page of 20 items, read past the cache:\n\n" + table(["items", "ms"], rows)
+
+
+def _scrape(of: Result) -> str:
+    names = {"stock": "stock", "ours": "ours", "after deaths": f"ours, {of['deaths']} deaths later"}
+    rows = [
+        [title, f"{of[name]['median']:.1f}", f"{of[name]['spread']:.0%}"]
+        for name, title in names.items()
+    ]
+    title = f"CPU of a scrape at 8 workers, {of['series']:,} series:"
+    return f"{title}\n\n{table(['mode', 'ms', 'spread'], rows)}"
+
+
 def _ratio(value: Figure, base: Figure | None) -> str:
     return "" if base is None else f"{value['median'] / base['median']:.2f}"
 
@@ -156,5 +174,7 @@ SECTIONS = {
     "latency": _latency,
     "memory": _memory,
     "scaling": _scaling,
+    "items": _items,
+    "scrape": _scrape,
     "instructions": _instructions,
 }

@@ -43,8 +43,8 @@ def throughput(run: Run) -> dict[str, Any]:
 def _one_round(run: Run, variant: Variant, found: dict[str, Readings]) -> None:
     with run.stage.proxied(variant, run.workers) as (service, proxy):
         found.setdefault("start", {}).setdefault("seconds", []).append(service.start_seconds)
+        capacity.measure(proxy.port, CACHED, run.warm_up)
         for path, kind in ((CACHED, "redis"), (INFO, "info")):
-            capacity.measure(proxy.port, path, run.warm_up)
             read = capacity.measure(proxy.port, path, run.load, [service])
             readings = found.setdefault(kind, {})
             for what in ("per_second", "p50_ms", "p99_ms", "cpu_us"):
@@ -58,7 +58,7 @@ def floor(run: Run) -> dict[str, Figure]:
     (folder / "www" / "file.json").write_text('{"status":"healthy"}', encoding="utf-8")
     found: Readings = {}
     with peer_nginx("floor", folder, run.cores.proxy, ready="/return") as nginx:
-        for _ in range(run.effort.rounds):
+        for _ in range(run.effort.few):
             for name, path in (("nginx return 200", "/return"), ("nginx file", "/file.json")):
                 read = capacity.measure(nginx.port, path, run.load)
                 found.setdefault(name, []).append(read.per_second)
@@ -112,8 +112,9 @@ def latency(run: Run) -> dict[str, Any]:
 def memory(run: Run) -> dict[str, Figure]:
     """Memory of master and four workers that have answered some thousand requests."""
     found: Readings = {}
+    variants = (OURS, TUTORIAL) if run.effort.quick else ALL[:-1]
     for _ in range(run.effort.few):
-        for variant in run.offered(ALL[:-1]):
+        for variant in run.offered(variants):
             with run.stage.server(variant, 4) as service:
                 run.stage.fill(service)
                 for path in (CACHED, INFO):

@@ -143,6 +143,7 @@ class Stage:
             "FORWARDED_ALLOW_IPS": "127.0.0.1/32",
             "WEB_CONCURRENCY": str(workers),
             "DRAIN_SECONDS": "0",
+            "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
             "METRICS_DIR": str(folder / "metrics"),
         }
 

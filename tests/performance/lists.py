@@ -1,0 +1,99 @@
+"""A page of the items list, when there are many items and when there are few.
+
+The items are put into Redis by a script that runs there, in the layout that ARCHITECTURE.md
+documents; creating a million over HTTP would take longer than everything else together. That the
+service finds them is checked through its API before anything is measured.
+"""
+
+import json
+from contextlib import ExitStack
+from typing import Any
+
+from redis import Redis
+
+from tests.performance import capacity
+from tests.performance.capacity import Load
+from tests.performance.figures import Figure, figure
+from tests.performance.process import Server
+from tests.performance.run import Run
+from tests.performance.variants import OURS, Stage
+
+FEW = 1_000
+# Keys: index, sequence, generation. Arguments: prefix of the items' keys, first and last number,
+# an item's JSON with %s where its ID goes.
+FILL = """
+for number = tonumber(ARGV[2]), tonumber(ARGV[3]) do
+  local id = string.format('00000000-0000-4000-8000-%012d', number)
+  redis.call('SET', ARGV[1] .. id, (string.gsub(ARGV[4], '%%s', id)))
+  redis.call('ZADD', KEYS[1], number, id)
+end
+redis.call('SET', KEYS[2], ARGV[3])
+redis.call('INCR', KEYS[3])
+"""
+AT_A_TIME = 5_000
+# Read past the cache, or the second page would cost what a cache entry costs.
+UNCACHED = ("Cache-Control: no-cache",)
+
+
+def items(run: Run) -> dict[str, Any]:
+    """Seconds for a page of twenty in the middle of few and of many items, read past the cache."""
+    counts = {"few": FEW, "many": run.effort.items}
+    found = page_seconds(run, list(counts.values()))
+    return {"counts": counts} | {name: {"seconds": found[n]} for name, n in counts.items()}
+
+
+def page_seconds(run: Run, counts: list[int]) -> dict[int, Figure]:
+    """Seconds for a page at each of these numbers of items, measured in turns."""
+    readings: dict[int, list[float]] = {count: [] for count in counts}
+    with ExitStack() as running:
+        redis = running.enter_context(Redis.from_url(run.stage.redis_url))
+        running.callback(redis.flushdb, asynchronous=True)
+        for count in counts:
+            fill(redis, count)
+        # Started when all is there: while Redis is busy with it, they would time out.
+        services = {}
+        for count in counts:
+            extra = {"REDIS_KEY_PREFIX": _prefix(count)}
+            services[count] = running.enter_context(run.stage.server(OURS, 1, extra=extra))
+            _check(run.stage, services[count], count)
+            _page(run, services[count], count, 1)
+        for _ in range(max(3, run.effort.rounds)):
+            for count, service in services.items():
+                readings[count].append(_page(run, service, count, run.effort.seconds / 2))
+    return {count: figure(each) for count, each in readings.items()}
+
+
+def fill(redis: Redis, count: int) -> None:
+    """Put so many items under a prefix of their own."""
+    item = {
+        "id": "%s",
+        "name": "Tea",
+        "description": "Green, loose",
+        "quantity": 3,
+        "tags": [],
+        "version": 1,
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "updated_at": "2026-01-01T00:00:00.000Z",
+    }
+    prefix = _prefix(count)
+    keys = [f"{prefix}items:{name}" for name in ("index", "sequence", "gen")]
+    for first in range(1, count + 1, AT_A_TIME):
+        last = min(first + AT_A_TIME - 1, count)
+        redis.eval(FILL, len(keys), *keys, f"{prefix}item:", first, last, json.dumps(item))
+
+
+def _check(stage: Stage, service: Server, count: int) -> None:
+    page = json.loads(stage.send(service, "GET", f"/api/v1/items?limit=20&cursor=c{count - 10}"))
+    if len(page["items"]) != 10 or page["next_cursor"] is not None:
+        raise RuntimeError(f"the service does not find the {count:,} items put into Redis")
+
+
+def _page(run: Run, service: Server, count: int, seconds: float) -> float:
+    """Seconds that a page takes when one client asks for it over and over."""
+    path = f"/api/v1/items?limit=20&cursor=c{count // 2}"
+    load = Load(seconds, run.cores.load, connections=1, headers=UNCACHED)
+    return 1 / capacity.measure(service.port, path, load).per_second
+
+
+def _prefix(count: int) -> str:
+    return f"items{count}:"

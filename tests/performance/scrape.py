@@ -1,0 +1,134 @@
+"""What a scrape costs: the service's, and stock multiprocess mode's with the same series."""
+
+import json
+import sys
+import time
+import urllib.request
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.performance.capacity import run_on
+from tests.performance.figures import Figure, figure
+from tests.performance.process import Server, inherited
+from tests.performance.run import Run
+from tests.performance.variants import OURS
+from tests.support.load import Load
+from tests.support.processes import free_port
+
+WORKERS = 8
+SCRAPES = 30
+# What makes series: routes, methods and status classes for histograms, statuses for counters.
+ROUTES = (
+    "/",
+    "/docs",
+    "/openapi.json",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/api/v1/info",
+    "/api/v1/cache",
+    "/api/v1/cache/none",
+    "/api/v1/items",
+    "/api/v1/items/none",
+    "/api/v1/session",
+    "/api/v1/stats",
+    "/api/v1/demo/delay/0",
+    "/api/v1/demo/status/200",
+)
+WRITES = (
+    ("PUT", "/api/v1/cache/none"),
+    ("DELETE", "/api/v1/cache/none"),
+    ("POST", "/api/v1/items"),
+    ("PUT", "/api/v1/items/none"),
+    ("PATCH", "/api/v1/items/none"),
+    ("DELETE", "/api/v1/items/none"),
+    ("PUT", "/api/v1/session"),
+    ("POST", "/api/v1/demo/faults"),
+)
+REQUESTS = [
+    *((method, route) for route in ROUTES for method in ("GET", "HEAD", "OPTIONS")),
+    *WRITES,
+    *((m, f"/api/v1/demo/status/{code}") for m in ("GET", "HEAD") for code in range(201, 300)),
+]
+# New connections each time, so that in the end every worker has counted on nearly every series.
+TIMES = 30
+IDLE_SECONDS = 2.0
+
+
+def scrape(run: Run) -> dict[str, Any]:
+    """CPU milliseconds of a scrape at eight workers: stock, the service, and after deaths."""
+    extra = {"DEMO_ENABLED": "true"}
+    with run.stage.server(OURS, WORKERS, cores=run.cores.all, extra=extra) as service:
+        _count_on_every_worker(service)
+        families = _families(service)
+        found: dict[str, Any] = {
+            "series": sum(len(each["samples"]) for each in families),
+            "ours": _cost(service, run),
+        }
+        for _ in range(run.effort.deaths):
+            service.kill_worker()
+            Load(service.port, REQUESTS, connections=8, total=40).run()
+        _count_on_every_worker(service)
+        found["after deaths"] = _cost(service, run)
+        found["deaths"] = run.effort.deaths
+    found["stock"] = _stock(run, families)
+    return found
+
+
+def _count_on_every_worker(service: Server) -> None:
+    for _ in range(TIMES):
+        Load(service.port, REQUESTS, connections=WORKERS, total=len(REQUESTS)).run()
+
+
+def _families(service: Server) -> list[dict[str, Any]]:
+    """What the service exposes: the names, kinds and labels to give to stock multiprocess mode."""
+    return [
+        {
+            "name": family.name,
+            "type": family.type,
+            "samples": [[sample.name, sample.labels] for sample in family.samples],
+        }
+        for family in text_string_to_metric_families(_scraped(service))
+    ]
+
+
+def _scraped(service: Server) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics", timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def _cost(service: Server, run: Run) -> Figure:
+    """CPU milliseconds of all processes for one scrape, less what they spend when nobody asks."""
+    before = service.cpu_seconds()
+    time.sleep(IDLE_SECONDS)
+    idle = (service.cpu_seconds() - before) / IDLE_SECONDS
+    readings = []
+    for _ in range(max(3, run.effort.few)):
+        began, before = time.monotonic(), service.cpu_seconds()
+        for _ in range(SCRAPES):
+            _scraped(service)
+        spent = service.cpu_seconds() - before - idle * (time.monotonic() - began)
+        readings.append(max(spent, 0.0) / SCRAPES * 1000)
+    return figure(readings)
+
+
+def _stock(run: Run, families: list[dict[str, Any]]) -> Figure:
+    """The same, where eight processes have counted and ended and one worker is asked."""
+    folder = run.stage.new_folder("stock")
+    series = folder / "series.json"
+    series.write_text(json.dumps(families), encoding="utf-8")
+    metrics = folder / "metrics"
+    metrics.mkdir()
+    env = inherited() | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    module = "tests.performance.peers.stock_multiprocess"
+    for _ in range(WORKERS):
+        run_on(run.cores.all, [sys.executable, "-m", module, str(series)], env)
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+    command += ["--no-control-socket", f"{module}:application"]
+    with Server(
+        "stock", command, port=port, folder=folder, cores=run.cores.all, env=env, ready="/metrics"
+    ) as server:
+        return _cost(server, run)
