@@ -26,7 +26,9 @@ def test_errors_on_demand_page_by_the_webhook_and_resolve(watched: Watched) -> N
     assert fired["receiver"] == "page"
     assert fired["labels"]["slo"] == "availability"
     assert fired["annotations"]["summary"].startswith("The availability budget burns ")
-    assert fired["annotations"]["runbook_url"] == "docs/MONITORING.md#errorbudgetburnsfast"
+    runbook = "https://git.example.com/docs/MONITORING.md#errorbudgetburnsfast"
+    assert fired["annotations"]["runbook_url"] == runbook
+    assert "runbooks" not in fired["labels"]
     assert resolved["endsAt"] > fired["startsAt"]
 
 

@@ -73,6 +73,7 @@ def _configure(folder: Path) -> Stack:
         "TEST_FOLDER": str(folder),
         "WEB_IMAGE": os.environ.get("WEB_IMAGE", "devops-starter:e2e"),
         "ALERT_WEBHOOK_URL": "http://alert-receiver:8099/",
+        "RUNBOOKS_URL": "https://git.example.com/",
     }
     ports = ("HTTP_PORT", "HTTPS_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT")
     settings |= {name: str(free_port()) for name in ports}

@@ -92,8 +92,10 @@ class TestEveryAlert:
         assert alert["labels"]["component"] in {"web", "edge", "redis", "host", "monitoring"}
 
     def test_has_a_runbook_section(self, alert: dict[str, Any]) -> None:
-        page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+        base, _, path = alert["annotations"]["runbook_url"].partition("}}")
+        page, _, anchor = path.partition("#")
 
+        assert base == "{{ $externalLabels.runbooks "
         assert anchor in headings(ROOT / page)
         assert anchor == alert["alert"].lower()
 
