@@ -64,7 +64,7 @@ stack_welcome() {
   prometheus=$(published prometheus 9090) grafana=$(published grafana 3000)
   alertmanager=$(published alertmanager 9093)
   say
-  say "$(colour 32 "All healthy.") The service answers on http://$http and https://$https (its certificate is"
+  say "$(colour 32 "All healthy after $SECONDS s.") The service answers on http://$http and https://$https (its certificate is"
   say "for development, unless you have put your own into infrastructure/certs/)."
   say
   [[ -z $grafana ]] || say "  Grafana       http://$grafana   user admin, password: cat infrastructure/secrets/grafana_admin_password"

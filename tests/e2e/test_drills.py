@@ -41,6 +41,7 @@ def test_redis_stopped_pages_by_the_webhook_and_resolves(watched: Watched) -> No
 
 
 def test_what_follows_from_a_stopped_redis_is_silenced(watched: Watched) -> None:
+    told_before = len(watched.received("CacheCircuitOpen"))
     watched.stack.compose("stop", "redis")
     try:
         # CacheCircuitOpen waits for two minutes, RedisDown for half of one.
@@ -50,7 +51,7 @@ def test_what_follows_from_a_stopped_redis_is_silenced(watched: Watched) -> None
             interval=2,
             why="Alertmanager knows of the open circuits and keeps them to itself",
         )
-        assert not watched.received("CacheCircuitOpen")
+        assert len(watched.received("CacheCircuitOpen")) == told_before
     finally:
         watched.stack.compose("start", "redis")
 

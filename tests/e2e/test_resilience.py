@@ -1,7 +1,6 @@
 """Under load and under attack: what does not need the broken part goes on, and all recovers."""
 
 import asyncio
-import statistics
 import time
 
 import pytest
@@ -134,9 +133,11 @@ def test_others_are_answered_quickly_during_an_attack(stack: Stack, name: str) -
     quiet = asyncio.run(attack.answer_times(port, seconds=2))
     attacked = asyncio.run(measure())
 
+    slow, worst = sorted(attacked)[int(0.95 * len(attacked))], max(attacked)
+    print(f"{name}: 95 % within {1000 * slow:.0f} ms, all within {1000 * worst:.0f} ms")
     assert len(attacked) > 20
-    # 100 ms on a machine of one's own; one that is busy anyway is given that much on top.
-    assert statistics.median(attacked) < 0.1 + statistics.median(quiet)
+    # 100 ms on a machine of one's own; one that is busy anyway is given what it takes then on top.
+    assert slow < 0.1 + max(quiet)
 
 
 def test_nothing_is_left_of_an_attack(stack: Stack) -> None:
