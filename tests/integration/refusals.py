@@ -15,6 +15,10 @@ BEARER = f"Authorization: Bearer {TOKEN}"
 JSON = "Content-Type: application/json"
 SECONDS = 20
 
+ITEMS = "/api/v1/items"
+CACHE = "/api/v1/cache"
+WRITES = [f"POST {ITEMS}", f"PUT {CACHE}/key", "PUT /api/v1/session", "POST /api/v1/demo/faults"]
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts" / "ci"
@@ -78,3 +79,7 @@ class Git:
         self("add", "--all")
         message = f"{subject}\n\n{body}" if body else subject
         self("commit", "--quiet", "--allow-empty", "--message", message)
+
+
+def call(run: Run, tools: Programs, script: str, *arguments: str | Path, **env: str) -> Any:
+    return run(script, *arguments, env={"PATH": tools.path} | env)

@@ -1,0 +1,84 @@
+"""What the OpenAPI document says of an endpoint is what was declared."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+from app import create_app
+from tests.unit.conftest import make_settings
+from tests.unit.openapi_example import app_with_things
+
+
+@pytest.fixture
+def app() -> Flask:
+    return app_with_things()
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(client.get("/openapi.json").data)
+    return loaded
+
+
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    validate(document)
+
+    assert document["openapi"].startswith("3.1")
+
+
+def test_an_endpoint_is_documented_as_it_is_declared(document: dict[str, Any]) -> None:
+    described = document["paths"]["/things/{name}"]["put"]
+
+    assert (described["summary"], described["description"]) == ("Put a thing", "Any size.")
+    assert described["security"] == [{"token": []}]
+    assert described["tags"] == ["things"]
+    schema = {"$ref": "#/components/schemas/Thing"}
+    assert described["requestBody"]["content"]["application/json"]["schema"] == schema
+    reply_200 = described["responses"]["200"]
+    assert reply_200["content"]["application/json"] == {"schema": schema, "example": {"size": 1}}
+    assert set(reply_200["headers"]) == {"ETag"}
+    assert set(described["responses"]["default"]["content"]) == {"application/problem+json"}
+
+
+def test_parameters_are_documented_with_their_limits(document: dict[str, Any]) -> None:
+    parameters = {
+        each["name"]: each for each in document["paths"]["/things/{name}"]["put"]["parameters"]
+    }
+
+    assert parameters["name"]["required"]
+    assert parameters["name"]["schema"]["pattern"] == "^[a-z]+$"
+    assert not parameters["times"]["required"]
+    assert parameters["times"]["schema"]["maximum"] == 3
+    assert parameters["X-Kind"]["schema"]["pattern"] == "^[a-z]{1,5}$"
+
+
+def test_a_limit_that_is_a_setting_is_documented_as_it_is_set() -> None:
+    client = create_app(make_settings(CACHE_TTL_MAX="500")).test_client()
+
+    paths = json.loads(client.get("/openapi.json").data)["paths"]
+
+    (ttl,) = [
+        each for each in paths["/api/v1/cache/{key}"]["put"]["parameters"] if each["name"] == "ttl"
+    ]
+    assert ttl["schema"]["maximum"] == 500
+
+
+def test_what_may_be_left_out_has_no_made_up_default(document: dict[str, Any]) -> None:
+    members = document["components"]["schemas"]["ItemChange"]["properties"].values()
+
+    assert not [member for member in members if "default" in member]
+
+
+def test_without_tokens_the_document_asks_for_none() -> None:
+    client = create_app(make_settings()).test_client()
+
+    assert b'"security' not in client.get("/openapi.json").data
+
+
+def test_an_endpoint_without_the_decorator_is_left_out(document: dict[str, Any]) -> None:
+    assert "/metrics" not in document["paths"]
+    assert "/docs" not in document["paths"]
