@@ -22,6 +22,8 @@ def main() -> int:
     options = parse(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up
     try:
+        if options.check:
+            return check()
         check_programs(sorted(PROGRAMS))
         result = measure(options)
         publish(options, result)
@@ -41,6 +43,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--check", action="store_true", help="only see that every peer has its features; seconds"
+    )
     parser.add_argument("--quick", action="store_true", help="within 5 minutes; coarser")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and targets")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw throughput (.svg or .png)")
@@ -54,6 +59,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
     options.only = [name for name in SECTIONS if name in chosen]
     return options
+
+
+def check() -> int:
+    """See that the peers are what they are said to be."""
+    # pylint: disable=import-outside-toplevel
+    from tests.performance.check import check as check_peers
+    from tests.performance.run import prepared
+
+    check_programs(["redis-server"])
+    with prepared(quick=True) as run:
+        print(check_peers(run))
+    return 0
 
 
 # In the order they are measured. By name, because --help must do without what they import.

@@ -1,5 +1,6 @@
 """Many readings of the same thing: their median, how far they lie apart, and ratios of medians."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import TypedDict
@@ -45,5 +46,5 @@ def percentile(sorted_readings: Sequence[float], percent: float) -> float:
     """The nearest-rank percentile of readings that are sorted already."""
     if not sorted_readings:
         raise ValueError("no readings")
-    rank = max(0, round(percent / 100 * len(sorted_readings) + 0.5) - 1)
-    return sorted_readings[min(rank, len(sorted_readings) - 1)]
+    rank = math.ceil(percent / 100 * len(sorted_readings))
+    return sorted_readings[max(rank, 1) - 1]

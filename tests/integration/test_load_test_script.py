@@ -1,0 +1,86 @@
+"""scripts/load-test.sh against a real service, and what it says to those who call it wrongly."""
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clone import environment
+from tests.support.gunicorn_server import GunicornServer
+from tests.support.processes import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "load-test-token"
+# No answer of a test's own service takes that long.
+LENIENT = ("--p99-ms", "60000")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def server(redis_url: str) -> Iterator[GunicornServer]:
+    settings = {
+        "REDIS_URL": redis_url,
+        "REDIS_KEY_PREFIX": f"test:{uuid.uuid4().hex[:16]}:",
+        "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
+        "API_TOKENS": TOKEN,
+        "WEB_CONCURRENCY": "2",
+        "DRAIN_SECONDS": "0",
+    }
+    with GunicornServer(settings) as running:
+        yield running
+
+
+def load_test(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The first call builds an environment with Locust."""
+    done = subprocess.run(
+        [ROOT / "scripts" / "load-test.sh", *arguments],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if "pip could not" in done.stderr:
+        pytest.skip(f"NO LOCUST, THE LOAD TEST IS NOT TESTED: {done.stderr.strip()}")
+    return done
+
+
+def test_within_the_thresholds_it_ends_well_and_writes_a_report(
+    server: GunicornServer, tmp_path: Path
+) -> None:
+    token, report = tmp_path / "token", tmp_path / "report.html"
+    token.write_text(f"{TOKEN}\n")
+    files = ("--token-file", str(token), "--report", str(report))
+
+    done = load_test(server.base_url, "--users", "10", "--duration", "8s", *files, *LENIENT)
+
+    assert done.returncode == 0, done
+    assert "kept: p99" in done.stdout and "kept: errors 0.00%" in done.stdout
+    assert "GET /api/v1/cache/{key}" in done.stdout and "PUT /api/v1/cache/{key}" in done.stdout
+    assert "/api/v1/cache/{key}" in report.read_text(encoding="utf-8")
+    assert TOKEN not in done.stdout + done.stderr + report.read_text(encoding="utf-8")
+
+
+def test_without_a_token_it_only_reads(server: GunicornServer) -> None:
+    done = load_test(server.base_url, "--users", "5", "--duration", "3", *LENIENT)
+
+    assert done.returncode == 0, done
+    assert "Reads only: a write is answered with 401" in done.stdout
+    assert "PUT /api/v1/cache/{key}" not in done.stdout
+
+
+def test_a_broken_threshold_is_told_and_ends_with_1(server: GunicornServer) -> None:
+    done = load_test(server.base_url, "--users", "5", "--duration", "3", "--p99-ms", "0.001")
+
+    assert done.returncode == 1, done
+    assert "BROKEN: p99" in done.stdout
+
+
+def test_where_nothing_answers_it_says_so_in_one_line() -> None:
+    done = load_test(f"http://127.0.0.1:{free_port()}", "--duration", "3")
+
+    assert done.returncode == 2, done
+    assert len(done.stderr.splitlines()) == 1 and "nothing answers" in done.stderr

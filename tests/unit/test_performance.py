@@ -1,0 +1,129 @@
+"""The bench's arithmetic, and that it still fits the files it reads."""
+
+import re
+
+import pytest
+
+from scripts.lib import nginx_dump
+from tests.performance import machine, proxy, report
+from tests.performance.capacity import Capacity, parse
+from tests.performance.figures import Figure, figure, percentile, ratio, unquiet
+from tests.performance.machine import Problem, cores
+from tests.performance.targets import TARGETS, Target, targets
+from tests.performance.variants import Variant, known_settings
+
+WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info
+  1 threads and 32 connections
+  Latency Distribution
+     50%    4.40ms
+     75%    5.12ms
+     90%  980.00us
+     99%    1.20s
+  2000 requests in 2.00s, 3.11MB read
+{extra}Requests/sec:   1000.50
+Transfer/sec:      1.55MB
+"""
+
+
+def test_a_figure_keeps_median_and_spread() -> None:
+    assert figure([10, 30, 20]) == {"median": 20, "spread": 1.0, "readings": [10, 30, 20]}
+    assert ratio(figure([30]), figure([10, 20])) == 2.0
+
+
+def test_no_readings_are_no_figure() -> None:
+    with pytest.raises(ValueError):
+        figure([])
+    with pytest.raises(ValueError):
+        percentile([], 99)
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(50, 50), (99, 99), (99.9, 100), (100, 100)])
+def test_percentiles_are_readings(percent: float, expected: int) -> None:
+    assert percentile(range(1, 101), percent) == expected
+
+
+def test_equals_that_differ_by_more_than_a_tenth_are_told() -> None:
+    assert unquiet(figure([100]), figure([109])) is None
+    assert unquiet(figure([112]), figure([100])) == pytest.approx(0.12)
+
+
+def test_wrk_is_read_in_milliseconds_and_per_request() -> None:
+    assert parse(WRK.format(extra=""), 1.0) == Capacity(1000.5, 4.4, 1200.0, 500.0)
+
+
+def test_a_few_failures_are_borne_and_many_are_not() -> None:
+    assert parse(WRK.format(extra="  Non-2xx or 3xx responses: 20\n")).per_second == 1000.5
+    for line in (
+        "Non-2xx or 3xx responses: 21",
+        "Socket errors: connect 0, read 9, write 0, timeout 20",
+    ):
+        with pytest.raises(RuntimeError, match="too many failed"):
+            parse(WRK.format(extra=f"  {line}\n"))
+
+
+def test_the_service_shares_its_cores_with_nobody_where_there_are_enough() -> None:
+    four = cores({0, 1, 2, 3})
+
+    assert (four.service, four.proxy, four.load) == ({0, 1}, {2}, {3})
+    assert cores({4, 6}).service == {4} and cores({4, 6}).proxy == cores({4, 6}).load == {6}
+    assert "one core only" in str(cores({0}))
+
+
+def test_missing_programs_are_told_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.shutil, "which", lambda _: None)
+
+    with pytest.raises(Problem) as told:
+        machine.check_programs(["wrk", "redis-benchmark"])
+
+    assert "apt-get install redis-tools wrk" in str(told.value)
+    assert len(str(told.value).splitlines()) == 1
+
+
+def rates(**medians: float) -> dict[str, object]:
+    def throughput(median: float) -> dict[str, Figure]:
+        return {"per_second": figure([median])}
+
+    return {name: {"redis": throughput(m), "info": throughput(m)} for name, m in medians.items()}
+
+
+def test_a_target_says_what_was_measured_and_whether_that_is_enough() -> None:
+    result = {"throughput": rates(ours=30, tutorial=10)}
+
+    verdicts = {verdict["name"]: verdict for verdict in targets(result)}
+
+    first = verdicts[TARGETS[0].name]
+    assert first == {"name": TARGETS[0].name, "value": 3.0, "target": "≥ 2", "ok": True}
+    assert verdicts["cacheable GET through nginx, against tutorial"]["ok"] is False
+    granian = next(verdict for name, verdict in verdicts.items() if "Granian" in name)
+    assert granian["value"] is None and granian["ok"] is False
+
+
+@pytest.mark.parametrize(("value", "ok"), [(1.25, True), (1.26, False)])
+def test_an_upper_bound_is_one(value: float, ok: bool) -> None:
+    verdict = Target("t", lambda _: value, 1.25, at_least=False).verdict({})
+
+    assert verdict == {"name": "t", "value": value, "target": "≤ 1.25", "ok": ok}
+
+
+def test_the_report_warns_of_an_unquiet_machine() -> None:
+    quiet = {"throughput": rates(**{"ours": 100, "ours again": 105})}
+    noisy = {"throughput": rates(**{"ours": 100, "ours again": 80})}
+
+    assert report.quietness(quiet) == ""
+    assert "differs by 25%" in report.quietness(noisy)
+
+
+def test_a_variant_the_service_does_not_offer_says_so() -> None:
+    assert Variant("x", "x", settings={"WEB_THREADS": "2"}).missing() is None
+    assert "no setting NO_SUCH" in str(Variant("x", "x", settings={"NO_SUCH": "1"}).missing())
+    assert {"REDIS_TIMEOUT_MS", "WEB_CONCURRENCY"} <= known_settings()
+
+
+@pytest.mark.parametrize("substitution", proxy.SUBSTITUTIONS, ids=lambda each: each[2])
+def test_every_substitution_still_finds_its_place_in_nginx_files(
+    substitution: tuple[str, str, str],
+) -> None:
+    filled = {"folder": "/dev/shm/x", "port": "1", "upstream": "u"}
+    texts = [text for _, text in nginx_dump.files(nginx_dump.defaults())]
+
+    assert any(re.search(substitution[0].format(**filled), text) for text in texts)
