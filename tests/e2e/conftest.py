@@ -1,7 +1,8 @@
 """One stack for all end-to-end tests, thrown away afterwards.
 
 Settings: WEB_IMAGE names an image to test instead of building one; E2E_KEEP=1 leaves the stack
-running and says how to remove it.
+running and says how to remove it; E2E_REDIS_TIMEOUT_MS gives the deploys under load more patience
+with Redis than the default of 250, for a machine that has other work.
 """
 
 import os

@@ -17,7 +17,11 @@ TARGETS = ("good", "broken", "faulty")
 # The service on its own: what a deploy deals with, and Prometheus, which judges canaries.
 SERVICES = ["init", "web", "nginx", "redis", "prometheus", "edge-exporter"]
 # As a user has them: what the test overlay gives a busy machine is taken back.
-DEFAULTS = {"CLIENT_BURST": "500", "CLIENT_CONNECTIONS": "256", "REDIS_TIMEOUT_MS": "250"}
+DEFAULTS = {
+    "CLIENT_BURST": "500",
+    "CLIENT_CONNECTIONS": "256",
+    "REDIS_TIMEOUT_MS": os.environ.get("E2E_REDIS_TIMEOUT_MS", "250"),
+}
 
 ASK_VERSION = (
     "import json, urllib.request as r;"

@@ -42,6 +42,7 @@ def loaded(deploys: Deploys, reports: list[dict[str, Any]]) -> Loaded:
         with load_on(deploys.stack) as report:
             yield
         reports.append(report)
+        print(report)  # whole, where an assertion abridges it
         assert report["failed"] == 0, report
         assert report["items_lost"] == 0, report
 
