@@ -4,12 +4,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from app.config import Settings
 from app.utils.patience import one_request
 from app.utils.store import Store, StoreUnavailable
+from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
 
 CEILING_SECONDS = 0.25
@@ -66,10 +69,17 @@ def five_requests(proxy: SlowProxy, delay: float, *, warm: bool = True) -> list[
         store = Store(Settings.from_env({"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}))
         if warm:
             proxy.delay = 0.0
-            store.ping()
+            wait_until(partial(answers, store), seconds=20, why="there is a connection")
         proxy.delay = delay
         results.append(ten_operations(store))
     return results
+
+
+def answers(store: Store) -> bool:
+    with suppress(StoreUnavailable):
+        store.ping()
+        return True
+    return False
 
 
 def ten_operations(store: Store) -> tuple[float, int]:
