@@ -101,7 +101,9 @@ def build(kind: str) -> None:
         raise Problem(f"no virtual environment could be made: {last_line(created.stderr)}")
     # A machine without network should learn so in seconds; pip would try five times.
     environment = {"PIP_RETRIES": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"} | os.environ
-    command = [f"{NEW}/bin/python", "-m", "pip", "install", "--require-hashes"]
+    # All is pinned, dependencies too. Left to resolve them, pip meets `coverage[toml]>=7.10` of one
+    # package, takes the newest for it, and refuses that because no hash is known.
+    command = [f"{NEW}/bin/python", "-m", "pip", "install", "--no-deps", "--require-hashes"]
     with PIP_LOG.open("wb") as log:
         pip = subprocess.Popen(  # pylint: disable=consider-using-with
             [*command, "--requirement", str(requirements)],
