@@ -1,6 +1,8 @@
 """The lock files: complete, consistent, and naming no place to download from."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,16 @@ def test_no_index_address_or_path_is_named(lock: str) -> None:
 @pytest.mark.parametrize("lock", ["requirements-dev.txt", "tests/performance/requirements.txt"])
 def test_development_and_bench_use_the_versions_that_are_shipped(lock: str) -> None:
     assert set(pins("requirements.txt")) <= set(pins(lock))
+
+
+def test_what_was_installed_without_resolving_lacks_nothing() -> None:
+    """pip is told to install the pins as they are; its own check says whether they suffice."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
