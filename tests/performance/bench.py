@@ -24,10 +24,12 @@ def main() -> int:
     try:
         if options.check:
             return check()
+        if options.docs:
+            return write_docs(options.docs)
         check_programs(sorted(PROGRAMS))
         result = measure(options)
         publish(options, result)
-    except (Problem, RuntimeError) as problem:
+    except (Problem, RuntimeError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -52,12 +54,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--only", metavar="NAME,…", help="measure these sections alone: " + ", ".join(SECTIONS)
     )
+    parser.add_argument(
+        "--servers", action="store_true", help="every worker class and setting, too"
+    )
+    parser.add_argument("--growth", action="store_true", help="how costs grow, too")
+    parser.add_argument(
+        "--docs", type=Path, metavar="FILE", help="only write FILE, made by --json, into the docs"
+    )
     options = parser.parse_args(arguments)
     chosen = options.only.split(",") if options.only else list(SECTIONS)
     unknown = sorted(set(chosen) - set(SECTIONS))
     if unknown:
         parser.error(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
     options.only = [name for name in SECTIONS if name in chosen]
+    options.only += [name for name in MORE if getattr(options, name)]
     return options
 
 
@@ -73,6 +83,23 @@ def check() -> int:
     return 0
 
 
+def write_docs(path: Path) -> int:
+    """Put a result into docs/PERFORMANCE.md, its plot and itself beside it."""
+    # pylint: disable=import-outside-toplevel
+    from tests.performance import page
+    from tests.performance.plot import draw
+
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        draw(result, page.PLOT)
+    except (OSError, ValueError, KeyError) as error:
+        raise Problem(f"{path} is no result of --json with throughput in it: {error}") from error
+    page.RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    page.PAGE.write_text(page.filled(page.PAGE.read_text(encoding="utf-8"), result), "utf-8")
+    print(f"Written: {page.PAGE}, {page.RESULT}, {page.PLOT}")
+    return 0
+
+
 # In the order they are measured. By name, because --help must do without what they import.
 SECTIONS = {
     "throughput": "sections.throughput",
@@ -84,6 +111,7 @@ SECTIONS = {
     "scrape": "scrape.scrape",
     "instructions": "sections.count_instructions",
 }
+MORE = {"servers": "servers.servers", "growth": "growth.growth"}
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -106,7 +134,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         }
         for name in options.only:
             run.say(name)
-            module, _, function = SECTIONS[name].partition(".")
+            module, _, function = (SECTIONS | MORE)[name].partition(".")
             section = importlib.import_module(f"tests.performance.{module}")
             result[name] = getattr(section, function)(run)
     return result | {"targets": targets(result)}

@@ -1,6 +1,8 @@
 """Answers N requests in this process, without a socket in front: what callgrind counts.
 
-Usage: python -m tests.performance.in_process VARIANT PATH N      (settings from the environment)
+Usage: python -m tests.performance.in_process VARIANT PATH N MORE_ROUTES
+
+Settings come from the environment. MORE_ROUTES, mostly 0, are added to a WSGI application's own.
 """
 
 import asyncio
@@ -109,12 +111,17 @@ async def answer_asgi(application: Any, path: str, count: int) -> None:
 
 
 def main() -> None:
-    variant, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3]) + WARM_UP
+    variant, path = sys.argv[1:3]
+    count = int(sys.argv[3]) + WARM_UP
     if variant == "fastapi":
         application = importlib.import_module("tests.performance.peers.fast").app
         asyncio.run(answer_asgi(application, path, count))
     else:
-        answer_wsgi(wsgi_application(variant), path, count)
+        application = wsgi_application(variant)
+        for number in range(int(sys.argv[4])):
+            rule = f"/more/{number}/<name>/of/<int:count>"
+            application.add_url_rule(rule, f"more-{number}", lambda name, count: f"{name}{count}")
+        answer_wsgi(application, path, count)
 
 
 if __name__ == "__main__":

@@ -13,21 +13,22 @@ from tests.performance.variants import Stage, Variant
 REQUESTS = 200
 
 
-def measure(stage: Stage, cases: Sequence[tuple[Variant, str]]) -> list[int]:
+def measure(stage: Stage, cases: Sequence[tuple[Variant, str]], more_routes: int = 0) -> list[int]:
     """Instructions that a request takes in each case, in process and user space.
 
     Args:
         stage: for folders, Redis and cores; every core counts for itself.
         cases: variants and paths.
+        more_routes: added to those that the application has.
     """
     runs = [(variant, path, n) for variant, path in cases for n in (REQUESTS, 2 * REQUESTS)]
     with ThreadPoolExecutor(len(stage.cores.all)) as pool:
-        counted = list(pool.map(lambda run: _count(stage, *run), runs))
+        counted = list(pool.map(lambda run: _count(stage, *run, more_routes), runs))
     pairs = zip(counted[::2], counted[1::2], strict=True)
     return [round((twice - once) / REQUESTS) for once, twice in pairs]
 
 
-def _count(stage: Stage, variant: Variant, path: str, requests: int) -> int:
+def _count(stage: Stage, variant: Variant, path: str, requests: int, more_routes: int) -> int:
     folder = stage.new_folder("callgrind")
     env = inherited() | {"PYTHONHASHSEED": "0"}
     if variant.peer:
@@ -38,7 +39,11 @@ def _count(stage: Stage, variant: Variant, path: str, requests: int) -> int:
     program = f'valgrind --tool=callgrind --log-file="{folder}/said" --callgrind-out-file=/dev/null'
     command = [sys.executable, "-m", "tests.performance.in_process", variant.name, path]
     logged = f'"$@" >"{folder}/log" 2>&1 || {{ tail -n 5 "{folder}/log"; exit 1; }}'
-    run_on(stage.cores.all, ["sh", "-c", f"{program} {logged}", "sh", *command, str(requests)], env)
+    run_on(
+        stage.cores.all,
+        ["sh", "-c", f"{program} {logged}", "sh", *command, str(requests), str(more_routes)],
+        env,
+    )
     said = (folder / "said").read_text(encoding="utf-8")
     collected = re.search(r"Collected : (\d+)", said)
     if not collected:

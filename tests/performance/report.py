@@ -12,11 +12,7 @@ KINDS = {"redis": "Redis-backed GET", "info": "cacheable GET"}
 
 def report(result: Result) -> str:
     """Everything that was measured, the targets last."""
-    machine = result["machine"]
-    parts = [
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']},"
-        f" Python {machine['python']}. {result['cores']}. {result['workers']} workers each.",
-    ]
+    parts = [machine(result)]
     parts += [text for text in (section(result, name) for name in SECTIONS) if text]
     parts += [f"{name}: {why}" for name, why in result["notes"].items()]
     warning = quietness(result)
@@ -24,6 +20,16 @@ def report(result: Result) -> str:
         parts.append(warning)
     parts.append(targets_table(result["targets"]))
     return "\n\n".join(parts)
+
+
+def machine(result: Result) -> str:
+    """Where and how it was measured."""
+    of = result["machine"]
+    return (
+        f"{of['cpu']}, {of['cores']} cores, {of['system']}, Python {of['python']};"
+        f" {result['cores']};"
+        f" {result['workers']} workers each{'; a quick run' if result['quick'] else ''}."
+    )
 
 
 def quietness(result: Result) -> str:
@@ -164,6 +170,34 @@ def _scrape(of: Result) -> str:
     return f"{title}\n\n{table(['mode', 'ms', 'spread'], rows)}"
 
 
+def _servers(of: Result) -> str:
+    base = of["as shipped"]["per_second"]
+    rows = [
+        [
+            name,
+            f"{found['per_second']['median']:,.0f}",
+            _ratio(found["per_second"], base),
+            f"{found['cpu_us']['median']:.0f}",
+            f"{found['p99_ms']['median']:.1f}",
+        ]
+        for name, found in of.items()
+    ]
+    head = ["server", "requests/s", "× as shipped", "CPU µs", "p99 ms"]
+    return "Redis-backed GET through nginx, by server:\n\n" + table(head, rows)
+
+
+def _growth(of: Result) -> str:
+    texts = []
+    for what, sizes in of.items():
+        head = [what, *next(iter(sizes.values()))]
+        rows = [
+            [size, *(f"{value:,.{0 if value >= 100 else 2}f}" for value in costs.values())]
+            for size, costs in sizes.items()
+        ]
+        texts.append(f"Cost by {what}:\n\n{table(head, rows)}")
+    return "\n\n".join(texts)
+
+
 def _ratio(value: Figure, base: Figure | None) -> str:
     return "" if base is None else f"{value['median'] / base['median']:.2f}"
 
@@ -176,5 +210,7 @@ SECTIONS = {
     "scaling": _scaling,
     "items": _items,
     "scrape": _scrape,
+    "servers": _servers,
+    "growth": _growth,
     "instructions": _instructions,
 }

@@ -61,18 +61,18 @@ def scrape(run: Run) -> dict[str, Any]:
     extra = {"DEMO_ENABLED": "true"}
     with run.stage.server(OURS, WORKERS, cores=run.cores.all, extra=extra) as service:
         _count_on_every_worker(service)
-        families = _families(service)
+        exposed = families(service)
         found: dict[str, Any] = {
-            "series": sum(len(each["samples"]) for each in families),
-            "ours": _cost(service, run),
+            "series": sum(len(each["samples"]) for each in exposed),
+            "ours": cost(service, run),
         }
         for _ in range(run.effort.deaths):
             service.kill_worker()
             Load(service.port, REQUESTS, connections=8, total=40).run()
         _count_on_every_worker(service)
-        found["after deaths"] = _cost(service, run)
+        found["after deaths"] = cost(service, run)
         found["deaths"] = run.effort.deaths
-    found["stock"] = _stock(run, families)
+    found["stock"] = _stock(run, exposed)
     return found
 
 
@@ -81,7 +81,7 @@ def _count_on_every_worker(service: Server) -> None:
         Load(service.port, REQUESTS, connections=WORKERS, total=len(REQUESTS)).run()
 
 
-def _families(service: Server) -> list[dict[str, Any]]:
+def families(service: Server) -> list[dict[str, Any]]:
     """What the service exposes: the names, kinds and labels to give to stock multiprocess mode."""
     return [
         {
@@ -99,7 +99,7 @@ def _scraped(service: Server) -> str:
         return text
 
 
-def _cost(service: Server, run: Run) -> Figure:
+def cost(service: Server, run: Run) -> Figure:
     """CPU milliseconds of all processes for one scrape, less what they spend when nobody asks."""
     before = service.cpu_seconds()
     time.sleep(IDLE_SECONDS)
@@ -114,11 +114,11 @@ def _cost(service: Server, run: Run) -> Figure:
     return figure(readings)
 
 
-def _stock(run: Run, families: list[dict[str, Any]]) -> Figure:
+def _stock(run: Run, exposed: list[dict[str, Any]]) -> Figure:
     """The same, where eight processes have counted and ended and one worker is asked."""
     folder = run.stage.new_folder("stock")
     series = folder / "series.json"
-    series.write_text(json.dumps(families), encoding="utf-8")
+    series.write_text(json.dumps(exposed), encoding="utf-8")
     metrics = folder / "metrics"
     metrics.mkdir()
     env = inherited() | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
@@ -131,4 +131,4 @@ def _stock(run: Run, families: list[dict[str, Any]]) -> Figure:
     with Server(
         "stock", command, port=port, folder=folder, cores=run.cores.all, env=env, ready="/metrics"
     ) as server:
-        return _cost(server, run)
+        return cost(server, run)
