@@ -1,5 +1,6 @@
 """The one place that knows every part. A new endpoint is one more line in `ROUTES`."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +39,7 @@ ROUTES = (
 
 def build(settings: Settings) -> Flask:
     """Put the application together; see `app.create_app`."""
-    app = Flask("app")
+    app = Service("app")
     app.json = StrictJson(app)
     app.url_map.strict_slashes = False  # a redirect would have to trust the Host header
     app.url_map.merge_slashes = False
@@ -67,7 +68,7 @@ def build(settings: Settings) -> Flask:
     app.session_interface = RedisSessions(app, store)
 
     errors.register(app)
-    guards.register(app)
+    guards.register(app, known)
     for blueprint in ROUTES + ((demo.blueprint,) if settings.demo_enabled else ()):
         app.register_blueprint(blueprint)
     observed = Observed(app.wsgi_app, settings, _recorder(known.stats))
@@ -81,9 +82,11 @@ def _recorder(usage: StatsService) -> Recorder:
     def record(environ: Environ, client_ip: str, route: str, status: int, seconds: float) -> None:
         user = ""
         if not environ["PATH_INFO"].startswith(guards.ALWAYS_OPEN):
-            agent = environ.get("HTTP_USER_AGENT", "")
-            token = environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_COOKIE")
-            user = token or f"{client_ip} {agent}"
+            user = (
+                environ.get("HTTP_AUTHORIZATION")
+                or environ.get("HTTP_COOKIE")
+                or f"{client_ip} {environ.get('HTTP_USER_AGENT', '')}"
+            )
         usage.record(route, status, seconds, user)
 
     return record
@@ -101,6 +104,21 @@ def _services(settings: Settings, store: Store) -> Services:
         health=HealthService(settings, store),
         rate_limit=RateLimit(store, settings.rate_limit),
     )
+
+
+class Service(Flask):
+    """Flask, except that whether a view is asynchronous is asked once and not at each request."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._ready: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """As Flask's."""
+        ready = self._ready.get(func)
+        if ready is None:
+            ready = self._ready[func] = super().ensure_sync(func)
+        return ready
 
 
 class StrictJson(JSONProvider):

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from app.config import Settings, SettingsError
-from app.utils import lifecycle, logger
+from app.utils import lifecycle, logger, metric_store
 from app.utils.cores import cores_allowed
 
 try:
@@ -34,8 +34,7 @@ def _metrics_folder() -> str:
     """An empty folder for the metrics of this run, in memory where the system has that."""
     if _settings.metrics_dir:
         folder = Path(_settings.metrics_dir)
-        for stale in folder.glob("*.db"):
-            stale.unlink()
+        metric_store.clear(folder)
         return str(folder)
     return tempfile.mkdtemp(prefix="devops-starter-metrics-", dir=_memory_folder())
 
@@ -45,7 +44,7 @@ def _memory_folder() -> str | None:
 
 
 # Must stand before anything imports the metrics.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
+os.environ["METRICS_SLOTS"] = _metrics_folder()
 
 wsgi_app = "app.main:app"
 bind = list(_settings.bind)
@@ -122,7 +121,10 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_fork(_server: Any, worker: Any) -> None:
     """In the new worker: from here on it counts under its slot."""
+    from app.utils import metrics  # pylint: disable=import-outside-toplevel
+
     lifecycle.enter_slot(worker.slot)
+    metrics.enter_slot(worker.slot)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -156,12 +158,10 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 def child_exit(_server: Any, worker: Any) -> None:
     """In the master, when a worker is gone: its gauges end, its counters go to the next."""
-    from prometheus_client import multiprocess  # pylint: disable=import-outside-toplevel
-
     from app.utils import metrics  # pylint: disable=import-outside-toplevel
 
     clean = lifecycle.leave_slot(worker.slot)
-    multiprocess.mark_process_dead(worker.slot)  # type: ignore[no-untyped-call]
+    metrics.leave_slot(worker.slot)
     metrics.WORKER_EXITS.labels("recycled" if clean else "died").inc()
 
 
@@ -191,5 +191,5 @@ def on_reload(server: Any) -> None:
 def on_exit(_server: Any) -> None:
     """In the master, last of all."""
     if not _settings.metrics_dir:
-        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+        shutil.rmtree(os.environ["METRICS_SLOTS"], ignore_errors=True)
     logging.shutdown()

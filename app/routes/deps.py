@@ -15,6 +15,8 @@ from app.services.rate_limit import RateLimit
 from app.services.stats_service import StatsService
 from app.utils import jsonio
 
+JSON = "application/json"
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -42,10 +44,7 @@ def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 def raw_reply(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response of a body that is JSON already."""
-    response = Response(body, status, mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers.update(headers or {})
-    return response
+    return Response(body, status, headers, content_type=JSON)
 
 
 def empty(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:

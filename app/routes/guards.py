@@ -1,9 +1,11 @@
 """What stands before every view: is the request sound, within its limit, and spared by faults?"""
 
 from flask import Flask, request
+from flask.globals import request_ctx
 from werkzeug.sansio.utils import host_is_trusted
 
-from app.routes.deps import services
+from app.routes.deps import Services
+from app.services.rate_limit import RateLimit
 from app.utils import metrics, request_context
 from app.utils.observe import METRICS_PATH, ROUTE
 from app.utils.problems import Problem
@@ -12,30 +14,32 @@ from app.utils.problems import Problem
 ALWAYS_OPEN = ("/health", METRICS_PATH)
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, known: Services) -> None:
     """Put the guards in front of the views of `app`."""
-    app.before_request(_guard)
-
-
-def _guard() -> None:
-    rule = request.url_rule
-    request.environ[ROUTE] = rule.rule if rule else metrics.UNMATCHED
-    path = request.path
-    _check_encoding(request.environ["PATH_INFO"], request.environ.get("QUERY_STRING", ""))
-    if path.startswith(ALWAYS_OPEN):
-        return
-    known = services()
     hosts = [host.lower() for host in known.settings.trusted_hosts]
-    if hosts and not host_is_trusted(request.host.lower(), hosts):
-        raise Problem(400, "This service does not answer to that host name.")
-    client = request.headers.get("Authorization") or _client_ip()
-    retry_after = known.rate_limit.exceeded(client)
+
+    @app.before_request
+    def guard() -> None:
+        current = request_ctx.request  # one look through Flask's proxy instead of one for each
+        rule, environ = current.url_rule, current.environ
+        environ[ROUTE] = rule.rule if rule else metrics.UNMATCHED
+        path: str = environ["PATH_INFO"]
+        _check_encoding(path, environ.get("QUERY_STRING", ""))
+        if path.startswith(ALWAYS_OPEN):
+            return
+        if hosts and not host_is_trusted(current.host.lower(), hosts):
+            raise Problem(400, "This service does not answer to that host name.")
+        if known.rate_limit.active:
+            _limit_rate(known.rate_limit)
+        if known.faults.active and known.faults.strikes(current.path):
+            raise Problem(500, "A fault set by a drill; see /api/v1/demo/faults.")
+
+
+def _limit_rate(limit: RateLimit) -> None:
+    retry_after = limit.exceeded(request.headers.get("Authorization") or _client_ip())
     if retry_after:
-        raise Problem(
-            429, "Too many requests; slow down.", headers={"Retry-After": str(retry_after)}
-        )
-    if known.faults.strikes(path):
-        raise Problem(500, "A fault set by a drill; see /api/v1/demo/faults.")
+        headers = {"Retry-After": str(retry_after)}
+        raise Problem(429, "Too many requests; slow down.", headers=headers)
 
 
 def _check_encoding(path: str, query: str) -> None:

@@ -46,7 +46,6 @@ def index() -> Response:
     response = Response(_page())
     response.vary.add("Accept")
     response.headers["Content-Security-Policy"] = PAGE_POLICY
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -71,6 +71,11 @@ class FaultService:
             self._ends = time.monotonic() + found[1]
             self._fault = found[0]
 
+    @property
+    def active(self) -> bool:
+        """Whether a fault may be in force."""
+        return self._fault is not None
+
     def strikes(self, path: str) -> bool:
         """Add the latency that is due to a request, and say whether it must fail.
 

@@ -29,6 +29,11 @@ class RateLimit:
         self._seconds = PERIODS.get(period, 0)
         self._clock = clock
 
+    @property
+    def active(self) -> bool:
+        """Whether there is a limit at all."""
+        return self._amount > 0
+
     def exceeded(self, client: str) -> int:
         """Count a request.
 

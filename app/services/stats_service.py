@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import Metric
@@ -42,6 +42,28 @@ class Population:
     items: int
 
 
+@dataclass(slots=True)
+class _Counted:
+    """What awaits the next flush. A request costs an addition; names and hashes are made then."""
+
+    requests: Counter[tuple[str, int, bool]] = field(default_factory=Counter)
+    """By route, bucket of its duration, and whether it has failed."""
+    looks: Counter[bool] = field(default_factory=Counter)
+    """Into the cache, by whether they found anything."""
+    users: set[str] = field(default_factory=set)
+
+    def named(self) -> Counter[str]:
+        """The counts under the names that they have in Redis; see stats_numbers.py."""
+        counts: Counter[str] = Counter()
+        for (route, bucket, failed), count in self.requests.items():
+            counts[f"{route}{SEPARATOR}b{bucket}"] += count
+            if failed:
+                counts[f"{route}{SEPARATOR}errors"] += count
+        for hit, count in self.looks.items():
+            counts[f"cache{SEPARATOR}{'hits' if hit else 'misses'}"] += count
+        return counts
+
+
 class StatsService:
     """Counts what this worker does and reads what all of them have done."""
 
@@ -53,8 +75,7 @@ class StatsService:
         self._instance = settings.instance
         self._hash_key = hashlib.sha256(settings.secret_key.encode()).digest()
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._users: set[bytes] = set()
+        self._counted = _Counted()
 
     def record(self, route: str, status: int, seconds: float, user: str) -> None:
         """Count one request.
@@ -66,20 +87,16 @@ class StatsService:
             user: whatever tells this caller from others, of which only a keyed hash is kept;
                 empty for callers that are no users, such as probes.
         """
-        counts = [f"{route}{SEPARATOR}b{bisect_left(DURATION_BUCKETS, seconds)}"]
-        if status >= 500:
-            counts.append(f"{route}{SEPARATOR}errors")
-        hashed = hashlib.blake2b(user.encode("utf-8", "replace"), digest_size=8, key=self._hash_key)
+        bucket = bisect_left(DURATION_BUCKETS, seconds)
         with self._lock:
-            for name in counts:
-                self._counts[name] += 1
+            self._counted.requests[route, bucket, status >= 500] += 1
             if user:
-                self._users.add(hashed.digest())
+                self._counted.users.add(user)
 
     def record_cache(self, hit: bool) -> None:
         """Count one look into the cache."""
         with self._lock:
-            self._counts["cache" + SEPARATOR + ("hits" if hit else "misses")] += 1
+            self._counted.looks[hit] += 1
 
     def flush(self) -> None:
         """Add what was counted since the last time to the numbers of all.
@@ -88,15 +105,20 @@ class StatsService:
             StoreUnavailable: nothing is lost; the counts wait for the next time.
         """
         with self._lock:
-            counts, users = self._counts, self._users
-            self._counts, self._users = Counter(), set()
+            taken, self._counted = self._counted, _Counted()
         try:
-            self._store.run(lambda redis: self._add(redis, counts, users))
+            users = {self._hash(user) for user in taken.users}
+            self._store.run(lambda redis: self._add(redis, taken.named(), users))
         except BaseException:
             with self._lock:
-                self._counts += counts
-                self._users |= users
+                self._counted.requests += taken.requests
+                self._counted.looks += taken.looks
+                self._counted.users |= taken.users
             raise
+
+    def _hash(self, user: str) -> bytes:
+        text = user.encode("utf-8", "replace")
+        return hashlib.blake2b(text, digest_size=8, key=self._hash_key).digest()
 
     def population(self) -> Population:
         """Active users and sessions, and items.

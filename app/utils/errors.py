@@ -57,9 +57,8 @@ def rewrite(response: Response, problem: Problem) -> None:
     response.status_code = problem.status
     response.set_data(body)
     response.content_type = problems.CONTENT_TYPE
-    response.headers.pop("ETag", None)
-    response.headers.pop("Set-Cookie", None)
-    response.headers["Cache-Control"] = "no-store"
+    for name in ("ETag", "Set-Cookie", "Cache-Control"):
+        response.headers.pop(name, None)
     response.headers.update(problem.headers)
 
 

@@ -20,6 +20,21 @@ from app.utils import request_context
 REQUEST_LOGGER = "app.request"
 
 
+def static_fields(settings: Settings) -> dict[str, str]:
+    """What every line says of the service."""
+    return {
+        "service": settings.service_name,
+        "environment": settings.environment,
+        "version": settings.version,
+        "instance": settings.instance,
+    }
+
+
+def timestamp(time: datetime) -> str:
+    """RFC 3339 with microseconds; `time` is in UTC."""
+    return time.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
 class JsonFormatter(OrjsonFormatter):
     """DESIGN's log contract: which fields a line has, and their names."""
 
@@ -27,12 +42,7 @@ class JsonFormatter(OrjsonFormatter):
         super().__init__(
             ("timestamp", "levelname", "name", "message"),
             rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
-            static_fields={
-                "service": settings.service_name,
-                "environment": settings.environment,
-                "version": settings.version,
-                "instance": settings.instance,
-            },
+            static_fields=static_fields(settings),
             reserved_attrs=[*_RECORD_ATTRIBUTES, "taskName", "color_message"],
         )
 
@@ -43,8 +53,7 @@ class JsonFormatter(OrjsonFormatter):
         message_dict: dict[str, Any],
     ) -> None:
         """Add the time and the request to what the library takes from the record."""
-        time = datetime.fromtimestamp(record.created, timezone.utc)
-        record.timestamp = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record.timestamp = timestamp(datetime.fromtimestamp(record.created, timezone.utc))
         super().add_fields(log_data, record, message_dict)
         context = request_context.current()
         log_data.setdefault("request_id", context.request_id if context else None)
@@ -59,15 +68,19 @@ class LineHandler(logging.Handler):
         self._descriptor = descriptor
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; nobody is left to be told when standard output is gone."""
+        """Write the record."""
         try:
-            line = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+            self.write((self.format(record) + "\n").encode("utf-8", "backslashreplace"))
+        except Exception:  # pylint: disable=broad-exception-caught
+            self.handleError(record)
+
+    def write(self, line: bytes) -> None:
+        """Write a finished line; nobody is left to be told when standard output is gone."""
+        try:
             while line:
                 line = line[os.write(self._descriptor, line) :]
         except OSError:
             pass
-        except Exception:  # pylint: disable=broad-exception-caught
-            self.handleError(record)
 
 
 def configuration(settings: Settings) -> dict[str, Any]:

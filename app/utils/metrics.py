@@ -1,15 +1,12 @@
 """The metrics, by the names that dashboards, rules and tests read, and their exposition.
 
-Under Gunicorn several processes count. prometheus-client's multiprocess mode gives each a set
-of memory-mapped files and adds them up on a scrape; named by process ID, as it does by default,
-those files pile up with every worker that dies and each scrape reads them all. Here they are
-named by worker slot (see lifecycle.py): a replacement opens the files of the worker it replaces
-and counts on, so the totals stay exact and the number of files never exceeds the number of
-workers. `MultiProcessValue(process_identifier=…)` is the library's own door for this.
+Under Gunicorn several processes count, each in the files of its slot (see metric_store.py); in a
+single process prometheus-client keeps the numbers itself.
 """
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,17 +18,20 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app.utils import lifecycle
+from app.utils.metric_store import SharedValue, SlotFiles, SlotReader
 
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-if MULTIPROCESS:
-    values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]
-        process_identifier=lifecycle.current_slot
-    )
-# Multiprocess mode has none, and one process should look like many.
+FOLDER = "METRICS_SLOTS"
+"""Environment variable that the server's settings set for its workers: the slots' folder."""
+
+_folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
+if _folder:
+    SharedValue.enter(SlotFiles(_folder, lifecycle.current_slot()))
+    values.ValueClass = SharedValue
+_slots = SlotReader(_folder) if _folder else None
+# Those of several processes have no one time of creation, and one process should look like many.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
@@ -97,6 +97,18 @@ for _operation in ("get", "set", "delete", "get_or_set"):
         CACHE_REQUESTS.labels(_operation, _result)
 
 
+def enter_slot(slot: int) -> None:
+    """Called in a new worker: from here on it counts under its slot."""
+    if _folder:
+        SharedValue.enter(SlotFiles(_folder, slot))
+
+
+def leave_slot(slot: int) -> None:
+    """Called in the master when a worker is gone: its gauges end, its counters go to the next."""
+    if _slots:
+        _slots.end_gauges(slot)
+
+
 def method_label(method: str) -> str:
     """`method` if HTTP knows it, else `OTHER`, so that nobody can make series by inventing one."""
     return method if method in METHODS else "OTHER"
@@ -114,10 +126,7 @@ def exposition(accept: str, extra: Iterable[Collector]) -> tuple[bytes, str]:
         The text and its content type.
     """
     registry = CollectorRegistry()
-    if MULTIPROCESS:
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    else:
-        registry.register(_Existing(REGISTRY))
+    registry.register(_slots or _Existing(REGISTRY))
     for collector in extra:
         registry.register(collector)
     encode, content_type = choose_encoder(accept)

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from app.config import Settings
 from app.utils import metrics, problems, request_context
-from app.utils.logger import REQUEST_LOGGER
-from app.utils.patience import one_request
+from app.utils.request_context import RequestContext, TrustedProxies
+from app.utils.request_log import RequestLog
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -30,9 +30,11 @@ SECURITY_HEADERS: Headers = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
 ]
+# Pages bring a policy of their own; what is no page may load nothing.
 API_POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+# What may be kept says so itself.
+NOT_CACHED = ("Cache-Control", "no-store")
 
-request_log = logging.getLogger(REQUEST_LOGGER)
 error_log = logging.getLogger("app.error")
 
 
@@ -49,14 +51,14 @@ class Observed:
 
     def __init__(self, application: WsgiApp, settings: Settings, record: Recorder) -> None:
         self._application = application
-        self._trusted = settings.forwarded_allow_ips
+        self._proxies = TrustedProxies(settings.forwarded_allow_ips)
+        self._log = RequestLog(settings)
         self._record = record
         # Looking up a labelled child costs more than counting on it; routes are few.
-        self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
-        self._bytes: dict[str, tuple[Any, Any]] = {}
+        self._children: dict[tuple[str, str, int], tuple[Any, Any, Any, Any]] = {}
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        context = request_context.from_environ(environ, self._trusted)
+        context = request_context.from_environ(environ, self._proxies)
         token = request_context.set_current(context)
         # A scrape that counted itself would never read the same twice.
         counted = environ["PATH_INFO"] != METRICS_PATH
@@ -65,8 +67,7 @@ class Observed:
         started = time.perf_counter()
         answer = _Answer(start_response, context.request_id)
         try:
-            with one_request():
-                body = self._answer(environ, answer)
+            body = self._answer(environ, answer)
             if counted:
                 self._note(environ, context, answer, time.perf_counter() - started)
             return body
@@ -90,29 +91,25 @@ class Observed:
     def _note(
         self,
         environ: Environ,
-        context: request_context.RequestContext,
+        context: RequestContext,
         answer: "_Answer",
         seconds: float,
     ) -> None:
         route = environ.get(ROUTE, metrics.UNMATCHED)
         method = metrics.method_label(environ["REQUEST_METHOD"])
-        requests, duration = self._series(method, route, answer.status)
+        requests, duration, received, sent = self._series(method, route, answer.status)
         requests.inc()
         duration.observe(seconds)
-        received, sent = self._byte_series(route)
-        received.inc(_length(environ.get("CONTENT_LENGTH")))
+        if announced := _length(environ.get("CONTENT_LENGTH")):
+            received.inc(announced)
         sent.inc(answer.length)
         self._record(environ, context.client_ip, route, answer.status, seconds)
-        path = _path(environ)
-        request_log.log(
+        self._log.write(
             logging.INFO if answer.status < 500 else logging.WARNING,
-            "%s %s %s",
-            environ["REQUEST_METHOD"],
-            path,
-            answer.status,
-            extra={
+            context,
+            {
                 "method": environ["REQUEST_METHOD"],
-                "path": path,
+                "path": _path(environ),
                 "route": route,
                 "status": answer.status,
                 "duration_ms": round(seconds * 1000, 3),
@@ -122,20 +119,13 @@ class Observed:
             },
         )
 
-    def _series(self, method: str, route: str, status: int) -> tuple[Any, Any]:
+    def _series(self, method: str, route: str, status: int) -> tuple[Any, Any, Any, Any]:
         key = method, route, status
         series = self._children.get(key)
         if series is None:
             series = self._children[key] = (
                 metrics.REQUESTS.labels(method, route, str(status)),
                 metrics.DURATION.labels(method, route, f"{status // 100}xx"),
-            )
-        return series
-
-    def _byte_series(self, route: str) -> tuple[Any, Any]:
-        series = self._bytes.get(route)
-        if series is None:
-            series = self._bytes[route] = (
                 metrics.REQUEST_BYTES.labels(route),
                 metrics.RESPONSE_BYTES.labels(route),
             )
@@ -153,15 +143,14 @@ class _Answer:
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Any:
         self.status = int(status[:3])
-        policy = [API_POLICY]
-        for name, value in headers:
-            lowered = name.lower()
-            if lowered == "content-length":
-                self.length = _length(value)
-            elif lowered == "content-security-policy":
-                policy = []
-        extra = [("X-Request-ID", self.request_id), *SECURITY_HEADERS, *policy]
-        return self._start_response(status, headers + extra, exc_info)
+        given = {name.lower(): value for name, value in headers}
+        self.length = _length(given.get("content-length"))
+        sent = [*headers, ("X-Request-ID", self.request_id), *SECURITY_HEADERS]
+        if "cache-control" not in given:
+            sent.append(NOT_CACHED)
+        if "content-security-policy" not in given:
+            sent.append(API_POLICY)
+        return self._start_response(status, sent, exc_info)
 
 
 def _path(environ: Environ) -> str:

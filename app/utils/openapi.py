@@ -68,6 +68,13 @@ class Operation:  # pylint: disable=too-many-instance-attributes
     token_even_if_open: bool
     tag: str
 
+    @property
+    def asks_for_anything(self) -> bool:
+        """Whether there is anything about a request to check."""
+        return bool(
+            self.token or self.path or self.query or self.body or self.any_body or self.headers
+        )
+
 
 def operation(  # pylint: disable=too-many-arguments
     summary: str,
@@ -104,6 +111,10 @@ def operation(  # pylint: disable=too-many-arguments
     )  # fmt: skip
 
     def decorate(view: View) -> View:
+        if not described.asks_for_anything:
+            setattr(view, _ATTRIBUTE, described)
+            return view
+
         @functools.wraps(view)
         def checked(**arguments: Any) -> Any:
             if described.token:

@@ -6,13 +6,12 @@ than 40 % or than what is left, and a request that has met one failure waits no 
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 from redis import ConnectionPool
 from redis.connection import AbstractConnection
+
+from app.utils import request_context
 
 HEALTHY_SECONDS = 0.005
 STEP_SHARE = 0.4
@@ -47,22 +46,14 @@ class Patience:
         return seconds - self._lost - (time.monotonic() - self._started)
 
 
-_current: ContextVar[Patience | None] = ContextVar("patience", default=None)
-
-
 def current() -> Patience | None:
     """The patience of the request this thread answers; None outside of one."""
-    return _current.get()
-
-
-@contextmanager
-def one_request() -> Iterator[None]:
-    """Everything inside shares one request's patience."""
-    token = _current.set(Patience())
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    context = request_context.current()
+    if context is None:
+        return None
+    if context.patience is None:
+        context.patience = Patience()
+    return context.patience
 
 
 class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
@@ -85,7 +76,7 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
     def _step(self) -> float:
-        patience = _current.get()
+        patience = current()
         if patience is None:
             return self.step_seconds
         return min(self.step_seconds, max(LEAST_SECONDS, patience.left_now(self.request_seconds)))

@@ -3,12 +3,15 @@
 import ipaddress
 import os
 import re
-import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from app.config import IpNetwork
+
+if TYPE_CHECKING:
+    from app.utils.patience import Patience
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # W3C Trace Context: version, trace ID, parent ID and flags; all-zero IDs are invalid.
@@ -17,13 +20,15 @@ _TRACEPARENT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestContext:
-    """Identifiers that log lines and error bodies carry."""
+    """Identifiers that log lines and error bodies carry, and how long the request may wait."""
 
     request_id: str
     trace_id: str | None
     client_ip: str
+    patience: "Patience | None" = None
+    """What the request has left to wait for Redis, from its first use of it on."""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
@@ -44,51 +49,59 @@ def request_id() -> str:
 
 def new_request_id() -> str:
     """A fresh ID: 32 hexadecimal digits."""
-    return uuid.UUID(bytes=os.urandom(16), version=4).hex
+    return os.urandom(16).hex()
 
 
-def from_environ(environ: dict[str, Any], trusted: tuple[IpNetwork, ...]) -> RequestContext:
-    """Read the identifiers of a WSGI request.
+class TrustedProxies:
+    """Whose word on the client's address is believed: forwarding headers of proxies of ours.
 
     Args:
-        environ: the WSGI environment.
-        trusted: networks of proxies whose forwarding headers are believed.
+        networks: the addresses they have; a Unix socket's peer, which has none, is one as well.
     """
+
+    def __init__(self, networks: tuple[IpNetwork, ...]) -> None:
+        self._networks = networks
+        # Parsing addresses costs several times what the rest of a context does; callers come back.
+        self.client = lru_cache(maxsize=256)(self._nearest) if networks else _as_connected
+
+    def _nearest(self, peer: str, forwarded: str) -> str:
+        """The nearest address that no proxy has: what that one forwards, anybody may have forged.
+
+        Args:
+            peer: the address that has connected.
+            forwarded: the header `X-Forwarded-For`.
+        """
+        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+        nearest = peer
+        while hops and self._is_proxy(nearest):
+            nearest = hops.pop()
+        return nearest if _address(nearest) else peer
+
+    def _is_proxy(self, peer: str) -> bool:
+        if not peer:
+            return True
+        address = _address(peer)
+        return address is not None and any(address in network for network in self._networks)
+
+
+def _as_connected(peer: str, _forwarded: str) -> str:
+    return peer
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def from_environ(environ: dict[str, Any], proxies: TrustedProxies) -> RequestContext:
+    """Read the identifiers of a WSGI request from its environment."""
     offered = environ.get("HTTP_X_REQUEST_ID", "")
-    traceparent = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+    traceparent = environ.get("HTTP_TRACEPARENT")
+    traced = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     return RequestContext(
         offered if _REQUEST_ID.fullmatch(offered) else new_request_id(),
-        traceparent[1] if traceparent else None,
-        _client_ip(environ, trusted),
+        traced[1] if traced else None,
+        proxies.client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")),
     )
-
-
-def _client_ip(environ: dict[str, Any], trusted: tuple[IpNetwork, ...]) -> str:
-    """The nearest address that no trusted proxy has: what it forwards, anybody may have forged."""
-    peer: str = environ.get("REMOTE_ADDR", "")
-    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "") if trusted else ""
-    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
-    while hops and is_trusted(peer, trusted):
-        peer = hops.pop()
-    return peer if _is_address(peer) else environ.get("REMOTE_ADDR", "")
-
-
-def is_trusted(peer: str, trusted: tuple[IpNetwork, ...]) -> bool:
-    """Whether `peer` is a proxy of ours; a Unix socket's peer, which has no address, is."""
-    if not trusted:
-        return False
-    if not peer:
-        return True
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return False
-    return any(address in network for network in trusted)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

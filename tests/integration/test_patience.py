@@ -10,10 +10,10 @@ from functools import partial
 import pytest
 
 from app.config import Settings
-from app.utils.patience import one_request
 from app.utils.store import Store, StoreUnavailable
 from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
+from tests.support.one_request import one_request
 
 CEILING_SECONDS = 0.25
 

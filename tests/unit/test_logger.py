@@ -50,7 +50,7 @@ def fields(formatter: JsonFormatter, made: logging.LogRecord) -> dict[str, Any]:
 
 def test_a_line_says_when_what_where_and_who(formatter: JsonFormatter) -> None:
     assert fields(formatter, record("Hello %s", "you")) == {
-        "timestamp": "2026-01-02T03:04:05.678Z",
+        "timestamp": "2026-01-02T03:04:05.678000Z",
         "level": "INFO",
         "logger": "app.test",
         "message": "Hello you",
@@ -66,7 +66,9 @@ def test_a_line_says_when_what_where_and_who(formatter: JsonFormatter) -> None:
 def test_within_a_request_a_line_carries_its_ids(formatter: JsonFormatter) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     environ = {"HTTP_X_REQUEST_ID": "mine", "HTTP_TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01"}
-    token = request_context.set_current(request_context.from_environ(environ, ()))
+    token = request_context.set_current(
+        request_context.from_environ(environ, request_context.TrustedProxies(()))
+    )
 
     written = fields(formatter, record("Hello"))
 

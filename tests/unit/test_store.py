@@ -7,9 +7,9 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.utils.circuit import State
-from app.utils.patience import one_request
 from app.utils.store import Client, Store, StoreFull, StoreUnavailable
 from tests.unit.conftest import make_settings, nowhere
+from tests.support.one_request import one_request
 
 
 def failing(error: Exception, store: Store) -> None:

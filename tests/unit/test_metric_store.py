@@ -1,0 +1,138 @@
+"""Numbers of several processes, kept in files by slot and read as one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.exposition import generate_latest
+
+from app.utils import metric_store
+from app.utils.metric_store import SharedValue, SlotFiles, SlotReader
+
+
+@pytest.fixture(autouse=True)
+def _shared(tmp_path: Path) -> Iterator[None]:
+    """Metrics made in the test are kept in files; those of the application stay as they are."""
+    former, values.ValueClass = values.ValueClass, SharedValue
+    SharedValue.instances = []
+    enter(tmp_path, 1)
+    yield
+    values.ValueClass = former
+
+
+def enter(folder: Path, slot: int) -> None:
+    SharedValue.enter(SlotFiles(folder, slot))
+
+
+def read(folder: Path, reader: SlotReader | None = None) -> dict[str, float]:
+    registry = CollectorRegistry()
+    registry.register(reader or SlotReader(folder))
+    lines = generate_latest(registry).decode().splitlines()
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
+
+
+def counter(*labels: str) -> Counter:
+    return Counter("things", "Things.", labels, registry=CollectorRegistry())
+
+
+def test_slots_are_added_up_and_a_successor_counts_on(tmp_path: Path) -> None:
+    things = counter("kind")
+    things.labels("a").inc()
+    enter(tmp_path, 2)
+    things.labels("a").inc(2)
+    things.labels("b").inc(5)
+    enter(tmp_path, 1)  # the worker that takes over the first slot
+    things.labels("a").inc(10)
+
+    assert read(tmp_path) == {'things_total{kind="a"}': 13.0, 'things_total{kind="b"}': 5.0}
+
+
+def test_a_number_survives_the_process_that_has_counted_it(tmp_path: Path) -> None:
+    counter().inc(7)
+    SharedValue.instances = []
+    enter(tmp_path, 1)
+    things = counter()
+
+    things.inc()
+
+    assert read(tmp_path)["things_total"] == 8
+
+
+def test_buckets_are_cumulative_and_their_count_is_the_last(tmp_path: Path) -> None:
+    seconds = Histogram("s", "S.", ["r"], buckets=(1, 2, 10), registry=CollectorRegistry())
+    for slot in (1, 2):
+        enter(tmp_path, slot)
+        for value in (0.5, 1.5, 20):
+            seconds.labels("x").observe(value)
+
+    assert read(tmp_path) == {
+        's_bucket{le="1.0",r="x"}': 2.0,
+        's_bucket{le="2.0",r="x"}': 4.0,
+        's_bucket{le="10.0",r="x"}': 4.0,
+        's_bucket{le="+Inf",r="x"}': 6.0,
+        's_count{r="x"}': 6.0,
+        's_sum{r="x"}': 44.0,
+    }
+
+
+def test_gauges_are_merged_as_they_ask_and_end_with_their_worker(tmp_path: Path) -> None:
+    def gauge(mode: Any) -> Gauge:
+        return Gauge(mode, "G.", registry=CollectorRegistry(), multiprocess_mode=mode)
+
+    busy, worst, things = gauge("livesum"), gauge("livemax"), counter()
+    for slot in (1, 2):
+        enter(tmp_path, slot)
+        busy.set(slot)
+        worst.set(slot)
+        things.inc()
+    reader = SlotReader(tmp_path)
+    assert read(tmp_path, reader) == {"livesum": 3.0, "livemax": 2.0, "things_total": 2.0}
+
+    reader.end_gauges(2)
+
+    assert read(tmp_path, reader) == {"livesum": 1.0, "livemax": 1.0, "things_total": 2.0}
+
+
+def test_series_that_come_between_two_scrapes_are_seen(tmp_path: Path) -> None:
+    things, reader = counter("kind"), SlotReader(tmp_path)
+    things.labels("a").inc()
+    read(tmp_path, reader)
+
+    things.labels("b").inc(2)
+
+    assert read(tmp_path, reader)['things_total{kind="b"}'] == 2
+
+
+def test_a_line_that_a_crash_has_cut_off_harms_nothing(tmp_path: Path) -> None:
+    counter().inc(3)
+    with (tmp_path / "1.series").open("ab") as names:
+        names.write(b'["counter","","thi')
+    SharedValue.instances = []
+    enter(tmp_path, 1)
+    counter("kind").labels("new").inc()
+
+    assert read(tmp_path) == {"things_total": 3.0, 'things_total{kind="new"}': 1.0}
+
+
+def test_a_label_without_bounds_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_store, "MOST_SERIES", 4)
+    enter(tmp_path, 3)
+    things = counter("kind")
+
+    with pytest.raises(ValueError, match="more than 4 series: a label without bounds"):
+        for kind in range(5):
+            things.labels(str(kind))
+
+
+def test_an_earlier_runs_files_are_cleared(tmp_path: Path) -> None:
+    counter().inc()
+    (tmp_path / "other").touch()
+
+    metric_store.clear(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
