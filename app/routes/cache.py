@@ -93,8 +93,9 @@ def read_entry(key: str) -> Response:
     entry = services().cache.lookup(PREFIX + key)
     if entry is None:
         raise _missing()
-    headers = {"ETag": _etag(entry.body), "X-Cache-TTL": str(max(0, entry.ttl_ms // 1000))}
-    if request.if_none_match.contains_weak(_tag(entry.body)):
+    tag = _tag(entry.body)
+    headers = {"ETag": f'"{tag}"', "X-Cache-TTL": str(max(0, entry.ttl_ms // 1000))}
+    if "If-None-Match" in request.headers and request.if_none_match.contains_weak(tag):
         return empty(304, headers)
     return raw_reply(entry.body, headers=headers)
 

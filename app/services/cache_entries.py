@@ -65,7 +65,7 @@ class CacheEntries:
 
     def peek(self, key: str) -> Entry | None:
         """As `lookup`, for a writer's preconditions: not counted, as nobody wanted the value."""
-        return self._store.run(lambda redis: self._get(redis, key))
+        return self._get(key)
 
     def replace(
         self,
@@ -103,7 +103,7 @@ class CacheEntries:
             _count(operation, _failure(error))
             raise
         finally:
-            metrics.CACHE_DURATION.labels(operation).observe(time.perf_counter() - started)
+            metrics.CACHE_DURATIONS[operation].observe(time.perf_counter() - started)
         _count(operation, "hit" if done else "miss")
         return done
 
@@ -147,6 +147,9 @@ class CacheEntries:
 
         return self._store.run(attempt)
 
+    def _remove(self, key: str) -> Any:
+        return self._store.run(lambda redis: redis.delete(self._key(key)))
+
     def _unlock(self, key: str, token: str) -> None:
         try:
             self._release([self._lock_key(key)], [token])
@@ -160,35 +163,31 @@ class CacheEntries:
         return self._store.key("lock", key)
 
     def _read(self, key: str, operation: str) -> Entry | None:
-        entry: Entry | None = self._counted(operation, lambda redis: self._get(redis, key))
+        entry: Entry | None = self._counted(operation, lambda: self._get(key))
+        self._observe(entry is not None)
         return entry
 
-    def _get(self, redis: Client, key: str) -> Entry | None:
-        pipeline = redis.pipeline(transaction=False)
-        pipeline.get(self._key(key))
-        pipeline.pttl(self._key(key))
-        body, ttl_ms = pipeline.execute()
+    def _get(self, key: str) -> Entry | None:
+        name = self._key(key)
+        body, ttl_ms = self._store.read(("GET", name), ("PTTL", name))
         return None if body is None else Entry(body, ttl_ms)
 
-    def _counted(self, operation: str, step: Callable[[Client], Any]) -> Any:
+    def _counted(self, operation: str, step: Callable[[], Any]) -> Any:
         """Run one step against Redis, timed and counted."""
-        reads = operation != "delete"
         started = time.perf_counter()
         try:
-            result = self._store.run(step)
+            result = step()
         except StoreUnavailable as error:
             _count(operation, _failure(error))
             raise
         finally:
-            metrics.CACHE_DURATION.labels(operation).observe(time.perf_counter() - started)
+            metrics.CACHE_DURATIONS[operation].observe(time.perf_counter() - started)
         _count(operation, "hit" if result else "miss")
-        if reads:
-            self._observe(bool(result))
         return result
 
 
 def _count(operation: str, result: str) -> None:
-    metrics.CACHE_REQUESTS.labels(operation, result).inc()
+    metrics.CACHE_RESULTS[operation, result].inc()
 
 
 def _failure(error: Exception) -> str:

@@ -89,7 +89,7 @@ class CacheService(CacheEntries):
             Whether it was there; False also when Redis is away, which is counted.
         """
         try:
-            return bool(self._counted("delete", lambda redis: redis.delete(self._key(key))))
+            return bool(self._counted("delete", lambda: self._remove(key)))
         except StoreUnavailable:
             metrics.CACHE_WRITES_DROPPED.inc()
             return False

@@ -91,10 +91,13 @@ for _action in ("create", "update", "delete"):
     ITEM_CHANGES.labels(_action)
 for _reason in ("recycled", "died"):
     WORKER_EXITS.labels(_reason)
-for _operation in ("get", "set", "delete", "get_or_set"):
-    CACHE_DURATION.labels(_operation)
-    for _result in ("hit", "miss", "error", "bypass"):
-        CACHE_REQUESTS.labels(_operation, _result)
+_OPERATIONS = ("get", "set", "delete", "get_or_set")
+CACHE_DURATIONS = {each: CACHE_DURATION.labels(each) for each in _OPERATIONS}
+CACHE_RESULTS = {
+    (operation, result): CACHE_REQUESTS.labels(operation, result)
+    for operation in _OPERATIONS
+    for result in ("hit", "miss", "error", "bypass")
+}
 
 
 def enter_slot(slot: int) -> None:

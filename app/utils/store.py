@@ -20,6 +20,7 @@ from redis.retry import Retry
 from app.config import Settings
 from app.utils import metrics, patience
 from app.utils.circuit import CircuitBreaker, State
+from app.utils.direct_reads import Command, DirectReads
 
 T = TypeVar("T")
 Client = Redis
@@ -48,6 +49,7 @@ class Store:
         self.breaker = CircuitBreaker(on_change=_publish)
         self._request_seconds = patience.REQUEST_SHARE * settings.redis_timeout_ms / 1000
         self._client = _embedded() if self.embedded else _connect(settings)
+        self._direct = None if self.embedded else DirectReads(self._client.connection_pool)
         _publish(State.CLOSED)
 
     def key(self, *parts: str) -> str:
@@ -77,6 +79,20 @@ class Store:
             raise
         finally:
             waits.end()
+
+    def read(self, *commands: Command) -> list[Any]:
+        """Send commands that only read, in one round trip.
+
+        Returns:
+            An answer per command.
+
+        Raises:
+            StoreUnavailable: as `run` does.
+        """
+        direct = self._direct
+        if direct is None:
+            return self.run(lambda client: _pipelined(client, commands))
+        return self.run(lambda _: direct(commands))
 
     def _try(self, operation: Callable[[Client], T]) -> T:
         try:
@@ -135,6 +151,13 @@ def _refused_for_want_of_room(error: BaseException) -> bool:
         return True
     # Scripts get it in words; MISCONF is a disk that snapshots or the log cannot be written to.
     return isinstance(error, ResponseError) and ("OOM" in str(error) or "MISCONF" in str(error))
+
+
+def _pipelined(client: Client, commands: tuple[Command, ...]) -> list[Any]:
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+    return pipeline.execute()
 
 
 def _publish(state: State) -> None:
