@@ -38,6 +38,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes
     readiness_requires_redis: bool
     cache_ttl_default: int
     cache_ttl_max: int
+    cache_local_ms: int
     session_ttl_seconds: int
     session_cookie_secure: bool
     max_content_length: int
@@ -107,6 +108,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes
             readiness_requires_redis=read.boolean("READINESS_REQUIRES_REDIS", False),
             cache_ttl_default=read.integer("CACHE_TTL_DEFAULT", 300, 1, 31_536_000),
             cache_ttl_max=read.integer("CACHE_TTL_MAX", 86_400, 1, 31_536_000),
+            cache_local_ms=read.integer("CACHE_LOCAL_MS", 0, 0, 5_000),
             session_ttl_seconds=read.integer("SESSION_TTL_SECONDS", 3_600, 1, 31_536_000),
             session_cookie_secure=read.boolean("SESSION_COOKIE_SECURE", production),
             max_content_length=read.integer("MAX_CONTENT_LENGTH", 1_048_576, 1_024, 1 << 30),

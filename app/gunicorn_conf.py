@@ -87,6 +87,7 @@ control_socket_disable = True
 
 # The app writes a line per request; Gunicorn's own lines take the same shape.
 accesslog = None
+logger_class = "app.utils.worker.ErrorLogger"
 logconfig_dict = logger.configuration(_settings)
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.routes.deps import empty, raw_reply, reply, services
-from app.services.cache_entries import Entry
+from app.services.local_layer import Entry
 from app.utils import jsonio, openapi
 from app.utils.openapi import Header, Reply, operation
 from app.utils.problems import Problem

@@ -3,7 +3,7 @@
 import orjson
 from flask import Blueprint, Response, current_app, render_template
 
-from app.routes.deps import raw_reply, services
+from app.routes.deps import CACHEABLE, raw_reply, services
 from app.utils import openapi_document
 
 blueprint = Blueprint("docs", __name__)
@@ -22,7 +22,7 @@ def description() -> Response:
     if "openapi" not in extensions:
         document = openapi_document.document(current_app, services().settings)
         extensions["openapi"] = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-    return raw_reply(extensions["openapi"])
+    return raw_reply(extensions["openapi"], headers=CACHEABLE)
 
 
 @blueprint.get("/docs")

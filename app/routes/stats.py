@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 from pydantic import BaseModel
 
-from app.routes.deps import reply, services
+from app.routes.deps import CACHEABLE, reply, services
 from app.utils.openapi import Reply, operation
 
 blueprint = Blueprint("stats", __name__, url_prefix="/api/v1/stats")
@@ -65,4 +65,4 @@ class Stats(Traffic):
 @operation("Usage over all instances", replies={200: Reply(Stats, "The last five minutes.")})
 def stats() -> Response:
     """Workers add their counts every half second, so the newest requests may be missing."""
-    return reply(services().stats.report())
+    return reply(services().stats.report(), headers=CACHEABLE)

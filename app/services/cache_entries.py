@@ -5,11 +5,9 @@ These are the steps, each counted and one round trip; cache_service.py says what
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from app.services.local_layer import Entry, LocalLayer
 from app.utils import metrics
 from app.utils.store import Client, Store, StoreFull, StoreUnavailable
 
@@ -26,31 +24,18 @@ return 1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A cached value as it is stored."""
-
-    body: bytes
-    """The value as JSON."""
-    ttl_ms: int
-    """Milliseconds it has left to live."""
-
-    @property
-    def value(self) -> Any:
-        """The value."""
-        return orjson.loads(self.body)
-
-
 class CacheEntries:
     """Reads, writes and locks entries.
 
     Args:
         store: the way to Redis.
         observe: told of every look into the cache, whether it found anything.
+        local: answers for Redis for a moment.
     """
 
-    def __init__(self, store: Store, observe: Callable[[bool], None]) -> None:
+    def __init__(self, store: Store, observe: Callable[[bool], None], local: LocalLayer) -> None:
         self._store = store
+        self._local = local
         self._observe = observe
         self._release = store.script(_RELEASE)
         self._compare_and_set = store.script(_COMPARE_AND_SET)
@@ -98,6 +83,7 @@ class CacheEntries:
         operation = "delete" if body is None else "set"
         try:
             done = bool(self._compare_and_set(keys, arguments))
+            self._local.forget(key)
         except (StoreUnavailable, StoreFull) as error:
             metrics.CACHE_WRITES_DROPPED.inc()
             _count(operation, _failure(error))
@@ -148,7 +134,9 @@ class CacheEntries:
         return self._store.run(attempt)
 
     def _remove(self, key: str) -> Any:
-        return self._store.run(lambda redis: redis.delete(self._key(key)))
+        removed = self._store.run(lambda redis: redis.delete(self._key(key)))
+        self._local.forget(key)
+        return removed
 
     def _unlock(self, key: str, token: str) -> None:
         try:
@@ -163,7 +151,11 @@ class CacheEntries:
         return self._store.key("lock", key)
 
     def _read(self, key: str, operation: str) -> Entry | None:
-        entry: Entry | None = self._counted(operation, lambda: self._get(key))
+        entry = self._local.get(key)
+        if entry is not None:
+            _count(operation, "hit")
+        else:
+            entry = self._local.keep(key, lambda: self._counted(operation, lambda: self._get(key)))
         self._observe(entry is not None)
         return entry
 

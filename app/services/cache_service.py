@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from app.config import Settings
-from app.services.cache_entries import CacheEntries, Entry
+from app.services.cache_entries import CacheEntries
+from app.services.local_layer import Entry, LocalLayer
 from app.services.single_flight import SingleFlight
 from app.utils import jsonio, metrics
 from app.utils.store import Store, StoreFull, StoreUnavailable
@@ -52,7 +53,7 @@ class CacheService(CacheEntries):
         store: Store,
         observe: Callable[[bool], None] = lambda hit: None,
     ) -> None:
-        super().__init__(store, observe)
+        super().__init__(store, observe, LocalLayer(settings.cache_local_ms))
         self._default_ttl = settings.cache_ttl_default
         self._max_ttl = settings.cache_ttl_max
         self._flights = SingleFlight()

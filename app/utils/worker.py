@@ -6,15 +6,20 @@ line and the count that every other error has.
 """
 
 import logging
+import select
+import threading
+from queue import SimpleQueue
 from typing import Any
 
 from gunicorn import util
-from gunicorn.http import errors
+from gunicorn.glogging import Logger
+from gunicorn.http import errors, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.utils import lifecycle, metrics, problems, request_context
 from app.utils.logger import REQUEST_LOGGER
 from app.utils.observe import SECURITY_HEADERS
+from app.utils.one_write import OneWrite
 from app.utils.problems import Problem
 
 # Which of Gunicorn's refusals is which status; all its other parse errors are 400.
@@ -26,11 +31,60 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.ParseException, 400, "This is not a valid HTTP request."),
 )
 
+# How long a thread stays with a connection that it has answered, while no other needs it.
+LINGER_MS = 5.0
+
 log = logging.getLogger(REQUEST_LOGGER)
+
+
+class ErrorLogger(Logger):  # type: ignore[misc]
+    """Gunicorn's logger, without the access log, which it would gather for each request."""
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Nothing: the app writes the request's line."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """The worker class that gunicorn_conf.py names."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: SimpleQueue[Any] = SimpleQueue()
+        # One thread never lingers: whoever is new must not wait for those who stay.
+        self._idle = threading.Semaphore(max(0, self.cfg.threads - 1))
+
+    def init_process(self) -> None:
+        """In the new worker, before its loop."""
+        wsgi.Response = OneWrite  # what Gunicorn makes responses of
+        super().init_process()
+
+    def enqueue_req(self, conn: Any) -> None:
+        """As Gunicorn's, and remembers that somebody waits for a thread."""
+        self._waiting.put(conn)
+        super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a request, and on the same thread those that follow it at once.
+
+        Gunicorn gives a connection back to its main thread after each answer, for a wake-up, two
+        system calls of epoll and a place in a queue per request.
+        """
+        self._waiting.get()
+        while True:
+            again = super().handle(conn)
+            if again is not True or not self._follows(conn):
+                return again
+
+    def _follows(self, conn: Any) -> bool:
+        """Whether the next request is here, or comes while nobody else needs the thread."""
+        if not self.alive or not self._idle.acquire(blocking=False):
+            return False
+        try:
+            poll = select.poll()
+            poll.register(conn.sock, select.POLLIN)
+            return bool(poll.poll(0 if not self._waiting.empty() else LINGER_MS))
+        finally:
+            self._idle.release()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """As Gunicorn's, but a worker that stops closes its listener at once.
