@@ -20,7 +20,8 @@ The whole stack in containers (nginx, the service, Redis, Prometheus, Grafana an
   ./scripts/setup.sh --status | --down | --reset [--yes]
 
   (no option)   check the engine, make infrastructure/.env, build, start, wait until all is healthy;
-                secrets and a development certificate are made at the first start, once
+                secrets and a development certificate are made at the first start, once. Leaves
+                ./scripts/supervise.sh running until --down, which starts again what gets killed
   --dev         the same for work on the service: source mounted, reload on change, a debugger's port
   --status      say how each service is; exit status 3 if the stack does not run
   --down        stop it; data, secrets and settings are kept
@@ -70,6 +71,7 @@ stack_start() {
   choose_services
   start_and_wait
   trap - INT TERM
+  supervise
   stack_welcome
 }
 
@@ -97,6 +99,16 @@ build_images() {
   fi
   say "Building the images (a minute or two the first time)."
   logged compose --progress plain build "${what[@]+"${what[@]}"}"
+}
+
+# What `docker kill` ends, no restart policy starts again. One supervisor a stack: it holds the lock
+# for as long as it runs, and ends when the stack is removed.
+supervise() {
+  command -v flock >/dev/null || return 0
+  (
+    flock --timeout 10 9 || exit 0
+    exec setsid ./scripts/supervise.sh
+  ) 9>.run/supervise.lock >>.run/supervise.log 2>&1 </dev/null &
 }
 
 stack_status() {

@@ -117,21 +117,3 @@ def load_on(stack: Stack) -> Iterator[dict[str, Any]]:
     finally:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def http2_client_on(stack: Stack) -> Iterator[list[str]]:
-    """A client of HTTP/2 over TLS for one minute; version and status of each answer at the end."""
-    answers: list[str] = []
-    command = ["curl", "--silent", "--http2", "--rate", "20/s", "--output", "/dev/null"]
-    command += ["--cacert", str(stack.folder / "certs" / "tls.crt")]
-    command += ["--write-out", "%{http_version} %{http_code}\n"]
-    process = subprocess.Popen(
-        [*command, f"{stack.https}/api/v1/info?[1-1200]"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield answers
-        answers += process.communicate(timeout=120)[0].splitlines()
-    finally:
-        process.kill()
-        process.wait()

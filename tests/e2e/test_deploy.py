@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scripts.lib.deploy import traffic
-from tests.e2e.deploying import Deploys, http2_client_on, load_on
+from tests.e2e.deploying import Deploys, load_on
 from tests.e2e.stack import Stack, docker
 from tests.support.processes import wait_until
 
@@ -130,11 +130,10 @@ def test_a_deploy_that_was_killed_leaves_no_lock_and_can_be_recovered_from(
 
 
 def test_a_rollback_goes_to_the_version_before(deploys: Deploys, loaded: Loaded) -> None:
-    with loaded(), http2_client_on(deploys.stack) as answers:
+    with loaded():
         status, output = deploys.run("--rollback")
 
     assert status == 0, output
-    assert answers == 1200 * ["2 200"]
     assert deploys.versions() == {deploys.first_version}
     _only_web_serves(deploys)
 

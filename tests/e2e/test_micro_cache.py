@@ -1,0 +1,44 @@
+"""What nginx answers from its memory for a second, and for whom it does not."""
+
+import pytest
+import requests
+
+from tests.e2e.stack import Stack
+
+CACHEABLE = ["/api/v1/stats", "/openapi.json"]
+
+
+def edge_cache(stack: Stack, path: str, **headers: str) -> str | None:
+    """How the cache took part in an answer; None when it has no say there."""
+    answer = requests.get(f"{stack.http}{path}", headers=headers, timeout=5)
+    assert answer.status_code == 200
+    return answer.headers.get("X-Edge-Cache")
+
+
+@pytest.mark.parametrize("path", CACHEABLE)
+def test_many_requests_within_a_second_reach_the_service_once(stack: Stack, path: str) -> None:
+    edge_cache(stack, path)
+
+    with requests.Session() as client:
+        answers = [client.get(f"{stack.http}{path}", timeout=5) for _ in range(50)]
+
+    found = [answer.headers["X-Edge-Cache"] for answer in answers]
+    assert set(found) <= {"HIT", "STALE", "UPDATING", "EXPIRED"}
+    assert found.count("HIT") > 25, found
+    assert len({answer.headers["X-Request-ID"] for answer in answers}) == 50
+
+
+@pytest.mark.parametrize(
+    "header", [("Authorization", "Bearer x"), ("Cookie", "a=b"), ("Cache-Control", "no-cache")]
+)
+def test_a_token_a_cookie_and_the_wish_for_a_fresh_answer_pass_it_by(
+    stack: Stack, header: tuple[str, str]
+) -> None:
+    edge_cache(stack, "/api/v1/stats")
+
+    assert edge_cache(stack, "/api/v1/stats", **dict([header])) == "BYPASS"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/items", "/api/v1/info", "/health", "/"])
+def test_nothing_else_is_kept(stack: Stack, path: str) -> None:
+    assert [edge_cache(stack, path) for _ in range(2)] == [None, None]
