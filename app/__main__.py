@@ -11,7 +11,12 @@ from app.config import Settings, SettingsError
 
 if __name__ == "__main__":
     try:
-        Settings.from_env()
+        settings = Settings.from_env()
+        if settings.server == "granian":
+            from app import granian_server
+
+            granian_server.serve(settings)
+            sys.exit()
     except SettingsError as error:
         sys.exit(f"devops-starter: {error}")
     sys.argv[:1] = ["gunicorn", "-c", "python:app.gunicorn_conf"]

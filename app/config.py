@@ -51,6 +51,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes
     forwarded_allow_ips: tuple[IpNetwork, ...]
     log_level: str
     log_file: str | None
+    server: str
     bind: tuple[str, ...]
     web_concurrency: int | None
     web_threads: int
@@ -121,6 +122,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes
             forwarded_allow_ips=read.networks("FORWARDED_ALLOW_IPS"),
             log_level=read.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
             log_file=read.writable_file("LOG_FILE"),
+            server=read.choice("SERVER", ("gunicorn", "granian"), "gunicorn"),
             bind=read.items("BIND") or ("127.0.0.1:8080",),
             web_concurrency=read.optional_integer("WEB_CONCURRENCY", 0, 128),
             web_threads=read.integer("WEB_THREADS", 8, 1, 256),

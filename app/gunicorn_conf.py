@@ -13,14 +13,12 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from app.config import Settings, SettingsError
 from app.utils import lifecycle, logger, metric_store
-from app.utils.cores import cores_allowed
+from app.utils.cores import worker_count
 
 try:
     _settings = Settings.from_env()
@@ -30,28 +28,18 @@ except SettingsError as error:
 _log = logging.getLogger("gunicorn.error")
 
 
-def _metrics_folder() -> str:
-    """An empty folder for the metrics of this run, in memory where the system has that."""
-    if _settings.metrics_dir:
-        folder = Path(_settings.metrics_dir)
-        metric_store.clear(folder)
-        return str(folder)
-    return tempfile.mkdtemp(prefix="devops-starter-metrics-", dir=_memory_folder())
-
-
-def _memory_folder() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nosec B108
-
+# Until all is loaded: what is imported stays, and looking through it again and again takes time.
+gc.disable()
 
 # Must stand before anything imports the metrics.
-os.environ["METRICS_SLOTS"] = _metrics_folder()
+os.environ["METRICS_SLOTS"] = metric_store.prepare(_settings.metrics_dir)
 
 wsgi_app = "app.main:app"
 bind = list(_settings.bind)
 
 # Threads within processes: a request spends its time in Python (one core a process) or waiting
 # for Redis (other threads go on). The embedded store lives in one process, so it gets one.
-workers = 1 if _settings.embedded_store else _settings.web_concurrency or max(2, cores_allowed())
+workers = worker_count(_settings)
 worker_class = "app.utils.worker.Worker"
 threads = _settings.web_threads
 
@@ -73,7 +61,7 @@ limit_request_fields = 64
 limit_request_field_size = 8190
 
 # The heartbeat files of workers: on disk, a slow disk looks like a dead worker.
-worker_tmp_dir = _memory_folder()
+worker_tmp_dir = metric_store.memory_folder()
 
 # Load the app once and fork: workers share its memory. Not with the reloader, which reloads it.
 preload_app = not _settings.reload
@@ -96,6 +84,7 @@ def when_ready(server: Any) -> None:
     signal.signal(signal.SIGTERM, lambda signum, frame: _drain(server, signum, frame))
     gc.collect()
     gc.freeze()  # what is loaded stays; the collector touching it would unshare the memory
+    gc.enable()
 
 
 def _drain(server: Any, signum: int, frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ import mmap
 import os
 import struct
 import time
+from pathlib import Path
 
 MAX_SLOTS = 512
 MASTER_SLOT = 0
@@ -59,6 +60,20 @@ def enter_slot(slot: int) -> None:
     _slot = slot
     _shared[_CLEAN_EXIT + slot] = 0
     _PID.pack_into(_shared, slot * _PID.size, os.getpid())
+
+
+def free_slot() -> tuple[int, bool]:
+    """The lowest slot without a living worker; for servers that give workers no number.
+
+    Only for processes that take their turns: between this and `enter_slot` nobody else may ask.
+
+    Returns:
+        The slot, and whether a worker had it that is gone now.
+    """
+    pids = {slot: _PID.unpack_from(_shared, slot * _PID.size)[0] for slot in range(1, MAX_SLOTS)}
+    free = (slot for slot, pid in pids.items() if not (pid and Path(f"/proc/{pid}").exists()))
+    slot = next(free)
+    return slot, pids[slot] != 0
 
 
 def exit_cleanly() -> None:

@@ -21,7 +21,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from app.utils import lifecycle
-from app.utils.metric_store import SharedValue, SlotFiles, SlotReader
+from app.utils.metric_reader import SlotReader
+from app.utils.metric_store import SharedValue, SlotFiles
 
 FOLDER = "METRICS_SLOTS"
 """Environment variable that the server's settings set for its workers: the slots' folder."""
@@ -129,11 +130,13 @@ def exposition(accept: str, extra: Iterable[Collector]) -> tuple[bytes, str]:
         The text and its content type.
     """
     registry = CollectorRegistry()
-    registry.register(_slots or _Existing(REGISTRY))
+    if not _slots:
+        registry.register(_Existing(REGISTRY))
     for collector in extra:
         registry.register(collector)
     encode, content_type = choose_encoder(accept)
-    return encode(registry), content_type
+    counted = _slots.text("openmetrics" in content_type) if _slots else b""
+    return counted + encode(registry), content_type
 
 
 class _Existing(Collector):

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import fakeredis
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -165,6 +164,9 @@ def _publish(state: State) -> None:
 
 
 def _embedded() -> Client:
+    # Here, because a service with a real Redis need not pay for it at each start.
+    import fakeredis  # pylint: disable=import-outside-toplevel
+
     return fakeredis.FakeRedis(server=fakeredis.FakeServer(), protocol=3, legacy_responses=False)
 
 

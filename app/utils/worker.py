@@ -76,13 +76,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 return again
 
     def _follows(self, conn: Any) -> bool:
-        """Whether the next request is here, or comes while nobody else needs the thread."""
-        if not self.alive or not self._idle.acquire(blocking=False):
+        """Whether the next request comes at once; nobody stays while others need a thread."""
+        if not self.alive or not self._waiting.empty():
+            return False
+        if not self._idle.acquire(blocking=False):  # pylint: disable=consider-using-with
             return False
         try:
             poll = select.poll()
             poll.register(conn.sock, select.POLLIN)
-            return bool(poll.poll(0 if not self._waiting.empty() else LINGER_MS))
+            return bool(poll.poll(LINGER_MS))
         finally:
             self._idle.release()
 

@@ -7,7 +7,7 @@ from tests.performance.figures import Figure, unquiet
 from tests.performance.targets import Verdict
 
 Result = dict[str, Any]
-KINDS = {"redis": "Redis-backed GET", "info": "cacheable GET"}
+KINDS = {"redis": "Redis-backed GET", "info": "GET without Redis", "cacheable": "cacheable GET"}
 
 
 def report(result: Result) -> str:

@@ -44,7 +44,7 @@ def _one_round(run: Run, variant: Variant, found: dict[str, Readings]) -> None:
     with run.stage.proxied(variant, run.workers) as (service, proxy):
         found.setdefault("start", {}).setdefault("seconds", []).append(service.start_seconds)
         capacity.measure(proxy.port, CACHED, run.warm_up)
-        for path, kind in ((CACHED, "redis"), (INFO, "info")):
+        for path, kind in ((CACHED, "redis"), (INFO, "info"), (variant.cacheable, "cacheable")):
             read = capacity.measure(proxy.port, path, run.load, [service])
             readings = found.setdefault(kind, {})
             for what in ("per_second", "p50_ms", "p99_ms", "cpu_us"):

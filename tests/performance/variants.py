@@ -29,6 +29,9 @@ VALUE = {
 }
 CACHED = f"/api/v1/cache/{KEY}"
 INFO = "/api/v1/info"
+# What is the same for everybody: the service lets nginx keep it for a second, the peers have no
+# such answer, and give their cheapest.
+STATS = "/api/v1/stats"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Variant:
     """Settings of the service in this variant."""
     arguments: tuple[str, ...] = ()
     """Handed to Gunicorn."""
+
+    @property
+    def cacheable(self) -> str:
+        """The path of an answer that is the same for everybody."""
+        return INFO if self.peer else STATS
 
     def missing(self) -> str | None:
         """Why this version of the service cannot be run so; None when it can."""

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.exposition import generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, exposition, values
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from app.utils import metric_store
-from app.utils.metric_store import SharedValue, SlotFiles, SlotReader
+from app.utils.metric_reader import SlotReader
+from app.utils.metric_store import SharedValue, SlotFiles
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +28,7 @@ def enter(folder: Path, slot: int) -> None:
 
 
 def read(folder: Path, reader: SlotReader | None = None) -> dict[str, float]:
-    registry = CollectorRegistry()
-    registry.register(reader or SlotReader(folder))
-    lines = generate_latest(registry).decode().splitlines()
+    lines = (reader or SlotReader(folder)).text(openmetrics=False).decode().splitlines()
     pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
     return {name: float(value) for name, _, value in pairs}
 
@@ -133,6 +132,29 @@ def test_an_earlier_runs_files_are_cleared(tmp_path: Path) -> None:
     counter().inc()
     (tmp_path / "other").touch()
 
-    metric_store.clear(tmp_path)
+    assert metric_store.prepare(str(tmp_path)) == str(tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("encoder", [exposition, openmetrics], ids=["text", "openmetrics"])
+def test_the_text_is_what_the_library_itself_writes(tmp_path: Path, encoder: Any) -> None:
+    def fill(registry: CollectorRegistry) -> None:
+        things = Counter("things", 'Odd "text" \\ here.', ["b", "a"], registry=registry)
+        things.labels('quote " back \\ line \n', "\u00e9").inc(1234567)
+        things.labels("small", "x").inc(0.00001)
+        Gauge("level", "L.", registry=registry, multiprocess_mode="livesum").set(-2.5)
+        seconds = Histogram("seconds", "S.", ["r"], registry=registry)
+        for value in (0.004, 0.3, 99):
+            seconds.labels("/").observe(value)
+
+    fill(CollectorRegistry())
+    ours = SlotReader(tmp_path).text(encoder is openmetrics).decode().splitlines()
+    values.ValueClass = values.MutexValue
+    alone = CollectorRegistry()
+    fill(alone)
+    theirs = encoder.generate_latest(alone).decode().splitlines()
+
+    # Times of creation are not kept, see metrics.py.
+    theirs = [line for line in theirs if "_created" not in line and line != "# EOF"]
+    assert ours == theirs

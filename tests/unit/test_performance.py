@@ -83,7 +83,7 @@ def rates(**medians: float) -> dict[str, object]:
     def throughput(median: float) -> dict[str, Figure]:
         return {"per_second": figure([median])}
 
-    return {name: {"redis": throughput(m), "info": throughput(m)} for name, m in medians.items()}
+    return {name: {kind: throughput(m) for kind in report.KINDS} for name, m in medians.items()}
 
 
 def test_a_target_says_what_was_measured_and_whether_that_is_enough() -> None:

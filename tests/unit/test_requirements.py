@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = [
     "requirements.txt",
+    "requirements-granian.txt",
     "requirements-dev.txt",
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
@@ -37,7 +38,7 @@ def test_no_index_address_or_path_is_named(lock: str) -> None:
     )
 
 
-@pytest.mark.parametrize("lock", ["requirements-dev.txt", "tests/performance/requirements.txt"])
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS[1:] if "load" not in lock])
 def test_development_and_bench_use_the_versions_that_are_shipped(lock: str) -> None:
     assert set(pins("requirements.txt")) <= set(pins(lock))
 

@@ -1,0 +1,142 @@
+"""Another server, on demand: `SERVER=granian` serves the same application with Granian.
+
+Granian parses HTTP and writes answers in Rust, which leaves Python the application alone. Metrics,
+logs and draining are the same as with Gunicorn, and so are the tests of them. What differs:
+requests that are no HTTP are answered by Granian itself, without a problem document; SIGHUP
+replaces the workers but does not load the code anew; MAX_REQUESTS and LIMIT_* have no counterpart.
+"""
+
+import fcntl
+import gc
+import logging
+import multiprocessing
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from multiprocessing import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.config import Settings, SettingsError
+from app.utils import lifecycle, logger, metric_store
+from app.utils.cores import worker_count
+
+if TYPE_CHECKING:  # it imports the metrics, which must not happen before their folder is named
+    from app.utils.observe import Environ, Headers, WsgiApp
+
+try:
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+except ImportError as missing:
+    raise SettingsError(
+        "SERVER: granian is not installed; pip install --require-hashes -r requirements-granian.txt"
+    ) from missing
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; returns when every worker has ended."""
+    where = _where(settings.bind)
+    folder = metric_store.prepare(settings.metrics_dir)
+    os.environ["METRICS_SLOTS"] = folder
+    # Workers share what the master has loaded, and the memory that lifecycle.py maps.
+    multiprocessing.set_start_method("fork")
+    from app.main import app  # pylint: disable=import-outside-toplevel  # needs the folder
+
+    server = _Server(
+        "app.main:app",
+        **where,
+        interface=Interfaces.WSGI,
+        workers=worker_count(settings),
+        blocking_threads=settings.web_threads,
+        backpressure=settings.web_threads * 16,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            # Above nginx's own idle time, so that nginx is the first to close a connection.
+            header_read_timeout=settings.keep_alive_seconds * 1000,
+            max_buffer_size=65_536,
+        ),
+        log_dictconfig=logger.configuration(settings) | {"loggers": {}},
+        respawn_failed_workers=True,
+        workers_kill_timeout=settings.graceful_timeout_seconds,
+    )
+    server.drain_seconds = settings.drain_seconds
+    gc.collect()
+    gc.freeze()
+    try:
+        with tempfile.TemporaryFile() as turn:
+            server.serve(target_loader=lambda: _enter(app, turn.fileno()), wrap_loader=False)
+    finally:
+        if not settings.metrics_dir:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _where(bind: tuple[str, ...]) -> dict[str, Any]:
+    """The address to listen on, in Granian's words."""
+    if len(bind) != 1:
+        raise SettingsError("BIND: Granian listens on one address; for example BIND=0.0.0.0:8000")
+    scheme, _, path = bind[0].partition(":")
+    if scheme == "unix":
+        return {"uds": Path(path)}
+    address, _, port = bind[0].rpartition(":")
+    if not port.isdecimal():
+        raise SettingsError(f"BIND: {bind[0]!r} has no port; for example BIND=0.0.0.0:8000")
+    return {"address": address.strip("[]"), "port": int(port)}
+
+
+class _Server(Granian):  # type: ignore[misc, valid-type]  # pylint: disable=abstract-method
+    """Granian, which drains before it stops: see gunicorn_conf.py."""
+
+    drain_seconds = 0
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """SIGTERM: readiness turns 503 at once, the listener stays open while others notice."""
+        stop: Callable[[], None] = super().signal_handler_interrupt
+        if lifecycle.draining() or not self.drain_seconds:
+            lifecycle.start_draining()
+            stop()
+            return
+        lifecycle.start_draining()
+        timer = threading.Timer(self.drain_seconds, stop)
+        timer.daemon = True
+        timer.start()
+
+
+def _enter(app: Any, turn: int) -> Any:
+    """In a new worker: take a slot, and what does not survive a fork; returns the application."""
+    from app.utils import metrics  # pylint: disable=import-outside-toplevel
+
+    fcntl.lockf(turn, fcntl.LOCK_EX)
+    slot, inherited = lifecycle.free_slot()
+    clean = lifecycle.leave_slot(slot)
+    lifecycle.enter_slot(slot)
+    fcntl.lockf(turn, fcntl.LOCK_UN)
+    metrics.enter_slot(slot)
+    if inherited:
+        metrics.leave_slot(slot)
+        metrics.WORKER_EXITS.labels("recycled" if clean else "died").inc()
+    logging.captureWarnings(True)
+    ticker = app.extensions["ticker"]
+    ticker.start()
+
+    def leave() -> None:
+        ticker.stop()
+        lifecycle.exit_cleanly()
+
+    util.Finalize(None, leave, exitpriority=0)
+    return _closing(app)
+
+
+def _closing(app: "WsgiApp") -> "WsgiApp":
+    """Tells keep-alive connections to close while draining, as Gunicorn does by `pre_request`."""
+
+    def application(environ: "Environ", start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: "Headers", exc_info: Any = None) -> Any:
+            closing = [("Connection", "close")] if lifecycle.draining() else []
+            return start_response(status, headers + closing, exc_info)
+
+        return app(environ, start)
+
+    return application

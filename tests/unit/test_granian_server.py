@@ -1,0 +1,27 @@
+"""What SERVER=granian refuses; that it serves is seen in tests/integration/test_granian.py."""
+
+import importlib
+import sys
+
+import pytest
+
+from app.config import SettingsError
+from tests.unit.conftest import make_settings
+
+MODULE = "app.granian_server"
+
+
+def test_granian_that_is_not_installed_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    monkeypatch.setitem(sys.modules, "granian", None)
+
+    with pytest.raises(SettingsError, match="^SERVER: granian is not installed; pip install .*$"):
+        importlib.import_module(MODULE)
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:1,127.0.0.1:2", "localhost"])
+def test_an_address_it_cannot_listen_on_is_told_in_a_line(bind: str) -> None:
+    server = pytest.importorskip(MODULE, reason="NO GRANIAN: see requirements-granian.txt")
+
+    with pytest.raises(SettingsError, match="^BIND: .* for example BIND=0.0.0.0:8000$"):
+        server.serve(make_settings(BIND=bind))
