@@ -1,8 +1,11 @@
-"""Gunicorn's threaded worker, except that requests it refuses get a problem document too.
+"""Gunicorn's threaded worker, with less work between requests and an answer for every one.
 
-A request line that is too long, a header that is too large or no HTTP at all never reaches the
-app; Gunicorn answers those itself, in HTML. Here they have the shape, the request ID, the log
-line and the count that every other error has.
+- A thread that has answered stays with its connection for a moment, and head and body leave in one
+  write (one_write.py).
+- A request line that is too long, a header that is too large or no HTTP at all never reaches the
+  app; Gunicorn answers those itself, in HTML. Here they have the shape, the request ID, the log
+  line and the count that every other error has.
+- A worker that stops closes its listener at once.
 """
 
 import logging
