@@ -72,6 +72,8 @@ class SlotReader:
 
     def end_gauges(self, slot: int) -> None:
         """Take what a worker that is gone says of the present out of the sum."""
+        if not (self._folder / f"{slot}.series").exists():
+            return  # it was stopped before it had a file to count in
         with self._lock, (self._folder / f"{slot}.values").open("r+b", buffering=0) as values:
             for cell, index in enumerate(self._read(slot).indices):
                 if index in self._gauges:

@@ -28,15 +28,16 @@ class SlotFiles:
     """The files of this process's slot, open for counting."""
 
     def __init__(self, folder: Path, slot: int) -> None:
+        # The values first: whoever reads finds slots by their series, and must then find these.
+        descriptor = os.open(folder / f"{slot}.values", os.O_RDWR | os.O_CREAT, 0o600)
+        os.ftruncate(descriptor, MOST_SERIES * FLOAT_BYTES)
+        self.values = memoryview(mmap.mmap(descriptor, 0)).cast("d")
+        os.close(descriptor)
         names = folder / f"{slot}.series"
         self._names = os.open(names, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         whole = names.read_bytes().rpartition(b"\n")[0]  # a line cut off by a crash never counted
         os.ftruncate(self._names, len(whole) + 1 if whole else 0)
         self.cells = {line: cell for cell, line in enumerate(whole.splitlines())}
-        descriptor = os.open(folder / f"{slot}.values", os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(descriptor, MOST_SERIES * FLOAT_BYTES)
-        self.values = memoryview(mmap.mmap(descriptor, 0)).cast("d")
-        os.close(descriptor)
 
     def cell(self, line: bytes) -> int:
         """Where in `values` the number of this series stands."""

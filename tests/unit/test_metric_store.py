@@ -1,5 +1,6 @@
 """Numbers of several processes, kept in files by slot and read as one."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,33 @@ def test_gauges_are_merged_as_they_ask_and_end_with_their_worker(tmp_path: Path)
     reader.end_gauges(2)
 
     assert read(tmp_path, reader) == {"livesum": 1.0, "livemax": 1.0, "things_total": 2.0}
+
+
+def test_a_worker_that_ended_before_it_could_count_harms_nothing(tmp_path: Path) -> None:
+    counter().inc()
+    reader = SlotReader(tmp_path)
+
+    reader.end_gauges(2)
+
+    assert read(tmp_path, reader) == {"things_total": 1.0}
+
+
+def test_a_scrape_may_come_while_a_slots_files_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter().inc()
+    scrapes = []
+
+    def opened(*arguments: Any) -> int:
+        descriptor = original(*arguments)
+        scrapes.append(read(tmp_path))
+        return descriptor
+
+    original = os.open
+    monkeypatch.setattr(os, "open", opened)
+    SlotFiles(tmp_path, 2)
+
+    assert scrapes == [{"things_total": 1.0}] * 2
 
 
 def test_series_that_come_between_two_scrapes_are_seen(tmp_path: Path) -> None:
