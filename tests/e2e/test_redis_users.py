@@ -6,7 +6,12 @@ from tests.e2e.stack import Stack
 
 CLIENT = """
 import sys, redis
-client = redis.Redis("redis", username=sys.argv[1], password=sys.argv[2], socket_timeout=5)
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+# Once: a refused password would be tried again for seconds.
+client = redis.Redis(
+    "redis", username=sys.argv[1], password=sys.argv[2], socket_timeout=5, retry=Retry(NoBackoff(), 0)
+)
 try:
     print(client.execute_command(*sys.argv[3:]))
 except redis.RedisError as error:
