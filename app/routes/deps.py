@@ -16,9 +16,12 @@ from app.services.stats_service import StatsService
 from app.utils import jsonio
 
 JSON = "application/json"
-# What is the same for everybody may come from a proxy: nginx asks once a second for all and goes on
-# for ten seconds with the last answer when it gets none. Browsers keep nothing: charts must move.
-CACHEABLE = {"Cache-Control": "public, max-age=0, s-maxage=1, stale-if-error=10"}
+# What is the same for everybody may come from a proxy: nginx asks once a second for all, hands out
+# the last answer while it does, and goes on with it for ten seconds when it gets none. Browsers keep
+# nothing: charts must move.
+CACHEABLE = {
+    "Cache-Control": "public, max-age=0, s-maxage=1, stale-while-revalidate=1, stale-if-error=10"
+}
 
 
 @dataclass(frozen=True, slots=True)

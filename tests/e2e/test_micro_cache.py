@@ -1,5 +1,7 @@
 """What nginx answers from its memory for a second, and for whom it does not."""
 
+import time
+
 import pytest
 import requests
 
@@ -26,6 +28,21 @@ def test_many_requests_within_a_second_reach_the_service_once(stack: Stack, path
     assert set(found) <= {"HIT", "STALE", "UPDATING", "EXPIRED"}
     assert found.count("HIT") > 25, found
     assert len({answer.headers["X-Request-ID"] for answer in answers}) == 50
+
+
+@pytest.mark.parametrize("path", CACHEABLE)
+def test_nobody_waits_while_an_answer_is_renewed(stack: Stack, path: str) -> None:
+    edge_cache(stack, path)
+    found = set()
+    started = time.monotonic()
+
+    # Each gap is shorter than the second for which an old answer may still be handed out.
+    while time.monotonic() < started + 4:
+        time.sleep(0.2)
+        found.add(edge_cache(stack, path))
+
+    assert found & {"STALE", "UPDATING"}, found
+    assert "EXPIRED" not in found, found
 
 
 @pytest.mark.parametrize(

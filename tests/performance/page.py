@@ -32,7 +32,7 @@ def _text(name: str, result: dict[str, Any]) -> str:
         source = f"All figures are in [{RESULT.name}]({RESULT.name})."
         return "\n\n".join(text for text in (machine(result), quietness(result), source) if text)
     if name == "targets":
-        return targets_table(result["targets"])
+        return targets_table(result)
     if name == "plot":
         return f"![Requests a second of every variant](images/{PLOT.name})"
     if name == "nginx":

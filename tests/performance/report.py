@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.performance.figures import Figure, unquiet
-from tests.performance.targets import Verdict
+from tests.performance.targets import Verdict, flask_alone
 
 Result = dict[str, Any]
 KINDS = {"redis": "Redis-backed GET", "info": "GET without Redis", "cacheable": "cacheable GET"}
@@ -18,7 +18,7 @@ def report(result: Result) -> str:
     warning = quietness(result)
     if warning:
         parts.append(warning)
-    parts.append(targets_table(result["targets"]))
+    parts.append(targets_table(result))
     return "\n\n".join(parts)
 
 
@@ -48,18 +48,21 @@ def quietness(result: Result) -> str:
     )
 
 
-def targets_table(verdicts: Sequence[Verdict]) -> str:
-    """The targets and what the run shows."""
+def targets_table(result: Result) -> str:
+    """The targets, what the run shows, and what Flask alone would show."""
+    verdicts: Sequence[Verdict] = result["targets"]
+    alone = flask_alone(result)
     rows = [
         [
             verdict["name"],
             verdict["target"],
             "not measured" if verdict["value"] is None else f"{verdict['value']:.2f}",
             "yes" if verdict["ok"] else "no",
+            f"{alone[verdict['name']]:.2f}" if verdict["name"] in alone else "",
         ]
         for verdict in verdicts
     ]
-    return table(["what", "target", "measured", "met"], rows)
+    return table(["what", "target", "measured", "met", "Flask alone"], rows)
 
 
 def section(result: Result, name: str) -> str:

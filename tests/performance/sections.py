@@ -96,7 +96,7 @@ def latency(run: Run) -> dict[str, Any]:
     rate = round(most / 2)
     found: dict[str, Readings] = {}
     for _ in range(run.effort.rounds):
-        for variant in run.offered((OURS, TUTORIAL)):
+        for variant in run.offered((OURS, TUTORIAL, BARE)):
             with run.stage.proxied(variant, run.workers) as (_service, proxy):
                 read = constant_rate.measure(
                     proxy.port, CACHED, rate=rate, seconds=run.effort.steady, cores=run.cores.load

@@ -1,6 +1,7 @@
 """What the service promises, as ratios within one run, and whether this run shows it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -25,6 +26,8 @@ class Target:
     value: Callable[[Result], float]
     bound: float
     at_least: bool
+    alone: Callable[[Result], float] | None = None
+    """The same for Flask alone on the same server: what features could at most give back."""
 
     def verdict(self, result: Result) -> Verdict:
         """How the run did; a missing section or variant is no success."""
@@ -43,6 +46,16 @@ class Target:
 def targets(result: Result) -> list[Verdict]:
     """Every target's verdict, in the table's order."""
     return [target.verdict(result) for target in TARGETS]
+
+
+def flask_alone(result: Result) -> dict[str, float]:
+    """By target, how Flask without a single feature does, where this run has measured it."""
+    found = {}
+    for target in TARGETS:
+        with suppress(KeyError):
+            if target.alone:
+                found[target.name] = target.alone(result)
+    return found
 
 
 def rate(kind: str, one: str, other: str) -> Callable[[Result], float]:
@@ -80,12 +93,14 @@ TARGETS = (
         rate("redis", "ours", "tutorial"),
         2,
         True,
+        rate("redis", "bare", "tutorial"),
     ),
     Target(
         "Redis-backed GET through nginx, against tutorial: with the in-process layer",
         rate("redis", "ours+layer", "tutorial"),
         2.5,
         True,
+        rate("info", "bare", "tutorial"),
     ),
     Target(
         "Redis-backed GET through nginx, against tutorial: Granian, with the layer",
@@ -122,6 +137,7 @@ TARGETS = (
         over("latency", ("ours", "p99_ms"), ("tutorial", "p99_ms")),
         0.8,
         False,
+        over("latency", ("bare", "p99_ms"), ("tutorial", "p99_ms")),
     ),
     Target(
         "CPU of a scrape, 8 workers, against stock multiprocess mode",
@@ -140,12 +156,14 @@ TARGETS = (
         over("memory", ("ours",), ("tutorial",)),
         0.4,
         False,
+        over("memory", ("bare",), ("tutorial",)),
     ),
     Target(
         "start to first 200, against tutorial",
         over("throughput", ("ours", "start", "seconds"), ("tutorial", "start", "seconds")),
         0.8,
         False,
+        over("throughput", ("bare", "start", "seconds"), ("tutorial", "start", "seconds")),
     ),
     Target(
         "list page with 1 million items, against 1,000",

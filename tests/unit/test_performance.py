@@ -98,6 +98,18 @@ def test_a_target_says_what_was_measured_and_whether_that_is_enough() -> None:
     assert granian["value"] is None and granian["ok"] is False
 
 
+def test_beside_a_target_stands_what_flask_alone_shows() -> None:
+    result = {"throughput": rates(ours=12, tutorial=10, bare=15)}
+    result["targets"] = targets(result)
+
+    table = report.targets_table(result)
+
+    head, _, first, *_ = table.splitlines()
+    assert head.endswith("| met | Flask alone |")
+    assert re.search(r"\| ≥ 2 +\| 1\.20 +\| no +\| 1\.50 +\|$", first)
+    assert re.search(r"memory.*\| not measured +\| no +\| +\|", table)
+
+
 @pytest.mark.parametrize(("value", "ok"), [(1.25, True), (1.26, False)])
 def test_an_upper_bound_is_one(value: float, ok: bool) -> None:
     verdict = Target("t", lambda _: value, 1.25, at_least=False).verdict({})
