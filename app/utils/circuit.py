@@ -20,6 +20,9 @@ class State(IntEnum):
 class CircuitBreaker:  # pylint: disable=too-many-instance-attributes
     """Counts consecutive failures and decides who may try.
 
+    Callers that fail side by side have met one and the same stall, which counts once: a moment's
+    pause of Redis or of the machine is not an outage because eight threads were waiting.
+
     Args:
         threshold: consecutive failures that open the circuit.
         open_seconds: time after which one caller may try again.
@@ -40,6 +43,7 @@ class CircuitBreaker:  # pylint: disable=too-many-instance-attributes
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
+        self._failed_at = float("-inf")
         self._retry_at = 0.0
         self._state = State.CLOSED
 
@@ -47,6 +51,10 @@ class CircuitBreaker:  # pylint: disable=too-many-instance-attributes
     def state(self) -> State:
         """The state now."""
         return self._state
+
+    def now(self) -> float:
+        """Seconds on the breaker's clock."""
+        return self._clock()
 
     def allow(self) -> bool:
         """Whether the caller may try; who may must report `success` or `failure` after."""
@@ -70,10 +78,16 @@ class CircuitBreaker:  # pylint: disable=too-many-instance-attributes
             self._failures = 0
             self._enter(State.CLOSED)
 
-    def failure(self) -> None:
-        """The store did not answer, or not in time."""
+    def failure(self, began: float) -> None:
+        """The store did not answer, or not in time.
+
+        Args:
+            began: what `now` said when this caller began to try.
+        """
         with self._lock:
-            self._failures += 1
+            if began >= self._failed_at:
+                self._failures += 1
+                self._failed_at = self._clock()
             if self._state is State.HALF_OPEN or self._failures >= self._threshold:
                 self._retry_at = self._clock() + self._open_seconds
                 self._enter(State.OPEN)

@@ -2,7 +2,7 @@
 
 A request has 90 % of `REDIS_TIMEOUT_MS` (250 ms) for Redis; the first few milliseconds of each
 operation, which a healthy Redis takes, are free. No single step (connect, read) may take longer
-than 40 % or than what is left, and a request that has met one failure waits no more.
+than 70 % or than what is left, and a request that has met one failure waits no more.
 """
 
 import time
@@ -14,7 +14,7 @@ from redis.connection import AbstractConnection
 from app.utils import request_context
 
 HEALTHY_SECONDS = 0.005
-STEP_SHARE = 0.4
+STEP_SHARE = 0.7
 REQUEST_SHARE = 0.9
 LEAST_SECONDS = 0.01
 

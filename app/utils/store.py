@@ -94,10 +94,11 @@ class Store:
         return self.run(lambda _: direct(commands))
 
     def _try(self, operation: Callable[[Client], T]) -> T:
+        began = self.breaker.now()
         try:
             result = operation(self._client)
         except AWAY as error:
-            self.breaker.failure()
+            self.breaker.failure(began)
             raise StoreUnavailable(f"Redis is away: {error}", tried=True) from error
         except BaseException as error:
             self.breaker.success()  # it has answered, or the error is the caller's own

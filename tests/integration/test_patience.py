@@ -95,8 +95,8 @@ def ten_operations(store: Store) -> tuple[float, int]:
     return time.monotonic() - started, got
 
 
-# No step may take longer than 100 ms: the slowest here stays well below that.
-@pytest.mark.parametrize("delay", [0.03, 0.06, 0.08])
+# No step may take longer than 175 ms: the slowest here stays well below that.
+@pytest.mark.parametrize("delay", [0.03, 0.08, 0.12])
 def test_slow_answers_add_up_to_the_ceiling_at_most(proxy: SlowProxy, delay: float) -> None:
     results = five_requests(proxy, delay)
 

@@ -13,7 +13,20 @@ def breaker(clock: Clock) -> CircuitBreaker:
 
 def fail(breaker: CircuitBreaker, times: int) -> None:
     for _ in range(times):
-        breaker.failure()
+        breaker.failure(breaker.now())
+
+
+def test_callers_that_wait_side_by_side_fail_as_one(breaker: CircuitBreaker, clock: Clock) -> None:
+    began = breaker.now()
+    for _ in range(8):
+        clock.now += 0.1
+        breaker.failure(began)
+    before = breaker.state
+
+    fail(breaker, 2)
+
+    assert before is State.CLOSED
+    assert breaker.state is State.OPEN
 
 
 def test_it_lets_callers_through_until_the_third_failure_in_a_row(breaker: CircuitBreaker) -> None:
@@ -68,7 +81,7 @@ def test_it_opens_for_its_whole_time_when_the_one_who_tried_failed(
     clock.now += 1.0
     breaker.allow()
 
-    breaker.failure()
+    breaker.failure(breaker.now())
     clock.now += 0.9
 
     assert breaker.state is State.OPEN
@@ -91,8 +104,8 @@ def test_each_new_state_is_told_once(clock: Clock) -> None:
     told: list[State] = []
     breaker = CircuitBreaker(threshold=1, open_seconds=1.0, on_change=told.append, clock=clock)
 
-    breaker.failure()
-    breaker.failure()
+    breaker.failure(breaker.now())
+    breaker.failure(breaker.now())
     clock.now += 1.0
     breaker.allow()
     breaker.success()
