@@ -17,8 +17,8 @@ from app.utils import jsonio
 
 JSON = "application/json"
 # What is the same for everybody may come from a proxy: nginx asks once a second for all, hands out
-# the last answer while it does, and goes on with it for ten seconds when it gets none. Browsers keep
-# nothing: charts must move.
+# the last answer while it does, and goes on with it for ten seconds when it gets none. Browsers
+# keep nothing: charts must move.
 CACHEABLE = {
     "Cache-Control": "public, max-age=0, s-maxage=1, stale-while-revalidate=1, stale-if-error=10"
 }

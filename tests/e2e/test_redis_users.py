@@ -9,8 +9,9 @@ import sys, redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 # Once: a refused password would be tried again for seconds.
+once = Retry(NoBackoff(), 0)
 client = redis.Redis(
-    "redis", username=sys.argv[1], password=sys.argv[2], socket_timeout=5, retry=Retry(NoBackoff(), 0)
+    "redis", username=sys.argv[1], password=sys.argv[2], socket_timeout=5, retry=once
 )
 try:
     print(client.execute_command(*sys.argv[3:]))

@@ -26,7 +26,8 @@ def test_what_stood_in_a_slot_is_replaced_and_nothing_else() -> None:
     new = page.filled(old, {"targets": [verdict]})
 
     assert re.fullmatch(
-        r"A\n<!-- bench: targets -->\n.*speed +\| ≥ 1 +\| 2\.00 +\| yes +\| +\|\n.*<!-- /bench -->\nB\n",
+        r"A\n<!-- bench: targets -->\n.*speed +\| ≥ 1 +\| 2\.00 +\| yes +\| +\|\n"
+        r".*<!-- /bench -->\nB\n",
         new,
         re.DOTALL,
     )
