@@ -1,10 +1,13 @@
 """Whether a version is fit for more requests, by what Prometheus has counted of it."""
 
 import math
+from pathlib import Path
 
 import pytest
+import yaml
 
-from scripts.lib.deploy.gate import Limits, Reading, fault
+from scripts.lib.deploy.gate import Limits, Reading, fault, scraped_since
+from tests.support.monitoring import run_tool
 
 LIMITS = Limits(error_ratio=0.01, p99_ms=500, requests=20)
 QUICK = {0.1: 1.0, math.inf: 1.0}
@@ -60,6 +63,34 @@ def test_only_what_happened_since_the_reading_before_counts() -> None:
 
     assert (since.requests, since.errors) == (30, 0)
     assert str(since) == "30 requests, 0 errors, p99 99 ms"
+
+
+@pytest.mark.slow  # fetching promtool may take a while
+@pytest.mark.timeout(600)
+def test_what_a_candidate_before_has_left_behind_is_not_counted(tmp_path: Path) -> None:
+    """Its series for POST ends at 30 s and is still there at 60 s, when the new one was read."""
+    labels = 'job="web",pool="web-next",instance="10.0.0.5:8000",route="/x"'
+    series = {
+        f'http_requests_total{{{labels},method="GET",status="500"}}': "_ _ _ 2 2",
+        f'http_requests_total{{{labels},method="POST",status="200"}}': "500 500 500 _ _",
+    }
+    case = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": series[name]} for name in series],
+        "promql_expr_test": [
+            {
+                "expr": f"sum by (status) ({scraped_since('http_requests_total', 40)})",
+                "eval_time": "60s",
+                "exp_samples": [{"labels": '{status="500"}', "value": 2}],
+            }
+        ],
+    }
+    path = tmp_path / "gate.test.yml"
+    path.write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [case]}))
+
+    done = run_tool("promtool", "test", "rules", path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ class Prometheus:
         self.time = 100.0
         self.replicas = 1
 
-    def read(self) -> Reading:
+    def read(self, since: float) -> Reading:
+        assert since <= self.time
         return self._counted(self.last_scrapes()[0] - 100)
 
     def now(self) -> float:
@@ -105,7 +106,7 @@ def test_replicas_that_prometheus_does_not_read_end_the_watch() -> None:
 def test_a_prometheus_that_stays_silent_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SILENCE_SECONDS", 0.01)
 
-    def read() -> Reading:
+    def read(_since: float) -> Reading:
         raise Problem("no answer")
 
     prometheus = Prometheus(requests(10))

@@ -98,9 +98,12 @@ class Prometheus:
     def running(self) -> bool:
         return self._id is not None
 
-    def read(self) -> Reading:
-        statuses = self._query(f"sum by (status) (http_requests_total{SELECTOR})")
-        buckets = self._query(f"sum by (le) (http_request_duration_seconds_bucket{SELECTOR})")
+    def read(self, since: float) -> Reading:
+        """The counters of what has been scraped since that moment, in seconds since 1970."""
+        requests = scraped_since("http_requests_total", since)
+        durations = scraped_since("http_request_duration_seconds_bucket", since)
+        statuses = self._query(f"sum by (status) ({requests})")
+        buckets = self._query(f"sum by (le) ({durations})")
         return Reading(
             requests=sum(statuses.values()),
             errors=sum(count for status, count in statuses.items() if status >= "5"),
@@ -127,6 +130,16 @@ class Prometheus:
         if data["data"]["resultType"] == "scalar":
             return {"": float(result[1])}
         return {_label(one["metric"]): float(one["value"][1]) for one in result}
+
+
+def scraped_since(metric: str, moment: float) -> str:
+    """The candidate's series without those that a candidate before it has left behind.
+
+    A container that gets the address of one just removed is the same target to Prometheus, which
+    goes on for two scrapes with those series of the former that the new one does not have yet.
+    """
+    series = f"{metric}{SELECTOR}"
+    return f"{series} and timestamp({series}) >= {moment:.3f}"
 
 
 def _label(metric: dict[str, str]) -> str:

@@ -48,7 +48,7 @@ class Watch:
             self._replicas.check_alive(NEXT)
             try:
                 fresh, covered = self._covered(started), self._covered(started + seconds)
-                reading = self._prometheus.read()
+                reading = self._prometheus.read(started)
                 elapsed = self._prometheus.now() - started
                 heard = time.monotonic()
             except Problem:
