@@ -133,14 +133,16 @@ class Environment:
                 raise _wrong(f"{name}_FILE", f"is set together with {name}", f"/run/secrets/{name}")
             value = _parse(_read_secret, f"{name}_FILE", path, "cannot be read", "/run/secrets/x")
         if required and not value:
-            raise _wrong(name, "is missing, and production needs it", _EXAMPLE_SECRET)
+            raise _missing(name)
         if strict and value:
             _check_secret(name, value, at_least)
         return value
 
     def secrets(self, name: str, *, required: bool, at_least: int, strict: bool) -> tuple[str, ...]:
-        joined = self.secret(name, required=required)
+        joined = self.secret(name)
         tokens = tuple(part.strip() for part in re.split(r"[,\n]", joined) if part.strip())
+        if required and not tokens:
+            raise _missing(name)
         for token in tokens:
             if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
                 raise _wrong(name, "holds a token with other signs than RFC 6750 allows", "a1B2…")
@@ -151,6 +153,10 @@ class Environment:
 
 def _wrong(name: str, problem: str, example: str) -> SettingsError:
     return SettingsError(f"{name}: {problem}; for example {name}={example}")
+
+
+def _missing(name: str) -> SettingsError:
+    return _wrong(name, "is missing, and production needs it", _EXAMPLE_SECRET)
 
 
 def _parse(parser: Callable[[str], T], name: str, value: str, problem: str, example: str) -> T:

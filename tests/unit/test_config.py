@@ -179,6 +179,7 @@ def test_production_refuses_the_embedded_store() -> None:
         ("SECRET_KEY", SECRET[:31], "is shorter than 32 characters"),
         ("SECRET_KEY", f"change-me-{SECRET}", "looks like a placeholder"),
         ("SECRET_KEY", "x" * 40, "looks like a placeholder"),
+        ("API_TOKENS", " , ,\n,", "is missing"),
         ("API_TOKENS", f"{TOKEN},{TOKEN[:23]}", "is shorter than 24 characters"),
         ("API_TOKENS", f"{TOKEN},your-token-{TOKEN}", "looks like a placeholder"),
         ("REDIS_PASSWORD", "p4ssw0rd", "is shorter than 16 characters"),
