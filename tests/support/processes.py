@@ -1,6 +1,7 @@
 """What the servers started by the tests have in common."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -8,13 +9,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+# Below those that the kernel gives to outgoing connections, which might take a port from under us.
+PORTS = range(16_000, 32_000)
+
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback interface that nothing uses right now."""
+    for port in random.choices(PORTS, k=1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"no port of {PORTS} is free")
 
 
 def wait_until(
