@@ -13,7 +13,7 @@ import requests
 
 from tests.support.gunicorn_server import GunicornServer
 from tests.support.load import REFUSED, Load
-from tests.support.processes import wait_until
+from tests.support.processes import metrics_folder, wait_until
 
 DRAIN_SECONDS = 2
 
@@ -147,10 +147,10 @@ def test_a_worker_that_dies_is_replaced_and_counted(server: GunicornServer) -> N
 
 
 def test_nothing_is_left_in_memory_folders_after_the_end(redis_url: str) -> None:
-    before = set(Path("/dev/shm").glob("devops-starter-metrics-*"))
     with GunicornServer({"REDIS_URL": redis_url, "DRAIN_SECONDS": "0"}) as server:
-        during = set(Path("/dev/shm").glob("devops-starter-metrics-*")) - before
+        folder = metrics_folder(server.pid)
+        assert folder and folder.exists()
+
         assert server.stop() == 0
 
-    assert during
-    assert not during & set(Path("/dev/shm").glob("devops-starter-metrics-*"))
+    assert not folder.exists()
