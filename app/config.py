@@ -15,6 +15,7 @@ from app.environment import EMBEDDED_STORE, Environment, IpNetwork, SettingsErro
 
 __all__ = ["IpNetwork", "Settings", "SettingsError"]
 
+NAME = "devops-starter"
 ENVIRONMENTS = ("development", "testing", "production")
 
 
@@ -89,7 +90,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes
         production = environment == "production"
         settings = cls(
             environment=environment,
-            service_name=read.matching("SERVICE_NAME", r"[a-z][a-z0-9-]{0,62}", "devops-starter"),
+            service_name=read.matching("SERVICE_NAME", r"[a-z][a-z0-9-]{0,62}", NAME),
             instance=read.text("INSTANCE_ID", socket.gethostname()),
             version=read.text("APP_VERSION", __version__),
             commit=read.text("GIT_COMMIT", "unknown"),
