@@ -1,4 +1,4 @@
-"""DevOps Starter: a Flask service that carries a complete DevOps pipeline."""
+"""DevOps Starter: a service that carries its DevOps pipeline."""
 
 from typing import TYPE_CHECKING
 

@@ -15,6 +15,7 @@ from app.environment import EMBEDDED_STORE, Environment, IpNetwork, SettingsErro
 
 __all__ = ["IpNetwork", "Settings", "SettingsError"]
 
+NAME = "devops-starter"
 ENVIRONMENTS = ("development", "testing", "production")
 
 
@@ -89,7 +90,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes
         production = environment == "production"
         settings = cls(
             environment=environment,
-            service_name=read.matching("SERVICE_NAME", r"[a-z][a-z0-9-]{0,62}", "devops-starter"),
+            service_name=read.matching("SERVICE_NAME", r"[a-z][a-z0-9-]{0,62}", NAME),
             instance=read.text("INSTANCE_ID", socket.gethostname()),
             version=read.text("APP_VERSION", __version__),
             commit=read.text("GIT_COMMIT", "unknown"),
@@ -123,7 +124,7 @@ class Settings:  # pylint: disable=too-many-instance-attributes
             log_level=read.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
             log_file=read.writable_file("LOG_FILE"),
             server=read.choice("SERVER", ("gunicorn", "granian"), "gunicorn"),
-            bind=read.items("BIND") or ("127.0.0.1:8080",),
+            bind=read.addresses("BIND") or ("127.0.0.1:8080",),
             web_concurrency=read.optional_integer("WEB_CONCURRENCY", 0, 128),
             web_threads=read.integer("WEB_THREADS", 8, 1, 256),
             keep_alive_seconds=read.integer("KEEP_ALIVE_SECONDS", 75, 1, 3_600),

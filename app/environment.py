@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from redis import ConnectionPool
+from redis.exceptions import RedisError
+
 T = TypeVar("T")
 
 EMBEDDED_STORE = "memory://"
@@ -20,6 +23,9 @@ PLACEHOLDERS = re.compile(
     r"change.?me|replace.?me|example|placeholder|insecure|default|secret.?key|password|"
     r"your.?(?:token|key)|dummy|12345678|(.)\1{7}",
     re.IGNORECASE,
+)
+_ADDRESS = re.compile(
+    r"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^][:/\s]*)(?::(?P<port>[0-9]{1,5}))?"
 )
 _EXAMPLE_SECRET = "$(openssl rand -hex 32)"  # nosec B105
 
@@ -112,9 +118,19 @@ class Environment:
             raise _wrong(name, "must start with redis://, rediss://, unix:// or memory://", example)
         if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]{0,2}", parts.path):
             raise _wrong(name, f"names the database {parts.path!r}, which is no number", example)
+        if not _redis_takes(value):
+            raise _wrong(name, "has an option behind the ? that is unknown or wrong", example)
         if production and parts.password:
             _check_secret(name, parts.password, 16)
         return value
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        addresses = self.items(name)
+        for address in addresses:
+            match = _ADDRESS.fullmatch(address)
+            if not match or int(match["port"] or 0) > 65_535:
+                raise _wrong(name, f"{address!r} is no address to listen on", "0.0.0.0:8000")
+        return addresses
 
     def web_address(self, name: str, example: str) -> str:
         value = self.text(name, "")
@@ -133,14 +149,16 @@ class Environment:
                 raise _wrong(f"{name}_FILE", f"is set together with {name}", f"/run/secrets/{name}")
             value = _parse(_read_secret, f"{name}_FILE", path, "cannot be read", "/run/secrets/x")
         if required and not value:
-            raise _wrong(name, "is missing, and production needs it", _EXAMPLE_SECRET)
+            raise _missing(name)
         if strict and value:
             _check_secret(name, value, at_least)
         return value
 
     def secrets(self, name: str, *, required: bool, at_least: int, strict: bool) -> tuple[str, ...]:
-        joined = self.secret(name, required=required)
+        joined = self.secret(name)
         tokens = tuple(part.strip() for part in re.split(r"[,\n]", joined) if part.strip())
+        if required and not tokens:
+            raise _missing(name)
         for token in tokens:
             if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
                 raise _wrong(name, "holds a token with other signs than RFC 6750 allows", "a1B2…")
@@ -151,6 +169,10 @@ class Environment:
 
 def _wrong(name: str, problem: str, example: str) -> SettingsError:
     return SettingsError(f"{name}: {problem}; for example {name}={example}")
+
+
+def _missing(name: str) -> SettingsError:
+    return _wrong(name, "is missing, and production needs it", _EXAMPLE_SECRET)
 
 
 def _parse(parser: Callable[[str], T], name: str, value: str, problem: str, example: str) -> T:
@@ -166,6 +188,15 @@ def _split_url(value: str) -> SplitResult:
     if parts.port == 0:
         raise ValueError("there is no port 0")
     return parts
+
+
+def _redis_takes(url: str) -> bool:
+    """Whether the options behind its question mark suit a connection; none is made."""
+    try:
+        ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError, RedisError):
+        return False
+    return True
 
 
 def _append_nothing(path: str) -> None:

@@ -1,5 +1,6 @@
 """The one place that knows every part. A new endpoint is one more line in `ROUTES`."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -71,20 +72,28 @@ def build(settings: Settings) -> Flask:
     guards.register(app, known)
     for blueprint in ROUTES + ((demo.blueprint,) if settings.demo_enabled else ()):
         app.register_blueprint(blueprint)
-    observed = Observed(app.wsgi_app, settings, _recorder(known.stats))
+    recorder = _recorder(known.stats, app.config["SESSION_COOKIE_NAME"])
+    observed = Observed(app.wsgi_app, settings, recorder)
     app.wsgi_app = observed  # type: ignore[method-assign]
     return app
 
 
-def _recorder(usage: StatsService) -> Recorder:
+def _recorder(usage: StatsService, cookie: str) -> Recorder:
     """Tells callers apart by their token or session if they have one, else by address and agent."""
+    find = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}=([^;]+)").search
+
+    def session_of(environ: Environ) -> str | None:
+        """The session's own cookie: others may be the same for all, or new with each request."""
+        cookies = environ.get("HTTP_COOKIE")
+        found = find(cookies) if cookies else None
+        return found[1] if found else None
 
     def record(environ: Environ, client_ip: str, route: str, status: int, seconds: float) -> None:
         user = ""
         if not environ["PATH_INFO"].startswith(guards.ALWAYS_OPEN):
             user = (
                 environ.get("HTTP_AUTHORIZATION")
-                or environ.get("HTTP_COOKIE")
+                or session_of(environ)
                 or f"{client_ip} {environ.get('HTTP_USER_AGENT', '')}"
             )
         usage.record(route, status, seconds, user)

@@ -7,6 +7,7 @@ service's own settings, so that there is one way to set anything.
 # pylint: disable=invalid-name
 # The names are Gunicorn's.
 
+import atexit
 import gc
 import logging
 import os
@@ -33,6 +34,15 @@ gc.disable()
 
 # Must stand before anything imports the metrics.
 os.environ["METRICS_SLOTS"] = metric_store.prepare(_settings.metrics_dir)
+_master = os.getpid()
+
+
+@atexit.register
+def _remove_metrics() -> None:
+    """However the master ends: the address may be taken, or the app not load."""
+    if os.getpid() == _master and not _settings.metrics_dir:
+        shutil.rmtree(os.environ["METRICS_SLOTS"], ignore_errors=True)
+
 
 wsgi_app = "app.main:app"
 bind = list(_settings.bind)
@@ -176,10 +186,3 @@ def on_reload(server: Any) -> None:
         sys.modules.update(before)
         server.app.callable = former
         _log.error("Reload refused, going on as before: %s", failure)
-
-
-def on_exit(_server: Any) -> None:
-    """In the master, last of all."""
-    if not _settings.metrics_dir:
-        shutil.rmtree(os.environ["METRICS_SLOTS"], ignore_errors=True)
-    logging.shutdown()

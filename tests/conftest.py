@@ -59,7 +59,7 @@ def redis_url(redis_server: RedisServer | None) -> Iterator[str]:
 @pytest.fixture
 def redis_prefix(redis_url: str) -> Iterator[str]:
     """A key prefix of this test's own; its keys, and no others, are deleted afterwards."""
-    prefix = f"test:{uuid.uuid4().hex}:"
+    prefix = f"test:{uuid.uuid4().hex[:16]}:"  # the setting takes 32 signs
     yield prefix
     with Redis.from_url(redis_url) as client:
         for key in client.scan_iter(match=f"{prefix}*", count=1000):

@@ -1,12 +1,13 @@
 """What stands before every view: is the request sound, within its limit, and spared by faults?"""
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from flask.globals import request_ctx
 from werkzeug.sansio.utils import host_is_trusted
 
 from app.routes.deps import Services
 from app.services.rate_limit import RateLimit
 from app.utils import metrics, request_context
+from app.utils.auth import TokenAuth
 from app.utils.observe import METRICS_PATH, ROUTE
 from app.utils.problems import Problem
 
@@ -36,7 +37,10 @@ def register(app: Flask, known: Services) -> None:
 
 
 def _limit_rate(limit: RateLimit) -> None:
-    retry_after = limit.exceeded(request.headers.get("Authorization") or _client_ip())
+    auth: TokenAuth = current_app.extensions["auth"]
+    # A token that is none of ours is anybody's to make up, and would be a new client each time.
+    token = auth.recognise(request.headers.get("Authorization", ""))
+    retry_after = limit.exceeded(token or _client_ip())
     if retry_after:
         headers = {"Retry-After": str(retry_after)}
         raise Problem(429, "Too many requests; slow down.", headers=headers)

@@ -128,8 +128,9 @@ class CacheEntries:
             pipeline = redis.pipeline(transaction=False)
             pipeline.set(self._lock_key(key), token, nx=True, px=int(seconds * 1000))
             pipeline.get(self._key(key))
-            locked, body = pipeline.execute()
-            return bool(locked), None if body is None else Entry(body, 0)
+            pipeline.pttl(self._key(key))
+            locked, body, ttl_ms = pipeline.execute()
+            return bool(locked), None if body is None else Entry(body, ttl_ms)
 
         return self._store.run(attempt)
 

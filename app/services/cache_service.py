@@ -139,9 +139,12 @@ class CacheService(CacheEntries):
             return self._share(key, lambda: Fetched(compute(), "BYPASS"))
         if entry is None:
             return self._share(key, lambda: self._compute_once(key, ttl, compute))
-        if entry.ttl_ms < REFRESH_FRACTION * self._milliseconds(ttl):
+        if self._near_its_end(entry, ttl):
             return self._refresh(key, ttl, compute, entry)
         return Fetched(entry.value, "HIT")
+
+    def _near_its_end(self, entry: Entry, ttl: float | None) -> bool:
+        return entry.ttl_ms < REFRESH_FRACTION * self._milliseconds(ttl)
 
     def _milliseconds(self, ttl: float | None) -> int:
         seconds = self._default_ttl if ttl is None else min(ttl, self._max_ttl)
@@ -159,11 +162,14 @@ class CacheService(CacheEntries):
         """One caller makes a new value before the old one ends; the rest take the old one."""
         token = secrets.token_hex(8)
         try:
-            locked, _ = self._lock_or_read(key, token, COMPUTE_SECONDS)
+            locked, latest = self._lock_or_read(key, token, COMPUTE_SECONDS)
         except (StoreUnavailable, StoreFull):
-            locked = False
+            locked, latest = False, None
         if not locked:
             return Fetched(entry.value, "HIT")
+        if latest is not None and not self._near_its_end(latest, ttl):
+            self._unlock(key, token)  # another has made it anew since the entry was read
+            return Fetched(latest.value, "HIT")
         return self._compute_locked(key, ttl, compute, token)
 
     def _compute_once(self, key: str, ttl: float | None, compute: Callable[[], Any]) -> Fetched:

@@ -43,6 +43,7 @@ class LocalLayer:
         self._keep_seconds = keep_ms / 1000
         self._clock = clock
         self._entries: dict[str, tuple[Entry, float]] = {}
+        self._changes = 0
 
     def get(self, key: str) -> Entry | None:
         """The entry if it is kept and fresh, with what it has left to live now."""
@@ -57,7 +58,7 @@ class LocalLayer:
 
     def keep(self, key: str, fetch: Callable[[], Entry | None]) -> Entry | None:
         """What `fetch` gets from Redis; an entry is remembered."""
-        asked_at = self._clock()
+        asked_at, changes = self._clock(), self._changes
         found = fetch()
         if found is None:
             self._entries.pop(key, None)
@@ -65,8 +66,11 @@ class LocalLayer:
             if len(self._entries) >= MOST_ENTRIES:
                 self._entries.clear()  # what is hot is back at once
             self._entries[key] = found, asked_at
+            if changes != self._changes:  # it may be this entry that was changed meanwhile
+                self._entries.pop(key, None)
         return found
 
     def forget(self, key: str) -> None:
-        """Called when this process changes the entry."""
+        """Called when this process has changed the entry."""
+        self._changes += 1
         self._entries.pop(key, None)

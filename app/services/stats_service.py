@@ -28,6 +28,8 @@ WINDOW_MINUTES = 5
 MINUTE_KEPT_SECONDS = 2 * 3600
 TOTAL_KEPT_SECONDS = 30 * 24 * 3600
 INSTANCE_SECONDS = 15
+# While Redis is away; without a limit, callers of many names could fill the memory.
+MOST_USERS_WAITING = 10_000
 
 # Window of users: length of a bucket in seconds, buckets that make up the window.
 USER_WINDOWS = {"5m": (60, 5), "1h": (300, 12), "24h": (3600, 24)}
@@ -90,7 +92,7 @@ class StatsService:
         bucket = bisect_left(DURATION_BUCKETS, seconds)
         with self._lock:
             self._counted.requests[route, bucket, status >= 500] += 1
-            if user:
+            if user and len(self._counted.users) < MOST_USERS_WAITING:
                 self._counted.users.add(user)
 
     def record_cache(self, hit: bool) -> None:
@@ -102,7 +104,7 @@ class StatsService:
         """Add what was counted since the last time to the numbers of all.
 
         Raises:
-            StoreUnavailable: nothing is lost; the counts wait for the next time.
+            StoreUnavailable: no count is lost; they wait for the next time.
         """
         with self._lock:
             taken, self._counted = self._counted, _Counted()

@@ -30,12 +30,18 @@ class TokenAuth:
             if even_if_open:
                 raise Problem(403, "This needs a token, and the service has none: set API_TOKENS.")
             return
-        scheme, _, offered = header.partition(" ")
-        # Each comparison takes the same time whatever matches, and none is left out.
-        matches = [hmac.compare_digest(offered.strip().encode(), own) for own in self._tokens]
-        if scheme.lower() != "bearer" or not any(matches):
+        if self.recognise(header) is None:
             raise Problem(
                 401,
                 "Send one of the service's API tokens as Authorization: Bearer <token>.",
                 headers={"WWW-Authenticate": 'Bearer realm="api"'},
             )
+
+    def recognise(self, header: str) -> str | None:
+        """The token of the settings that an `Authorization` header brings, if it brings one."""
+        scheme, _, offered = header.partition(" ")
+        # Each comparison takes the same time whatever matches, and none is left out.
+        matches = [
+            own for own in self._tokens if hmac.compare_digest(offered.strip().encode(), own)
+        ]
+        return matches[0].decode() if matches and scheme.lower() == "bearer" else None

@@ -24,6 +24,10 @@ from app.utils.direct_reads import Command, DirectReads
 T = TypeVar("T")
 Client = Redis
 
+# Threads set the bound, not the pool: it counts all it has ever made, also those that direct reads
+# have lost, and its own default of 100 would turn away whoever reconnects after that.
+MOST_CONNECTIONS = 2**31
+
 AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
 
 
@@ -186,6 +190,7 @@ def _connect(settings: Settings) -> Client:
         protocol=3,
         legacy_responses=False,
         driver_info=None,
+        max_connections=MOST_CONNECTIONS,
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return Redis(connection_pool=patience.bound(pool, settings.redis_timeout_ms / 1000))

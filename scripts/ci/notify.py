@@ -18,7 +18,7 @@ def message(result: str, what: str, link: str) -> str:
 def main() -> int:
     parser = runner.parser(__doc__, "print the message, send nothing")
     parser.add_argument("--result", required=True, choices=SIGNS)
-    parser.add_argument("--what", required=True, help='e.g. "devops-starter 1.2.3 to production"')
+    parser.add_argument("--what", required=True, help='e.g. "shop 1.2.3 to production"')
     parser.add_argument("--link", default="", help="where to read more")
     arguments = parser.parse_args()
     text = message(arguments.result, arguments.what, arguments.link)

@@ -16,6 +16,8 @@ import runner
 # A push to this branch is deployed to this environment; docs/CI-CD.md shows the same table.
 BRANCH_ENVIRONMENTS = {"develop": "staging", "main": "production"}
 RELEASE_BRANCH = "main"
+# Where there is no GitHub to say which repository it is.
+LOCAL_REPOSITORY = "local/devops-starter"
 # Events whose code a maintainer has put into the repository; never a pull request.
 TRUSTED_EVENTS = ("push", "workflow_dispatch")
 
@@ -119,7 +121,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = runner.parser(__doc__, "the same: planning changes nothing")
     parser.add_argument("--event", default=env("GITHUB_EVENT_NAME", "push"))
     parser.add_argument("--branch", default=branch, help="empty for anything but a branch")
-    parser.add_argument("--repository", default=env("GITHUB_REPOSITORY", "local/devops-starter"))
+    parser.add_argument("--repository", default=env("GITHUB_REPOSITORY", LOCAL_REPOSITORY))
     parser.add_argument("--visibility", default=env("REPOSITORY_VISIBILITY", "private"))
     parser.add_argument(
         "--environments",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 API_SECONDS = 20
+USER_AGENT = "devops-starter-ci"
 EXIT_STATUS = (
     "Exit status: 0 done, 1 refused or failed (the last line says why), 2 wrong arguments."
 )
@@ -69,7 +70,7 @@ def request(
     """
     if not url.startswith(("http://", "https://")):
         raise Problem(f"{what}: the URL must start with https:// (or http:// for a test)")
-    headers = {"Accept": "application/json", "User-Agent": "devops-starter-ci"}
+    headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     data = None

@@ -27,8 +27,10 @@ def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
     (folder / "secrets").mkdir()
     (folder / "certs").mkdir()
     settings = {"TEST_FOLDER": str(folder), **DEFAULTS} | {name: str(free_port()) for name in PORTS}
-    settings["WEB_IMAGE"] = os.environ.get("WEB_IMAGE", "devops-starter:e2e")
-    stack = Stack(f"devops-starter-deploys-{os.getpid()}", folder, settings, SERVICES)
+    image = "devops-starter:e2e"
+    project = f"devops-starter-deploys-{os.getpid()}"
+    settings["WEB_IMAGE"] = os.environ.get("WEB_IMAGE", image)
+    stack = Stack(project, folder, settings, SERVICES)
     available_services(stack)
     try:
         if "WEB_IMAGE" not in os.environ:

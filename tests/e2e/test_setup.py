@@ -27,7 +27,8 @@ class FreshClone:
         self.folder = folder
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
         self._settings = {name: str(free_port()) for name in PORTS}
-        self._settings["COMPOSE_PROJECT_NAME"] = f"devops-starter-clone-{os.getpid()}"
+        project = f"devops-starter-clone-{os.getpid()}"
+        self._settings["COMPOSE_PROJECT_NAME"] = project
         settings = self._settings | {"TEST_FOLDER": str(folder)}
         _services, self.missing = available_services(Stack("", folder, settings))
 

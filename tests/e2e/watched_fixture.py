@@ -77,7 +77,8 @@ def _configure(folder: Path) -> Stack:
     }
     ports = ("HTTP_PORT", "HTTPS_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT")
     settings |= {name: str(free_port()) for name in ports}
-    return Stack(f"devops-starter-watched-{os.getpid()}", folder, settings)
+    project = f"devops-starter-watched-{os.getpid()}"
+    return Stack(project, folder, settings)
 
 
 @contextmanager

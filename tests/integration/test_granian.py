@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.test_lifecycle import (  # noqa: F401
+    long_draining,
     test_a_load_that_goes_on_during_sigterm_gets_answers_until_it_is_refused,
     test_keep_alive_connections_are_told_to_close_while_draining,
     test_requests_in_flight_at_sigterm_are_finished,
@@ -32,19 +33,23 @@ pytest.importorskip("granian", reason="NO GRANIAN: pip install -r requirements-g
 
 
 @pytest.fixture
-def server(redis_url: str, redis_prefix: str) -> Iterator[GunicornServer]:
-    settings = {
+def settings(redis_url: str, redis_prefix: str) -> dict[str, str]:
+    return {
         "SERVER": "granian",
         "REDIS_URL": redis_url,
-        "REDIS_KEY_PREFIX": redis_prefix[:32],
+        "REDIS_KEY_PREFIX": redis_prefix,
         "WEB_CONCURRENCY": str(WORKERS),
         "DRAIN_SECONDS": "2",
         "GRACEFUL_TIMEOUT_SECONDS": "10",
     }
+
+
+@pytest.fixture
+def server(settings: dict[str, str]) -> Iterator[GunicornServer]:
     with GunicornServer(settings) as running:
         wait_until(
             lambda: total(scrape(running), "app_workers") == WORKERS,
-            seconds=10,
+            seconds=30,
             why="all workers have started",
         )
         yield running
@@ -63,7 +68,7 @@ def test_counters_survive_a_worker_that_dies(server: GunicornServer) -> None:
 
     wait_until(
         lambda: total(scrape(server), "worker_exits_total", reason="died") == 1,
-        seconds=10,
+        seconds=30,
         why="the death is counted",
     )
     assert total(scrape(server), "http_requests_total", route="/api/v1/info") == 100

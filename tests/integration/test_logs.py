@@ -33,7 +33,7 @@ def log_file(tmp_path: Path) -> Path:
 def server(redis_url: str, redis_prefix: str, log_file: Path) -> Iterator[GunicornServer]:
     settings = {
         "REDIS_URL": redis_url,
-        "REDIS_KEY_PREFIX": redis_prefix[:32],
+        "REDIS_KEY_PREFIX": redis_prefix,
         "LOG_FILE": str(log_file),
         "API_TOKENS": TOKEN,
         "WEB_CONCURRENCY": "2",
@@ -50,12 +50,20 @@ def request_line(server: GunicornServer, request_id: str) -> dict[str, Any]:
     return lines[0]
 
 
+def wait_for_boots(server: GunicornServer, number: int) -> None:
+    """Wait until this many workers have started since the beginning."""
+    wait_until(
+        lambda: sum("Booting" in line for line in server.log_lines) == number,
+        seconds=30,
+        why=f"{number} workers have started",
+    )
+
+
 def test_every_line_of_a_whole_life_has_the_same_shape(server: GunicornServer) -> None:
+    wait_for_boots(server, 2)
     requests.get(f"{server.base_url}/api/v1/info", timeout=5)
     server.send_signal(signal.SIGHUP)
-    wait_until(
-        lambda: sum("Booting" in line for line in server.log_lines) == 4, seconds=10, why="reload"
-    )
+    wait_for_boots(server, 4)
     server.stop()
 
     records = server.log_records

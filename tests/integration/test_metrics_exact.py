@@ -22,14 +22,14 @@ WORKERS = 4
 def server(redis_url: str, redis_prefix: str) -> Iterator[GunicornServer]:
     settings = {
         "REDIS_URL": redis_url,
-        "REDIS_KEY_PREFIX": redis_prefix[:32],
+        "REDIS_KEY_PREFIX": redis_prefix,
         "WEB_CONCURRENCY": str(WORKERS),
         "DRAIN_SECONDS": "0",
     }
     with GunicornServer(settings) as running:
         wait_until(
             lambda: total(scrape(running), "app_workers") == WORKERS,
-            seconds=10,
+            seconds=30,
             why="all workers have started",
         )
         yield running
@@ -92,7 +92,7 @@ def test_counters_survive_the_death_of_any_worker(server: GunicornServer) -> Non
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
         replace_worker(server, number)
 
-    wait_until(lambda: total(scrape(server), "app_workers") == WORKERS, seconds=10, why="started")
+    wait_until(lambda: total(scrape(server), "app_workers") == WORKERS, seconds=30, why="started")
     text = scrape(server)
     assert total(text, "http_requests_total", route="/api/v1/info") == 100
     assert total(text, "worker_exits_total", reason="died") == 2
@@ -113,7 +113,7 @@ def test_a_scrape_costs_the_same_after_a_hundred_worker_recycles(server: Gunicor
     text = scrape(server)
     assert total(text, "worker_exits_total", reason="recycled") >= 100
     assert total(text, "http_requests_total", route=STATUS_ROUTE) == 26 * REQUESTS_A_ROUND
-    assert after <= 2 * before
+    assert 0 < after <= 2 * before
 
 
 STATUS_ROUTE = "/api/v1/demo/status/<code>"
@@ -150,11 +150,13 @@ def cpu_of_ten_scrapes(server: GunicornServer) -> float:
 
 
 def cpu_seconds(server: GunicornServer) -> float:
-    ticks = 0
-    for pid in workers(server):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """By the scheduler's own count; `stat` has hundredths of a second, too coarse for a scrape."""
+    threads = (
+        thread
+        for pid in workers(server)
+        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    )
+    return sum(int(thread.read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
 
 
 def test_a_thousand_unknown_paths_and_methods_add_one_series_each(server: GunicornServer) -> None:

@@ -30,12 +30,9 @@ def test_a_killed_server_refuses_connections_until_it_is_started_again(
 def test_a_paused_server_accepts_and_does_not_answer_until_it_is_resumed(
     own_redis: RedisServer,
 ) -> None:
-    client = Redis(port=own_redis.port, socket_timeout=0.2, retry=None)
-    client.ping()
-
     own_redis.pause()
 
     with pytest.raises(RedisTimeoutError):
-        client.ping()
+        Redis(port=own_redis.port, socket_timeout=0.2, retry=None).ping()
     own_redis.resume()
     assert own_redis.client().ping()

@@ -27,7 +27,7 @@ def tokens(tmp_path: Path) -> Path:
 def server(redis_url: str, redis_prefix: str, tokens: Path) -> Iterator[GunicornServer]:
     settings = {
         "REDIS_URL": redis_url,
-        "REDIS_KEY_PREFIX": redis_prefix[:32],
+        "REDIS_KEY_PREFIX": redis_prefix,
         "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
         "API_TOKENS_FILE": str(tokens),
         "WEB_CONCURRENCY": str(WORKERS),

@@ -111,6 +111,28 @@ def test_its_unit_tests_pass(renamed: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
+def test_its_lines_are_as_the_checks_want_them_whatever_the_names_length(
+    original: Path, tmp_path: Path
+) -> None:
+    for name in ("oz", "a-name-of-twenty-eight-signs"):
+        folder = tmp_path / name
+        shutil.copytree(original, folder)
+        assert setup(folder, "--name", name).returncode == 0
+        changed = git(folder, "diff", "--name-only", "--", "*.py").splitlines()
+
+        for check in (("black", "--check"), ("flake8",)):
+            done = subprocess.run(
+                [sys.executable, "-m", *check, *changed],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_history_is_left_alone_and_every_file_keeps_its_mode(renamed: Path, original: Path) -> None:
     assert git(renamed, "log", "--format=%H") == git(original, "log", "--format=%H")
     assert git(renamed, "diff", "--cached", "--name-only") == ""

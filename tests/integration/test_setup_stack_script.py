@@ -184,7 +184,7 @@ def test_a_deployed_version_is_not_built_over(clone: Clone) -> None:
     told = clone.folder / "told"
     says = {"compose build": f"echo \"$said\" >>'{told}'"}
 
-    setup(clone, says=says, settings="WEB_IMAGE=registry.example/devops-starter:1.2.3\n")
+    setup(clone, says=says, settings="WEB_IMAGE=registry.example/shop:1.2.3\n")
 
     assert told.read_text().split()[-1] == "nginx-exporter"
 

@@ -46,7 +46,7 @@ def ask_from_threads(url: str, prefix: str, start: Any, answers: Any) -> None:
 
 @pytest.fixture
 def prefix(redis_prefix: str) -> str:
-    return redis_prefix[:32]
+    return redis_prefix
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Starting: what is refused in one line, and what an earlier run has left."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import requests
 
 from tests.support.gunicorn_server import ROOT, GunicornServer
 from tests.support.load import Load
+from tests.support.processes import metrics_folder, signal_is_caught, wait_until
 
 
 def start(**settings: str) -> subprocess.CompletedProcess[str]:
@@ -53,3 +56,33 @@ def test_metrics_of_an_earlier_run_are_wiped_at_the_start(redis_url: str, tmp_pa
         text = requests.get(f"{server.base_url}/metrics", timeout=5).text
 
     assert '"/api/v1/info"' not in text
+
+
+@pytest.mark.slow
+def test_a_start_on_a_taken_port_leaves_nothing_in_memory() -> None:
+    server = GunicornServer()
+    with socket.create_server(("127.0.0.1", server.port)):
+        server.launch()
+        wait_until(lambda: metrics_folder(server.pid), seconds=30, why="it has loaded the app")
+        folder = metrics_folder(server.pid)
+
+        assert server.wait() == 1
+
+    assert folder and not folder.exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_before_it_listens_ends_the_start_in_order(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    os.mkfifo(tmp_path / "log")  # opened for writing while nobody reads, it holds up the start
+    server = GunicornServer({"LOG_FILE": str(tmp_path / "log")})
+    server.launch()
+    try:
+        wait_until(lambda: signal_is_caught(server.pid, signal.SIGTERM), seconds=30, why="a start")
+
+        server.send_signal(number)
+
+        assert (server.wait(), server.stderr) == (status, "")
+    finally:
+        server.stop()

@@ -1,6 +1,7 @@
-"""The cache computes once and refreshes early, in one process; see also the integration tests."""
+"""The cache computes once, in one process; see also the integration tests."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,11 +34,6 @@ def left_ms(store: Store, key: str) -> int:
     return store.run(lambda redis: int(redis.pttl(store.key("cache", key))))
 
 
-def grow_old(store: Store, key: str) -> None:
-    """Bring an entry near its end."""
-    store.run(lambda redis: redis.pexpire(store.key("cache", key), 1000))
-
-
 def test_a_miss_computes_and_keeps(cache: CacheService, compute: Compute) -> None:
     first = cache.fetch("key", 60, compute)
     second = cache.fetch("key", 60, compute)
@@ -59,11 +55,13 @@ def test_a_computed_none_is_kept_too(cache: CacheService) -> None:
 def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_end_together(
     cache: CacheService, store: Store, compute: Compute
 ) -> None:
+    started = time.monotonic()
     for number in range(20):
         cache.get_or_set(f"key-{number}", 100, compute)
 
     lives = [left_ms(store, f"key-{number}") for number in range(20)]
-    assert all(89_000 < life <= 100_000 for life in lives)
+    least = 90_000 - 1000 * (time.monotonic() - started) - 1
+    assert all(least < life <= 100_000 for life in lives)
     assert max(lives) - min(lives) > 1_000
 
 
@@ -97,24 +95,6 @@ def test_an_error_while_computing_reaches_the_caller_and_the_next_one_tries_agai
         cache.get_or_set("key", 60, lambda: 1 / 0)
 
     assert cache.get_or_set("key", 60, compute) == "computed"
-
-
-def test_a_value_near_its_end_is_made_anew_by_one_caller_while_the_rest_are_served(
-    cache: CacheService, store: Store
-) -> None:
-    cache.set("key", "old", 60)
-    grow_old(store, "key")
-    served = []
-
-    def refresh() -> str:
-        served.append(cache.fetch("key", 60, Compute("not this")))
-        return "new"
-
-    refreshed = cache.fetch("key", 60, refresh)
-
-    assert (refreshed.value, refreshed.result) == ("new", "MISS")
-    assert [(each.value, each.result) for each in served] == [("old", "HIT")]
-    assert left_ms(store, "key") > 50_000
 
 
 def test_whoever_waits_for_another_process_takes_its_value(
@@ -209,26 +189,6 @@ def test_a_decorated_function_may_name_its_key(
 
     assert results == [3, 3]
     assert calls == [(1, 2)]
-
-
-def test_the_value_is_served_when_redis_goes_away_before_it_could_be_refreshed(
-    cache: CacheService, store: Store, compute: Compute, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache.set("key", "old", 60)
-    grow_old(store, "key")
-    run, steps = store.run, iter([True, False])
-
-    def once(operation: Callable[..., Any]) -> Any:
-        if next(steps, False):
-            return run(operation)
-        raise StoreUnavailable("gone", tried=True)
-
-    monkeypatch.setattr(store, "run", once)
-
-    fetched = cache.fetch("key", 60, compute)
-
-    assert (fetched.value, fetched.result) == ("old", "HIT")
-    assert compute.calls == 0
 
 
 def test_what_was_computed_is_served_when_redis_went_away_meanwhile(

@@ -51,7 +51,7 @@ def test_a_tag_of_a_registry_becomes_its_digest() -> None:
 
 
 def test_a_local_tag_may_move_so_it_gets_the_start_of_the_id() -> None:
-    assert firm_name("devops-starter:local", ID, []) == "devops-starter:local-0123456789ab"
+    assert firm_name("shop:local", ID, []) == "shop:local-0123456789ab"
     assert firm_name("localhost:5000/app:1", ID, []) == "localhost:5000/app:1-0123456789ab"
 
 

@@ -121,6 +121,19 @@ def test_a_forged_address_does_not_get_around_the_rate(
     assert answers == [200, 429]
 
 
+def test_a_made_up_token_does_not_get_around_the_rate(
+    make_client: Callable[..., FlaskClient],
+) -> None:
+    client = make_client(RATE_LIMIT="1/day", API_TOKENS=TOKEN)
+
+    answers = [
+        client.get(INFO, headers={"Authorization": f"Bearer made-up-{number}"}).status_code
+        for number in range(2)
+    ]
+
+    assert answers == [200, 429]
+
+
 def test_a_fault_is_a_500_on_the_routes_it_strikes(app: Flask, client: FlaskClient) -> None:
     spread_fault(app, Fault(1.0, 0, "/api/v1/*"))
 

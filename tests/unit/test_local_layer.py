@@ -64,6 +64,16 @@ def test_a_miss_and_what_is_forgotten_are_not_kept(layer: LocalLayer) -> None:
     assert layer.get("key") is None
 
 
+def test_what_is_forgotten_while_it_is_fetched_is_not_kept(layer: LocalLayer) -> None:
+    def overtaken() -> Entry:
+        layer.forget("key")
+        return Entry(b"before the change", 60_000)
+
+    assert layer.keep("key", overtaken) == Entry(b"before the change", 60_000)
+
+    assert layer.get("key") is None
+
+
 def test_memory_is_bounded(layer: LocalLayer) -> None:
     layer.keep("large", lambda: Entry(b"x" * (MOST_BYTES + 1), 60_000))
     for number in range(MOST_ENTRIES + 1):

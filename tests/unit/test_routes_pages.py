@@ -80,18 +80,44 @@ def test_statistics_count_what_was_asked(client: FlaskClient) -> None:
     assert stats["users"]["5m"] == 1
 
 
-def test_users_are_told_apart_by_token_session_or_address_and_agent(client: FlaskClient) -> None:
+def test_users_are_told_apart_by_token_session_or_address_and_agent(app: Flask) -> None:
+    client = app.test_client(use_cookies=False)  # or it would send its own in place of ours
+
     def ask(**headers: str) -> None:
         client.get("/api/v1/info", headers=headers)
 
     ask(Authorization="Bearer one")
     ask(Authorization="Bearer two")
-    ask(Cookie="session=one")
+    ask(Cookie="session=one", **{"User-Agent": "curl"})
     ask(**{"User-Agent": "curl"})
     ask(**{"User-Agent": "firefox"})
     ask(Authorization="Bearer one", **{"User-Agent": "another"})
 
-    assert client.get("/api/v1/stats").json["users"]["5m"] == 5
+    assert users_in(client) == 5
+
+
+@pytest.mark.parametrize(
+    ("cookies", "users"),
+    [
+        (["theme=dark", "theme=light", "visited_session=1; theme=dark"], 1),
+        (["session=one; seen=1", "seen=2;session=one", "session=one"], 1),
+        (["session=one; seen=1", "session=two; seen=1"], 2),
+    ],
+)
+def test_no_cookie_but_that_of_the_session_makes_a_user(
+    app: Flask, cookies: list[str], users: int
+) -> None:
+    client = app.test_client(use_cookies=False)
+
+    for cookie in cookies:
+        client.get("/api/v1/info", headers={"Cookie": cookie, "User-Agent": "a browser"})
+
+    assert users_in(client) == users
+
+
+def users_in(client: FlaskClient) -> int:
+    """Of the last five minutes."""
+    return int(client.get("/api/v1/stats").json["users"]["5m"])
 
 
 def test_statistics_need_redis() -> None:

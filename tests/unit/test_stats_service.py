@@ -8,7 +8,7 @@ import pytest
 from app.services.stats_numbers import cache_ratio, quantile
 from app.services.stats_service import PopulationCollector, StatsService
 from app.utils.metrics import DURATION_BUCKETS
-from app.utils.store import Client, Store, StoreUnavailable
+from app.utils.store import Client, Store
 from tests.unit.conftest import Clock, make_settings
 
 
@@ -143,25 +143,6 @@ def test_whoever_reads_redis_without_the_secret_cannot_recognise_a_user(
 
     assert b"192.0.2.7" not in redis_text(store)
     assert stats.population().users["5m"] == 2
-
-
-def test_counts_wait_while_redis_is_away_and_none_is_lost(
-    stats: StatsService, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def gone(operation: Callable[..., Any]) -> Any:
-        raise StoreUnavailable("gone", tried=True)
-
-    stats.record("/a", 200, 0.001, "first")
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "run", gone)
-        with pytest.raises(StoreUnavailable):
-            stats.flush()
-    stats.record("/a", 200, 0.001, "second")
-
-    report = stats.report()
-
-    assert report["requests"] == 2
-    assert report["users"]["5m"] == 2
 
 
 def test_what_is_counted_ends_by_itself(stats: StatsService, store: Store) -> None:

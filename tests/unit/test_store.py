@@ -143,6 +143,14 @@ def test_a_closed_store_can_be_used_again(store: Store) -> None:
     assert store.ping() > 0
 
 
+def test_connections_do_not_run_out_however_many_threads_there_are_and_were(away: Store) -> None:
+    def reconnect(client: Client) -> None:
+        for _ in range(1000):
+            client.connection_pool.make_connection()
+
+    away.run(reconnect)
+
+
 def test_credentials_are_taken_from_the_settings() -> None:
     store = Store(make_settings(REDIS_URL=nowhere(), REDIS_USERNAME="web", REDIS_PASSWORD="p4ss"))
 

@@ -52,7 +52,8 @@ def test_chores_are_done_again_and_again(monkeypatch: pytest.MonkeyPatch) -> Non
     ticker.stop()
 
 
-def test_stopping_does_every_chore_once_more() -> None:
+def test_stopping_does_every_chore_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.utils.ticker.INTERVAL_SECONDS", 3600)
     rounds: list[int] = []
     ticker = Ticker((lambda: rounds.append(1),))
     ticker.start()

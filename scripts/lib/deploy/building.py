@@ -30,10 +30,11 @@ def build(engine: Engine) -> Image:
 def name_for_build() -> tuple[str, str]:
     """Name and commit for an image of the clone as it is, uncommitted changes included."""
     commit = _git("rev-parse", "HEAD")
+    name = f"devops-starter:{version_of_the_clone()}"
     if not commit:
-        return f"devops-starter:{version_of_the_clone()}", "unknown"
+        return name, "unknown"
     changed = "-changed" if _git("status", "--porcelain", "--", "app", "docker") else ""
-    return f"devops-starter:{version_of_the_clone()}-{commit[:7]}{changed}", commit + changed
+    return f"{name}-{commit[:7]}{changed}", commit + changed
 
 
 def version_of_the_clone() -> str:

@@ -62,7 +62,7 @@ def test_a_deployment_may_take_its_time_to_become_healthy(run: Run) -> None:
         return (503 if status == "unhealthy" else 200), {"status": status}
 
     with listening(answer) as server:
-        done = check(run, server.url, timeout="6")
+        done = check(run, server.url, timeout="30")
 
     assert done.returncode == 0
     assert sum(asked.path == "/health" for asked in server.asked) == 3
