@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 FLOAT_BYTES = 8
+FOLDER_PREFIX = "devops-starter-metrics-"
 # Address space, not memory: a page of the file exists from the first write to it on.
 MOST_SERIES = 1 << 17
 
@@ -112,7 +113,7 @@ def prepare(configured: str | None) -> str:
         configured: the setting METRICS_DIR; what an earlier run has left there is removed.
     """
     if not configured:
-        return tempfile.mkdtemp(prefix="devops-starter-metrics-", dir=memory_folder())
+        return tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=memory_folder())
     for pattern in ("*.series", "*.values"):
         for stale in Path(configured).glob(pattern):
             stale.unlink()

@@ -65,7 +65,7 @@ class Observed:
         if counted:
             metrics.IN_PROGRESS.inc()
         started = time.perf_counter()
-        answer = _Answer(start_response, context.request_id)
+        answer = _Answer(start_response, environ["REQUEST_METHOD"], context.request_id)
         try:
             body = self._answer(environ, answer)
             if counted:
@@ -135,8 +135,9 @@ class Observed:
 class _Answer:
     """Adds the headers that every response carries, and remembers what was answered."""
 
-    def __init__(self, start_response: Callable[..., Any], request_id: str) -> None:
+    def __init__(self, start_response: Callable[..., Any], method: str, request_id: str) -> None:
         self._start_response = start_response
+        self._bodiless = method == "HEAD"  # its Content-Length is that of the GET
         self.request_id = request_id
         self.status = 500
         self.length = 0
@@ -144,7 +145,7 @@ class _Answer:
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Any:
         self.status = int(status[:3])
         given = {name.lower(): value for name, value in headers}
-        self.length = _length(given.get("content-length"))
+        self.length = 0 if self._bodiless else _length(given.get("content-length"))
         sent = [*headers, ("X-Request-ID", self.request_id), *SECURITY_HEADERS]
         if "cache-control" not in given:
             sent.append(NOT_CACHED)

@@ -62,6 +62,17 @@ def test_every_answer_carries_the_request_id_and_the_security_headers() -> None:
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+def test_the_length_announced_to_head_is_not_counted_as_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = observed(answering("200 OK", [("Content-Length", "5")], route="/head"))
+    client.get("/head")
+    client.head("/head")
+
+    assert [record.bytes for record in caplog.records if record.name == "app.request"] == [5, 0]
+    assert sample("http_response_bytes_total", route="/head") == 5
+
+
 def test_a_page_may_have_a_policy_of_its_own() -> None:
     own = [("Content-Security-Policy", "default-src 'self'")]
 
