@@ -1,5 +1,6 @@
 """The scripts that log in, push, sign and verify an image; the tools are stand-ins."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -122,21 +123,56 @@ def test_each_image_is_signed_by_digest_with_the_platforms_in_it(run: Run, tools
     assert refused.returncode == 1 and len(tools.calls) == 2
 
 
-def verify(run: Run, tools: Programs, image: str) -> Any:
-    arguments = ("--image", image, "--branch", "main")
-    return call(run, tools, "verify-signature.sh", *arguments, GITHUB_REPOSITORY="o/n")
+def verify(run: Run, tools: Programs, image: str, branch: str = "main") -> Any:
+    arguments = ("--image", image, "--branch", branch)
+    return call(run, tools, "verify-signature.sh", *arguments, GITHUB_REPOSITORY="o/n.x")
 
 
-def test_a_signature_must_come_from_this_workflow_on_this_branch(run: Run, tools: Programs) -> None:
-    done = verify(run, tools, f"ghcr.io/o/n@{ZEROS}")
+def demanded(call_: str) -> dict[str, str]:
+    """The options of a call of cosign, each with its value."""
+    words = call_.split()
+    return {word: words[at + 1] for at, word in enumerate(words) if word.startswith("--")}
+
+
+def test_a_signature_must_come_from_a_run_of_this_repository_on_this_branch(
+    run: Run, tools: Programs
+) -> None:
+    """Whoever calls docker-build.yml from elsewhere signs under its name, too."""
+    done = verify(run, tools, f"ghcr.io/o/n@{ZEROS}", "release/1+2")
 
     assert done.returncode == 0
-    identity = "https://github.com/o/n/.github/workflows/docker-build.yml@refs/heads/main"
+    (call_,) = tools.calls
+    assert call_.startswith(f"cosign verify ghcr.io/o/n@{ZEROS} ")
+    options = demanded(call_)
+    assert options["--certificate-github-workflow-repository"] == "o/n.x"
+    assert options["--certificate-github-workflow-ref"] == "refs/heads/release/1+2"
+    issuer = "https://token.actions.githubusercontent.com"
+    assert options["--certificate-oidc-issuer"] == issuer
+
+
+WORKFLOW = "https://github.com/o/n.x/.github/workflows/docker-build.yml"
+
+
+@pytest.mark.parametrize(
+    ("identity", "accepted"),
+    [
+        (f"{WORKFLOW}@refs/heads/main", True),
+        (f"{WORKFLOW}@{'0a' * 20}", True),
+        (f"{WORKFLOW}@refs/heads/main2", False),
+        (f"{WORKFLOW}@refs/pull/1/merge", False),
+        (f"{WORKFLOW.replace('n.x', 'nix')}@refs/heads/main", False),
+        (f"{WORKFLOW.replace('docker-build', 'other')}@refs/heads/main", False),
+        (f"https://example.org/?{WORKFLOW}@refs/heads/main", False),
+    ],
+)
+def test_the_signer_is_the_workflow_that_builds_by_branch_or_by_commit(
+    run: Run, tools: Programs, identity: str, accepted: bool
+) -> None:
+    verify(run, tools, f"ghcr.io/o/n@{ZEROS}")
+
     assert (ROOT / ".github/workflows/docker-build.yml").is_file()
-    assert tools.calls == [
-        f"cosign verify ghcr.io/o/n@{ZEROS} --certificate-identity {identity}"
-        " --certificate-oidc-issuer https://token.actions.githubusercontent.com"
-    ]
+    pattern = demanded(tools.calls[0])["--certificate-identity-regexp"]
+    assert bool(re.search(pattern, identity)) is accepted
 
 
 def test_without_a_valid_signature_nothing_is_deployed(run: Run, tools: Programs) -> None:
