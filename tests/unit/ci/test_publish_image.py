@@ -80,6 +80,17 @@ def test_without_docker_hub_it_is_left_out_in_a_sentence(run: Run, tools: Progra
     assert tools.calls == ["docker login ghcr.io --username token --password-stdin"]
 
 
+def test_who_only_reads_an_image_hears_nothing_of_other_registries(
+    run: Run, tools: Programs
+) -> None:
+    """A deployment is not told that Docker Hub is skipped, which may well have the image."""
+    tools.add("docker", DOCKER_LOGIN)
+    arguments = ("registry-login.sh", "--image", "ghcr.io/o/n", "--only")
+    done = call(run, tools, *arguments, GITHUB_TOKEN="t0ken")
+
+    assert (done.returncode, done.stdout) == (0, "images=ghcr.io/o/n\n")
+
+
 def test_with_docker_hub_the_image_goes_there_too_and_no_password_is_seen(
     run: Run, tools: Programs, tmp_path: Path
 ) -> None:
