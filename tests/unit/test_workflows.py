@@ -132,6 +132,13 @@ def test_only_the_publishing_job_can_sign() -> None:
     assert not workflows.job("ci-cd/image").steps
 
 
+def test_a_title_is_checked_again_when_it_was_put_right() -> None:
+    """Running the job again would not do: it is given the event of the first time."""
+    types = workflows.load("ci-cd")["on"]["pull_request"]["types"]
+
+    assert set(types) == {"opened", "synchronize", "reopened", "edited"}
+
+
 def test_one_deployment_at_a_time_and_none_is_cut_off() -> None:
     deploy = workflows.job("ci-cd/deploy").data
     environment = "${{ needs.plan.outputs.environment }}"
