@@ -12,6 +12,7 @@ LOCKS = [
     "requirements.txt",
     "requirements-granian.txt",
     "requirements-dev.txt",
+    "docker/requirements-debug.txt",
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
 ]
@@ -38,7 +39,29 @@ def test_no_index_address_or_path_is_named(lock: str) -> None:
     )
 
 
-@pytest.mark.parametrize("lock", [lock for lock in LOCKS[1:] if "load" not in lock])
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_says_how_dependabot_has_to_compile_it(lock: str) -> None:
+    """It reads these options from the lock, and would pin for one Python alone without them."""
+    manual = (ROOT / "docs" / "SETUP.md").read_text()
+    command = re.search(r'--custom-compile-command "([^"]+)"', manual)
+    assert command
+
+    header = (ROOT / lock).read_text().splitlines()[:2]
+    assert header[1] == f"#    {command[1]}"
+    assert "--universal --python-version 3.11 " in command[1]
+
+
+def test_the_manual_compiles_every_lock() -> None:
+    loop = re.search(r"^for name in (.*); do$", (ROOT / "docs" / "SETUP.md").read_text(), re.M)
+    assert loop
+
+    names = subprocess.run(
+        ["bash", "-c", f"printf '%s.txt\\n' {loop[1]}"], capture_output=True, text=True, check=True
+    )
+    assert sorted(names.stdout.split()) == sorted(LOCKS)
+
+
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-granian.txt", LOCKS[-2]])
 def test_development_and_bench_use_the_versions_that_are_shipped(lock: str) -> None:
     assert set(pins("requirements.txt")) <= set(pins(lock))
 

@@ -31,11 +31,27 @@ def test_dependabot_looks_weekly_at_everything_that_is_pinned_in_one_request_per
 
     assert {update["package-ecosystem"] for update in updates} == set(MANIFESTS)
     for update in updates:
-        folder = ROOT / update["directory"].lstrip("/")
-        assert list(folder.glob(MANIFESTS[update["package-ecosystem"]]))
+        for folder in update.get("directories") or [update["directory"]]:
+            assert list((ROOT / folder.lstrip("/")).glob(MANIFESTS[update["package-ecosystem"]]))
         assert update["schedule"]["interval"] == "weekly"
         assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
         assert update["cooldown"]["default-days"] >= 7
+
+
+def test_dependabot_finds_every_list_of_python_packages() -> None:
+    """It looks into a folder and into those right under it, no deeper."""
+    (uv,) = (
+        u for u in read(GITHUB / "dependabot.yml")["updates"] if u["package-ecosystem"] == "uv"
+    )
+    seen = {path for name in uv["directories"] for path in (ROOT / name.lstrip("/")).glob("*.in")}
+    seen |= {
+        path for name in uv["directories"] for path in (ROOT / name.lstrip("/")).glob("*/*.in")
+    }
+
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.in"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {ROOT / name for name in tracked.stdout.split()} <= seen
 
 
 def test_dependabots_titles_pass_the_check_of_titles(run: Run) -> None:
