@@ -1,5 +1,6 @@
 """The lock files: complete, consistent, and naming no place to download from."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -61,9 +62,20 @@ def test_the_manual_compiles_every_lock() -> None:
     assert sorted(names.stdout.split()) == sorted(LOCKS)
 
 
-@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-granian.txt", LOCKS[-2]])
-def test_development_and_bench_use_the_versions_that_are_shipped(lock: str) -> None:
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-granian.txt"])
+def test_development_and_another_server_use_the_versions_that_are_shipped(lock: str) -> None:
     assert set(pins("requirements.txt")) <= set(pins(lock))
+
+
+def test_the_bench_measures_the_versions_that_are_shipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are installed last, over those that its peers were locked with."""
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "lib")
+    environment = importlib.import_module("environment")
+
+    locks = [path.relative_to(ROOT).as_posix() for path in environment.REQUIREMENTS["bench"]]
+    assert locks == ["tests/performance/requirements.txt", "requirements-granian.txt"]
 
 
 def test_what_was_installed_without_resolving_lacks_nothing() -> None:
