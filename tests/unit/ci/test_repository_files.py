@@ -72,13 +72,21 @@ def test_every_check_of_the_lint_step_also_runs_before_a_commit() -> None:
     checks = (ROOT / "scripts" / "lib" / "checks.sh").read_text(encoding="utf-8")
     steps = re.search(r"^lint_steps\(\) \{\n(.*?)^\}", checks, re.MULTILINE | re.DOTALL)
     assert steps
-    commands = re.findall(r'^  step (?:"[^"]+"|\S+) (\S+)', steps[1], re.MULTILINE)
+    commands = re.findall(r'^  step (?:"[^"]+"|\S+) (.+)$', steps[1], re.MULTILINE)
 
     entries = " ".join(hook["entry"] for hook in hooks())
     assert len(commands) >= 6
     for command in [*commands, "bandit", "scan_secrets.py"]:
-        # A function of the script stands for the program in its name.
-        assert command.removesuffix("_step") in entries
+        # A function of the script stands for the program in its name; what only checks there (black)
+        # may repair here.
+        assert command.removesuffix("_step").partition(" --check")[0] in entries
+
+
+def test_a_hook_that_looks_at_whole_folders_starts_for_each_of_them() -> None:
+    for hook in hooks():
+        folders = [word for word in hook["entry"].split() if (ROOT / word).is_dir()]
+        if folders and hook.get("pass_filenames") is False:
+            assert all(re.match(hook["files"], f"{folder}/x.py") for folder in folders)
 
 
 def test_a_hook_uses_the_pinned_tools_of_the_project() -> None:
