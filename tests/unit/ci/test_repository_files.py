@@ -77,8 +77,8 @@ def test_every_check_of_the_lint_step_also_runs_before_a_commit() -> None:
     entries = " ".join(hook["entry"] for hook in hooks())
     assert len(commands) >= 6
     for command in [*commands, "bandit", "scan_secrets.py"]:
-        # A function of the script stands for the program in its name; what only checks there (black)
-        # may repair here.
+        # A function of the script stands for the program in its name; what only checks there,
+        # black, may repair here.
         assert command.removesuffix("_step").partition(" --check")[0] in entries
 
 
