@@ -9,7 +9,8 @@ usage() {
   cat <<'USAGE'
 Usage: scripts/ci/verify-signature.sh --image NAME@sha256:... --branch main [--repository OWNER/NAME] [--dry-run]
 
-Anyone can run it against a published image. --repository defaults to GITHUB_REPOSITORY. Needs cosign.
+Anyone can run it against a published image. --repository defaults to GITHUB_REPOSITORY. Needs
+cosign 3 or newer; older ones do not find this form of signature.
 Exit status: 0 signed by this repository's pipeline for that branch, 1 not.
 USAGE
 }
@@ -37,6 +38,9 @@ main() {
   if $dry; then
     say "would ask for a signature of $workflow on $image, made on $branch"
     return
+  fi
+  if [[ $(cosign version 2>/dev/null) =~ GitVersion:\ +v?([012]\.[0-9.]+) ]]; then
+    fail "cosign ${BASH_REMATCH[1]} is too old to find this signature: install cosign 3 (https://docs.sigstore.dev)"
   fi
   # Sigstore names a called workflow by the branch or by the commit it was taken from.
   signer="^$(literally "$workflow")@(refs/heads/$(literally "$branch")|[0-9a-f]{40})\$"
