@@ -2,7 +2,8 @@
 """Says whether this commit may go to an environment: never an older one over a newer one.
 
 Runs can overtake each other, for instance while one waits for approval. Asks GitHub for the last
-successful deployment, and for which of the two commits came first.
+successful deployment, and for which of the two commits came first. An overtaken one is refused:
+GitHub would take a job that succeeds for a deployment of its commit.
 """
 
 import os
@@ -54,7 +55,10 @@ def decide(repository: Repository, environment: str, commit: str, force: bool) -
             True,
             f"{environment} has {deployed[:12]}, which is newer; started by hand, so going back.",
         )
-    return False, f"The deployment is skipped: {environment} already has the newer {deployed[:12]}."
+    return (
+        False,
+        f"{environment} already has the newer {deployed[:12]}, so {commit[:12]} stays out.",
+    )
 
 
 def main() -> int:
@@ -72,7 +76,9 @@ def main() -> int:
     force = arguments.event == "workflow_dispatch"
     go, why = decide(repository, arguments.environment, arguments.commit, force)
     runner.summarise(why)
-    runner.output(go=str(go).lower())
+    runner.output(overtaken=str(not go).lower())
+    if not go:
+        raise Problem(why)
     return 0
 
 

@@ -7,7 +7,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
 usage() {
   cat <<'USAGE'
-Usage: scripts/ci/registry-login.sh --image ghcr.io/OWNER/NAME [--logout] [--dry-run]
+Usage: scripts/ci/registry-login.sh --image ghcr.io/OWNER/NAME [--only | --logout] [--dry-run]
+
+  --only  to that image's registry alone, to read it
 
   GITHUB_TOKEN, GITHUB_ACTOR            for GitHub's registry
   DOCKERHUB_USERNAME, DOCKERHUB_TOKEN   for Docker Hub; without them it is left out
@@ -24,10 +26,11 @@ log_in() {
 }
 
 main() {
-  local image="" logout=false dry=false images
+  local image="" only=false logout=false dry=false images
   while (($#)); do
     case $1 in
       --image) image=${2:?--image needs a name} && shift ;;
+      --only) only=true ;;
       --logout) logout=true ;;
       --dry-run) dry=true ;;
       -h | --help) usage && return ;;
@@ -37,7 +40,7 @@ main() {
   done
   [[ -n $image ]] || fail "say which image: --image ghcr.io/owner/name"
   images=$image
-  if [[ -n ${DOCKERHUB_USERNAME:-} && -n ${DOCKERHUB_TOKEN:-} ]]; then
+  if ! $only && [[ -n ${DOCKERHUB_USERNAME:-} && -n ${DOCKERHUB_TOKEN:-} ]]; then
     images+=" docker.io/$DOCKERHUB_USERNAME/${image##*/}"
   fi
   if $dry; then
@@ -55,7 +58,7 @@ main() {
   log_in "${image%%/*}" "${GITHUB_ACTOR:-token}" <<<"$GITHUB_TOKEN"
   if [[ $images == *docker.io/* ]]; then
     log_in docker.io "$DOCKERHUB_USERNAME" <<<"$DOCKERHUB_TOKEN"
-  else
+  elif ! $only; then
     python3 "$ROOT/scripts/ci/summary.py" text \
       "Docker Hub is skipped: the variable DOCKERHUB_USERNAME or the secret DOCKERHUB_TOKEN is not set."
   fi

@@ -15,10 +15,12 @@ Usage: scripts/ci/remote-deploy.sh --image NAME@sha256:... [--strategy blue-gree
   DEPLOY_SSH_KEY      the private key, its text and not its path; without it your own agent's keys are used
   DEPLOY_KNOWN_HOSTS  the host's keys, as `ssh-keyscan HOST` prints them; no other host is trusted
   DEPLOY_STRATEGY     used when --strategy is not given
+  RECONNECT_SECONDS   pause before each of five attempts to connect again, default 15
 
-If the deployment fails there, the files are put back as they were; if the connection breaks, it comes
-to its end without it, and .release/deploy.log in that folder says how. --rollback puts them back too and
-then returns to the version before. Files that git does not track are never touched.
+If the deployment fails there, the files are put back as they were. If the connection breaks, the
+deployment goes on without it and is looked at again; .release/deploy.log in that folder tells how it
+ended. --rollback puts the files back too and then returns to the version before. Files that git does
+not track are never touched.
 Exit status: that of scripts/deploy.sh there; 1 too if it could not be begun, and the last line says why.
 USAGE
 }
@@ -58,8 +60,23 @@ send_files() {
 
 put_files_back() { remote bash "$DEPLOY_PATH/scripts/ci/receive-release.sh" "$DEPLOY_PATH" --undo; }
 
-# deploy_there ARGUMENT...
-deploy_there() { remote bash "$DEPLOY_PATH/scripts/ci/run-on-host.sh" "$DEPLOY_PATH" "$@"; }
+# deploy_there ARGUMENT...: with the status that it ends with there, whatever becomes of the connection.
+deploy_there() {
+  local name="${GITHUB_RUN_ID:-local}-$$-$RANDOM" script="$DEPLOY_PATH/scripts/ci/run-on-host.sh" attempt status=0
+  # In the environment, since after a rollback of the files the script there may be an older one.
+  remote env DEPLOYMENT="$name" bash "$script" "$DEPLOY_PATH" "$@" || status=$?
+  for attempt in 1 2 3 4 5; do
+    # 255 is ssh's own failure; the deployment goes on.
+    ((status == 255)) || return "$status"
+    say "The connection broke; looking at the deployment again ($attempt of 5)."
+    sleep "${RECONNECT_SECONDS:-15}"
+    status=0
+    remote bash "$script" "$DEPLOY_PATH" --again "$name" || status=$?
+  done
+  ((status == 255)) || return "$status"
+  # The files stay as well: the host may still be running them.
+  fail "the connection is lost; $DEPLOY_PATH/.release/deploy.log on $DEPLOY_HOST tells how the deployment ended"
+}
 
 main() {
   local image="" strategy=${DEPLOY_STRATEGY:-} rollback=false dry=false status=0
@@ -82,7 +99,7 @@ main() {
     return
   fi
   [[ -n ${DEPLOY_HOST:-} ]] || fail "DEPLOY_HOST is not set: give the environment this variable, e.g. app.example.org"
-  [[ -n ${DEPLOY_KNOWN_HOSTS:-} ]] || fail "DEPLOY_KNOWN_HOSTS is not set: put the output of 'ssh-keyscan $DEPLOY_HOST' there"
+  [[ -n ${DEPLOY_KNOWN_HOSTS:-} ]] || fail "DEPLOY_KNOWN_HOSTS is not set: put the output of 'ssh-keyscan -p ${DEPLOY_PORT:-22} $DEPLOY_HOST' there"
 
   cd "$ROOT"
   connect

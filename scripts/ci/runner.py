@@ -110,6 +110,8 @@ def environment() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if {"-h", "--help"} & set(sys.argv):
+            return  # the parser ends the program before it misses them
         program = Path(sys.argv[0]).name
         print(
             f"error: {error.name} is not installed for this Python:"

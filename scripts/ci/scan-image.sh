@@ -7,15 +7,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
 usage() {
   cat <<'USAGE'
-Usage: scripts/ci/scan-image.sh (--archive FILE.tar [--digest sha256:...] | --image REF) [--output DIR] [--dry-run]
+Usage: scripts/ci/scan-image.sh (--archive FILE.tar [--digest sha256:...] | --image REF [--if-published])
+                              [--output DIR] [--dry-run]
 
   --archive FILE   an archive that scripts/ci/build-image.sh wrote
   --digest DIGEST  refuse an archive that has another one
   --image REF      an image in a registry, for amd64
+  --if-published   where the registry has none of that name, say so and be content
   --output DIR     default .run/scan; per platform NAME: NAME.json, NAME.sarif, NAME.spdx.json (the SBOM)
 
 Fails if a HIGH or CRITICAL vulnerability has a fix; .trivyignore.yaml holds the exceptions, each with
-a reason and a last day. Needs trivy, and skopeo for archives.
+a reason and a last day. Needs trivy, and skopeo for archives and --if-published.
 Exit status: 0 nothing serious, anything else: something is, or it could not be scanned.
 USAGE
 }
@@ -44,14 +46,24 @@ scan_archive() {
   done
 }
 
+# published REF: registries name what is not there in one of three ways; GitHub's says "denied".
+published() {
+  local answer
+  answer=$(skopeo inspect --raw "docker://$1" 2>&1 >/dev/null) && return
+  grep -qiE 'manifest unknown|name unknown|denied' <<<"$answer" \
+    || fail "the registry of $1 does not say whether it is there: $(tail -n 1 <<<"$answer")"
+  return 1
+}
+
 main() {
-  local archive="" digest="" image="" dry=false
+  local archive="" digest="" image="" optional=false dry=false
   OUTPUT=$ROOT/.run/scan
   while (($#)); do
     case $1 in
       --archive) archive=$(realpath --canonicalize-missing "${2:?--archive needs a file}") && shift ;;
       --digest) digest=${2:?--digest needs one} && shift ;;
       --image) image=${2:?--image needs a reference} && shift ;;
+      --if-published) optional=true ;;
       --output) OUTPUT=$(realpath --canonicalize-missing "${2:?--output needs a folder}") && shift ;;
       --dry-run) dry=true ;;
       -h | --help) usage && return ;;
@@ -68,6 +80,10 @@ main() {
   cd "$ROOT"
   mkdir -p "$OUTPUT"
   rm -f "$OUTPUT"/*.json "$OUTPUT"/*.sarif "$OUTPUT"/*.tar
+  if $optional && [[ -n $image ]] && ! published "$image"; then
+    python3 scripts/ci/summary.py text "The scan of $image is skipped: nothing has been published under that name."
+    return
+  fi
   if [[ -n $archive ]]; then
     [[ -z $digest ]] || python3 scripts/ci/oci.py verify "$archive" "$digest"
     scan_archive "$archive"

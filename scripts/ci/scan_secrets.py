@@ -60,7 +60,8 @@ def historic(folder: Path) -> Iterator[tuple[str, str]]:
     """(blob, path) of every content a file ever had, on any branch."""
     seen = set()
     log = _git(
-        folder, "log", "--all", "--raw", "--no-abbrev", "--diff-filter=AM", "--format=", "-m"
+        *(folder, "log", "--all", "--raw", "--no-abbrev", "--format=", "-m"),
+        *("--no-renames", "--diff-filter=AMT"),
     )
     for line in log.decode(errors="replace").splitlines():
         fields, _, path = line.partition("\t")

@@ -51,7 +51,8 @@ def image(found: oci.Image) -> str:
 
 def vulnerabilities(report: dict[str, Any]) -> list[dict[str, Any]]:
     """From a Trivy report; what .trivyignore.yaml excepts is not in it."""
-    return [v for result in report.get("Results", []) for v in result.get("Vulnerabilities", [])]
+    results = report.get("Results") or []
+    return [v for result in results for v in result.get("Vulnerabilities") or []]
 
 
 def scan(reports: dict[str, dict[str, Any]], fail_on: list[str]) -> tuple[str, list[str]]:

@@ -9,13 +9,17 @@ usage() {
   cat <<'USAGE'
 Usage: scripts/ci/verify-signature.sh --image NAME@sha256:... --branch main [--repository OWNER/NAME] [--dry-run]
 
-Anyone can run it against a published image. --repository defaults to GITHUB_REPOSITORY. Needs cosign.
+Anyone can run it against a published image. --repository defaults to GITHUB_REPOSITORY. Needs
+cosign 3 or newer; older ones do not find this form of signature.
 Exit status: 0 signed by this repository's pipeline for that branch, 1 not.
 USAGE
 }
 
+# literally TEXT: the regular expression that matches just this
+literally() { printf '%s' "$1" | sed 's/[][(){}.*+?^$|\\]/\\&/g'; }
+
 main() {
-  local image="" branch="" repository=${GITHUB_REPOSITORY:-} dry=false server identity
+  local image="" branch="" repository=${GITHUB_REPOSITORY:-} dry=false workflow signer
   while (($#)); do
     case $1 in
       --image) image=${2:?--image needs a reference} && shift ;;
@@ -30,17 +34,23 @@ main() {
   [[ $image =~ @sha256:[0-9a-f]{64}$ ]] || fail "--image must name the image by digest: NAME@sha256:..."
   [[ -n $branch && -n $repository ]] || fail "--branch and --repository are needed"
 
-  server=${GITHUB_SERVER_URL:-https://github.com}
-  # Exactly this workflow file, on exactly this branch; a pull request's run has another identity.
-  identity="$server/$repository/.github/workflows/docker-build.yml@refs/heads/$branch"
+  workflow="${GITHUB_SERVER_URL:-https://github.com}/$repository/.github/workflows/docker-build.yml"
   if $dry; then
-    say "would ask for a signature of $identity on $image"
+    say "would ask for a signature of $workflow on $image, made on $branch"
     return
   fi
-  cosign verify "$image" --certificate-identity "$identity" \
+  if [[ $(cosign version 2>/dev/null) =~ GitVersion:\ +v?([012]\.[0-9.]+) ]]; then
+    fail "cosign ${BASH_REMATCH[1]} is too old to find this signature: install cosign 3 (https://docs.sigstore.dev)"
+  fi
+  # Sigstore names a called workflow by the branch or by the commit it was taken from.
+  signer="^$(literally "$workflow")@(refs/heads/$(literally "$branch")|[0-9a-f]{40})\$"
+  # The signer alone is not enough: other repositories may call this workflow too.
+  cosign verify "$image" --certificate-identity-regexp "$signer" \
+    --certificate-github-workflow-repository "$repository" \
+    --certificate-github-workflow-ref "refs/heads/$branch" \
     --certificate-oidc-issuer https://token.actions.githubusercontent.com >/dev/null \
-    || fail "$image has no valid signature of $identity: it is not deployed"
-  say "$image is signed by $identity"
+    || fail "$image has no valid signature of $workflow on $branch: it is not deployed"
+  say "$image is signed by $workflow, on $branch"
 }
 
 main "$@"

@@ -21,8 +21,9 @@ step() {
   RESULTS+=("$(printf '%s  %5d s  %s' "$result" $((SECONDS - start)) "$name")")
 }
 
-# skipped NAME REASON: said at once, and again at the end
+# skipped NAME REASON: said at once, again at the end, and in a workflow on the summary page
 skipped() {
+  [[ -z ${GITHUB_STEP_SUMMARY:-} ]] || printf '%s is skipped: %s\n\n' "$1" "$2" >>"$GITHUB_STEP_SUMMARY"
   printf '\n%s\n' "$(colour 33 "== $1 SKIPPED: $2")"
   RESULTS+=("$(printf '%s           %s: %s' "$(colour 33 "SKIPPED")" "$1" "$2")")
 }

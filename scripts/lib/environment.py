@@ -29,11 +29,13 @@ NEW, OLD = RUN / "venv-new", RUN / "venv-old"
 PIP_LOG = RUN / "pip.log"
 
 PERFORMANCE = ROOT / "tests" / "performance"
+# Installed in this order. The bench measures the versions that are shipped, whatever its peers were
+# locked with: so these come last, and a new version of one needs no new lock of the bench's.
 REQUIREMENTS = {
-    "runtime": ROOT / "requirements.txt",
-    "dev": ROOT / "requirements-dev.txt",
-    "bench": PERFORMANCE / "requirements.txt",
-    "load": PERFORMANCE / "requirements-load.txt",
+    "runtime": [ROOT / "requirements.txt"],
+    "dev": [ROOT / "requirements-dev.txt"],
+    "bench": [PERFORMANCE / "requirements.txt", ROOT / "requirements-granian.txt"],
+    "load": [PERFORMANCE / "requirements-load.txt"],
 }
 
 # What pip writes when it reaches no index, or one that knows nothing.
@@ -52,7 +54,10 @@ def venv(kind: str) -> Path:
 def wanted(kind: str) -> dict[str, str]:
     """What the stamp must say at least; the development environment also serves as runtime."""
     kinds = ["runtime", "dev"] if kind == "dev" else [kind]
-    hashes = {k: hashlib.sha256(REQUIREMENTS[k].read_bytes()).hexdigest() for k in kinds}
+    hashes = {
+        k: hashlib.sha256(b"".join(path.read_bytes() for path in REQUIREMENTS[k])).hexdigest()
+        for k in kinds
+    }
     version = ".".join(platform.python_version_tuple()[:2])
     return hashes | {"python": version, "path": str(venv(kind))}
 
@@ -91,14 +96,20 @@ def only_one_at_a_time() -> Iterator[None]:
 
 
 def build(kind: str) -> None:
-    requirements = REQUIREMENTS[kind]
     place = venv(kind).relative_to(ROOT)
-    tell(f"Building {place} with Python {platform.python_version()} from {requirements.name}")
+    names = " and ".join(path.name for path in REQUIREMENTS[kind])
+    tell(f"Building {place} with Python {platform.python_version()} from {names}")
     created = subprocess.run(
         [sys.executable, "-m", "venv", NEW], capture_output=True, text=True, check=False
     )
     if created.returncode != 0:
         raise Problem(f"no virtual environment could be made: {last_line(created.stderr)}")
+    for requirements in REQUIREMENTS[kind]:
+        install(requirements)
+    (NEW / STAMP).write_text(json.dumps(wanted(kind), indent=1))
+
+
+def install(requirements: Path) -> None:
     # A machine without network should learn so in seconds; pip would try five times.
     environment = {"PIP_RETRIES": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"} | os.environ
     # All is pinned, dependencies too. Left to resolve them, pip meets `coverage[toml]>=7.10` of one
@@ -114,7 +125,6 @@ def build(kind: str) -> None:
         )
     if pip_progress.wait(pip, PIP_LOG) != 0:
         raise Problem(why_pip_failed(PIP_LOG.read_text(errors="replace")))
-    (NEW / STAMP).write_text(json.dumps(wanted(kind), indent=1))
 
 
 def why_pip_failed(log: str) -> str:

@@ -152,6 +152,16 @@ def test_safety_runs_only_with_its_key_and_says_so_otherwise(clone: Clone) -> No
     assert "safety" in called(clone)
 
 
+def test_in_a_workflow_what_is_skipped_stands_on_the_summary_page(
+    clone: Clone, tmp_path: Path
+) -> None:
+    page = tmp_path / "summary.md"
+    clone.run("run-tests.sh", "--security", env={"GITHUB_STEP_SUMMARY": str(page)})
+
+    (line,) = (line for line in page.read_text().splitlines() if "safety" in line)
+    assert line.startswith("safety is skipped: ") and "set SAFETY_API_KEY" in line
+
+
 @pytest.fixture
 def clone_with_e2e(clone: Clone) -> Clone:
     tests = clone.folder / "tests" / "e2e"

@@ -1,5 +1,6 @@
 """The lock files: complete, consistent, and naming no place to download from."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ LOCKS = [
     "requirements.txt",
     "requirements-granian.txt",
     "requirements-dev.txt",
+    "docker/requirements-debug.txt",
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
 ]
@@ -38,9 +40,42 @@ def test_no_index_address_or_path_is_named(lock: str) -> None:
     )
 
 
-@pytest.mark.parametrize("lock", [lock for lock in LOCKS[1:] if "load" not in lock])
-def test_development_and_bench_use_the_versions_that_are_shipped(lock: str) -> None:
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_says_how_dependabot_has_to_compile_it(lock: str) -> None:
+    """It reads these options from the lock, and would pin for one Python alone without them."""
+    manual = (ROOT / "docs" / "SETUP.md").read_text()
+    command = re.search(r'--custom-compile-command "([^"]+)"', manual)
+    assert command
+
+    header = (ROOT / lock).read_text().splitlines()[:2]
+    assert header[1] == f"#    {command[1]}"
+    assert "--universal --python-version 3.11 " in command[1]
+
+
+def test_the_manual_compiles_every_lock() -> None:
+    loop = re.search(r"^for name in (.*); do$", (ROOT / "docs" / "SETUP.md").read_text(), re.M)
+    assert loop
+
+    names = subprocess.run(
+        ["bash", "-c", f"printf '%s.txt\\n' {loop[1]}"], capture_output=True, text=True, check=True
+    )
+    assert sorted(names.stdout.split()) == sorted(LOCKS)
+
+
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-granian.txt"])
+def test_development_and_another_server_use_the_versions_that_are_shipped(lock: str) -> None:
     assert set(pins("requirements.txt")) <= set(pins(lock))
+
+
+def test_the_bench_measures_the_versions_that_are_shipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are installed last, over those that its peers were locked with."""
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "lib")
+    environment = importlib.import_module("environment")
+
+    locks = [path.relative_to(ROOT).as_posix() for path in environment.REQUIREMENTS["bench"]]
+    assert locks == ["tests/performance/requirements.txt", "requirements-granian.txt"]
 
 
 def test_what_was_installed_without_resolving_lacks_nothing() -> None:

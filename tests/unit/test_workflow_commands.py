@@ -107,6 +107,32 @@ def test_a_step_sets_only_variables_that_something_reads(
     assert set(unread) <= shared
 
 
+SKOPEO, COSIGN, TRIVY = "install-packages.sh skopeo", "sigstore/cosign-installer", "setup-trivy"
+# What scripts start that a runner's machine does not promise to have.
+PROGRAMS = {
+    "load-image.sh": (SKOPEO,),
+    "push-image.sh": (SKOPEO,),
+    "scan-image.sh": (SKOPEO, TRIVY),
+    "sign-image.sh": (COSIGN,),
+    "verify-signature.sh": (COSIGN,),
+}
+
+
+@pytest.mark.parametrize(("script", "programs"), PROGRAMS.items())
+def test_a_job_installs_what_its_scripts_start(script: str, programs: tuple[str, ...]) -> None:
+    users = [
+        [str(step.get("run", "")) + str(step.get("uses", "")) for step in job.steps]
+        for job in workflows.jobs()
+        if any(script in str(step.get("run", "")) for step in job.steps)
+    ]
+
+    assert users
+    for steps in users:
+        used = next(at for at, step in enumerate(steps) if script in step)
+        for program in programs:
+            assert any(program in step for step in steps[:used])
+
+
 SCRIPTS = sorted(
     path
     for path in (ROOT / "scripts" / "ci").iterdir()

@@ -132,6 +132,13 @@ def test_only_the_publishing_job_can_sign() -> None:
     assert not workflows.job("ci-cd/image").steps
 
 
+def test_a_title_is_checked_again_when_it_was_put_right() -> None:
+    """Running the job again would not do: it is given the event of the first time."""
+    types = workflows.load("ci-cd")["on"]["pull_request"]["types"]
+
+    assert set(types) == {"opened", "synchronize", "reopened", "edited"}
+
+
 def test_one_deployment_at_a_time_and_none_is_cut_off() -> None:
     deploy = workflows.job("ci-cd/deploy").data
     environment = "${{ needs.plan.outputs.environment }}"
@@ -174,6 +181,46 @@ def test_a_deployment_verifies_the_signature_before_anything_reaches_the_host() 
 
     assert order == sorted(order)
     assert not workflows.job("ci-cd/deploy").steps[order[0]].get("continue-on-error")
+
+
+def holds(condition: str, values: dict[str, str]) -> bool:
+    """A condition of a job, for these values of what it names."""
+    for name in sorted(values, key=len, reverse=True):
+        condition = condition.replace(name, repr(values[name]))
+    condition = condition.replace("!cancelled()", "True").replace("&&", "and").replace("||", "or")
+    return bool(eval(condition, {"__builtins__": {}}))  # pylint: disable=eval-used
+
+
+@pytest.mark.parametrize(
+    ("deploy", "overtaken", "image", "released"),
+    [
+        ("success", "false", "success", True),
+        ("skipped", "", "success", True),
+        ("skipped", "", "failure", False),
+        ("failure", "false", "success", False),
+        ("failure", "", "success", False),
+        ("cancelled", "", "success", False),
+        # What overtook it is newer, so it runs with everything that this version brings.
+        ("failure", "true", "success", True),
+    ],
+)
+def test_a_version_is_released_unless_its_deployment_failed_or_was_refused(
+    deploy: str, overtaken: str, image: str, released: bool
+) -> None:
+    values = {
+        "needs.deploy.result": deploy,
+        "needs.deploy.outputs.overtaken": overtaken,
+        "needs.image.result": image,
+        "needs.plan.outputs.release": "1.2.3",
+        "github.event_name": "push",
+    }
+    condition = workflows.job("ci-cd/release").condition
+
+    assert holds(condition, values) is released
+    assert not holds(condition, values | {"needs.plan.outputs.release": ""})
+    assert not holds(condition, values | {"github.event_name": "pull_request"})
+    outputs = workflows.job("ci-cd/deploy").data["outputs"]
+    assert outputs == {"overtaken": "${{ steps.order.outputs.overtaken }}"}
 
 
 def test_the_required_check_waits_for_every_job_that_proves_something() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.ci_scripts import SCRIPTS, Git, Programs, Run, run_script
 from tests.support.oci_archive import OciArchive
+from tests.support.remote_deployment import Deployment
 
 # Does what `skopeo copy` does as far as the scripts look: a file, or the digest that arrived.
 SKOPEO = """
@@ -51,6 +52,11 @@ def git(tmp_path: Path) -> Git:
     folder = tmp_path / "repository"
     folder.mkdir()
     return Git(folder)
+
+
+@pytest.fixture
+def deployment(git: Git, programs: Programs, tmp_path: Path) -> Deployment:
+    return Deployment(git, programs, tmp_path / "the host")
 
 
 @pytest.fixture

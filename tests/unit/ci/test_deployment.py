@@ -107,29 +107,31 @@ STATUSES = {3: ["in_progress"], 2: ["failure"], 1: ["inactive", "success"]}
 
 
 @pytest.mark.parametrize(
-    ("relation", "event", "go"),
+    ("relation", "event", "overtaken"),
     [
-        ("ahead", "push", "true"),
-        ("identical", "push", "true"),
-        ("diverged", "push", "true"),
-        ("behind", "push", "false"),
-        ("behind", "workflow_dispatch", "true"),
+        ("ahead", "push", False),
+        ("identical", "push", False),
+        ("diverged", "push", False),
+        ("behind", "push", True),
+        ("behind", "workflow_dispatch", False),
     ],
 )
-def test_only_an_older_commit_steps_back_unless_somebody_wants_it(
-    run: Run, relation: str, event: str, go: str
+def test_only_an_older_commit_is_refused_unless_somebody_wants_it(
+    run: Run, relation: str, event: str, overtaken: bool
 ) -> None:
+    """Refused, not skipped: GitHub takes a job that succeeds for a deployment of its commit."""
     with listening(github(DEPLOYED, STATUSES, relation)) as server:
         done = order(run, server.url, event)
 
-    assert done.returncode == 0
-    assert f"go={go}" in done.stdout.splitlines()
+    assert done.returncode == (1 if overtaken else 0)
+    assert f"overtaken={str(overtaken).lower()}" in done.stdout.splitlines()
+    assert ("already has the newer" in done.stderr) is overtaken
     assert {asked.authorization for asked in server.asked} == {"Bearer t0ken"}
 
 
 def test_the_first_deployment_needs_no_other(run: Run) -> None:
     with listening(github(DEPLOYED[:2], STATUSES, "behind")) as server:
-        assert "go=true" in order(run, server.url).stdout
+        assert "overtaken=false" in order(run, server.url).stdout
 
 
 def test_when_github_does_not_answer_nothing_is_deployed(run: Run) -> None:
@@ -137,7 +139,7 @@ def test_when_github_does_not_answer_nothing_is_deployed(run: Run) -> None:
         done = order(run, server.url)
 
     assert done.returncode == 1 and "GitHub answered 502" in done.stderr
-    assert "go=" not in done.stdout
+    assert "overtaken=" not in done.stdout
 
 
 @pytest.mark.parametrize(

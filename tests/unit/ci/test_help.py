@@ -38,3 +38,21 @@ def test_help_shows_the_usage_and_the_exit_status_and_does_nothing(
     assert script.name in done.stdout
     assert "exit status" in done.stdout.lower()
     assert not list(tmp_path.iterdir())
+
+
+PROGRAMS = [path for path in SCRIPTS if path.suffix == ".py"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
+def test_help_needs_no_package(program: Path) -> None:
+    """Whoever has just cloned the repository asks first, and makes the environment later."""
+    done = subprocess.run(
+        [sys.executable, "-S", program, "--help"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 
 from tests.support.ci_scripts import Programs, Run, call
 
@@ -124,3 +125,36 @@ def test_a_scanner_that_fails_is_no_clean_bill_of_health(
     tools.add("trivy", "exit 1")
 
     assert scan(run, tools, image, tmp_path / "scan").returncode == 1
+
+
+def scan_published(run: Run, tools: Programs, folder: Path, answer: str) -> Any:
+    """With a registry that answers so, or has the image when it answers nothing."""
+    tools.add("skopeo", f'[[ -z "{answer}" ]] || {{ echo "{answer}" >&2; exit 1; }}')
+    arguments = ("--image", "ghcr.io/o/n:main", "--if-published", "--output", folder)
+    return call(run, tools, "scan-image.sh", *arguments, REPORT=json.dumps({"Results": []}))
+
+
+def test_an_image_in_a_registry_is_scanned(run: Run, tools: Programs, tmp_path: Path) -> None:
+    done = scan_published(run, tools, tmp_path / "scan", "")
+
+    assert done.returncode == 0, done.stderr
+    assert any(line.endswith(" ghcr.io/o/n:main") for line in tools.calls if "trivy" in line)
+    assert "| amd64 |" in done.stdout
+
+
+@pytest.mark.parametrize("answer", ["reading manifest: manifest unknown", "name unknown", "denied"])
+def test_where_nothing_was_published_yet_the_scan_is_skipped_in_a_sentence(
+    run: Run, tools: Programs, tmp_path: Path, answer: str
+) -> None:
+    done = scan_published(run, tools, tmp_path / "scan", answer)
+
+    assert done.returncode == 0 and "ghcr.io/o/n:main is skipped" in done.stdout
+    assert not [line for line in tools.calls if "trivy" in line]
+
+
+def test_a_registry_that_does_not_answer_fails_the_scan(
+    run: Run, tools: Programs, tmp_path: Path
+) -> None:
+    done = scan_published(run, tools, tmp_path / "scan", "dial tcp: i/o timeout")
+
+    assert done.returncode == 1 and "i/o timeout" in done.stderr

@@ -1,5 +1,6 @@
 """The scripts that log in, push, sign and verify an image; the tools are stand-ins."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ def test_without_docker_hub_it_is_left_out_in_a_sentence(run: Run, tools: Progra
     assert tools.calls == ["docker login ghcr.io --username token --password-stdin"]
 
 
+def test_who_only_reads_an_image_hears_nothing_of_other_registries(
+    run: Run, tools: Programs
+) -> None:
+    """A deployment is not told that Docker Hub is skipped, which may well have the image."""
+    tools.add("docker", DOCKER_LOGIN)
+    arguments = ("registry-login.sh", "--image", "ghcr.io/o/n", "--only")
+    done = call(run, tools, *arguments, GITHUB_TOKEN="t0ken")
+
+    assert (done.returncode, done.stdout) == (0, "images=ghcr.io/o/n\n")
+
+
 def test_with_docker_hub_the_image_goes_there_too_and_no_password_is_seen(
     run: Run, tools: Programs, tmp_path: Path
 ) -> None:
@@ -122,21 +134,56 @@ def test_each_image_is_signed_by_digest_with_the_platforms_in_it(run: Run, tools
     assert refused.returncode == 1 and len(tools.calls) == 2
 
 
-def verify(run: Run, tools: Programs, image: str) -> Any:
-    arguments = ("--image", image, "--branch", "main")
-    return call(run, tools, "verify-signature.sh", *arguments, GITHUB_REPOSITORY="o/n")
+def verify(run: Run, tools: Programs, image: str, branch: str = "main") -> Any:
+    arguments = ("--image", image, "--branch", branch)
+    return call(run, tools, "verify-signature.sh", *arguments, GITHUB_REPOSITORY="o/n.x")
 
 
-def test_a_signature_must_come_from_this_workflow_on_this_branch(run: Run, tools: Programs) -> None:
-    done = verify(run, tools, f"ghcr.io/o/n@{ZEROS}")
+def demanded(call_: str) -> dict[str, str]:
+    """The options of a call of cosign, each with its value."""
+    words = call_.split()
+    return {word: words[at + 1] for at, word in enumerate(words) if word.startswith("--")}
+
+
+def test_a_signature_must_come_from_a_run_of_this_repository_on_this_branch(
+    run: Run, tools: Programs
+) -> None:
+    """Whoever calls docker-build.yml from elsewhere signs under its name, too."""
+    done = verify(run, tools, f"ghcr.io/o/n@{ZEROS}", "release/1+2")
 
     assert done.returncode == 0
-    identity = "https://github.com/o/n/.github/workflows/docker-build.yml@refs/heads/main"
+    call_ = tools.calls[-1]
+    assert call_.startswith(f"cosign verify ghcr.io/o/n@{ZEROS} ")
+    options = demanded(call_)
+    assert options["--certificate-github-workflow-repository"] == "o/n.x"
+    assert options["--certificate-github-workflow-ref"] == "refs/heads/release/1+2"
+    issuer = "https://token.actions.githubusercontent.com"
+    assert options["--certificate-oidc-issuer"] == issuer
+
+
+WORKFLOW = "https://github.com/o/n.x/.github/workflows/docker-build.yml"
+
+
+@pytest.mark.parametrize(
+    ("identity", "accepted"),
+    [
+        (f"{WORKFLOW}@refs/heads/main", True),
+        (f"{WORKFLOW}@{'0a' * 20}", True),
+        (f"{WORKFLOW}@refs/heads/main2", False),
+        (f"{WORKFLOW}@refs/pull/1/merge", False),
+        (f"{WORKFLOW.replace('n.x', 'nix')}@refs/heads/main", False),
+        (f"{WORKFLOW.replace('docker-build', 'other')}@refs/heads/main", False),
+        (f"https://example.org/?{WORKFLOW}@refs/heads/main", False),
+    ],
+)
+def test_the_signer_is_the_workflow_that_builds_by_branch_or_by_commit(
+    run: Run, tools: Programs, identity: str, accepted: bool
+) -> None:
+    verify(run, tools, f"ghcr.io/o/n@{ZEROS}")
+
     assert (ROOT / ".github/workflows/docker-build.yml").is_file()
-    assert tools.calls == [
-        f"cosign verify ghcr.io/o/n@{ZEROS} --certificate-identity {identity}"
-        " --certificate-oidc-issuer https://token.actions.githubusercontent.com"
-    ]
+    pattern = demanded(tools.calls[-1])["--certificate-identity-regexp"]
+    assert bool(re.search(pattern, identity)) is accepted
 
 
 def test_without_a_valid_signature_nothing_is_deployed(run: Run, tools: Programs) -> None:
@@ -145,6 +192,19 @@ def test_without_a_valid_signature_nothing_is_deployed(run: Run, tools: Programs
     done = verify(run, tools, f"ghcr.io/o/n@{ZEROS}")
 
     assert done.returncode == 1 and "has no valid signature" in done.stderr
+
+
+@pytest.mark.parametrize(("version", "old"), [("v2.6.4", True), ("v3.0.6", False)])
+def test_a_cosign_that_cannot_find_such_signatures_is_named(
+    run: Run, tools: Programs, version: str, old: bool
+) -> None:
+    """It would call every image unsigned, which is a worse thing to read."""
+    tools.add("cosign", f'[[ $1 == version ]] && echo "GitVersion:    {version}"')
+
+    done = verify(run, tools, f"ghcr.io/o/n@{ZEROS}")
+
+    assert done.returncode == 1
+    assert ("is too old" in done.stderr) is old
 
 
 def test_a_tag_cannot_be_verified_because_it_may_move(run: Run, tools: Programs) -> None:

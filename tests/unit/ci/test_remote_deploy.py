@@ -1,23 +1,16 @@
 """scripts/ci/remote-deploy.sh, with an ssh that runs its command right here."""
 
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.ci_scripts import ROOT, Git, Programs
-from tests.support.processes import wait_until
+from tests.support.ci_scripts import ROOT, Programs
 from tests.support.remote_deployment import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
-
-
-@pytest.fixture
-def deployment(git: Git, programs: Programs, tmp_path: Path) -> Deployment:
-    return Deployment(git, programs, tmp_path / "the host")
 
 
 def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
@@ -134,41 +127,6 @@ def test_a_rollback_brings_back_the_files_and_then_the_version_before(
     assert done.returncode == 0, done.stderr
     assert deployment.read("nginx.conf") == "first"
     assert deployment.read("calls").splitlines()[-1] == f"{deployment.host} --rollback"
-
-
-def opened(gate: Path) -> bool:
-    """Whether somebody waits at the gate, who then goes on."""
-    try:
-        end = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:
-        return False
-    os.write(end, b"go\n")
-    os.close(end)
-    return True
-
-
-def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) -> None:
-    """What the host runs is out of reach of the session that shows it, which ends here."""
-    deployment.run("--image", IMAGE)
-    gate = deployment.host / "gate"
-    os.mkfifo(gate)
-    slow = f'#!/usr/bin/env bash\necho begun\nread -r _ <"{gate}"\necho served >result\n'
-    (deployment.host / "scripts" / "deploy.sh").write_text(slow)
-    runner = deployment.host / "scripts" / "ci" / "run-on-host.sh"
-    with subprocess.Popen(
-        [runner, deployment.host, "--image", IMAGE],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as shown:
-        assert shown.stdout and shown.stdout.readline() == "begun\n"
-        os.killpg(shown.pid, signal.SIGKILL)
-
-    wait_until(lambda: opened(gate), seconds=20, why="the script is alive and reads the gate")
-    status = deployment.host / ".release" / "deploy.status"
-    wait_until(lambda: status.exists() and bool(status.read_text()), seconds=20, why="it has ended")
-    assert deployment.read("result") == "served\n"
-    assert deployment.read(".release/deploy.status") == "0\n"
 
 
 @pytest.mark.parametrize(

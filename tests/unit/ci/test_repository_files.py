@@ -31,11 +31,27 @@ def test_dependabot_looks_weekly_at_everything_that_is_pinned_in_one_request_per
 
     assert {update["package-ecosystem"] for update in updates} == set(MANIFESTS)
     for update in updates:
-        folder = ROOT / update["directory"].lstrip("/")
-        assert list(folder.glob(MANIFESTS[update["package-ecosystem"]]))
+        for folder in update.get("directories") or [update["directory"]]:
+            assert list((ROOT / folder.lstrip("/")).glob(MANIFESTS[update["package-ecosystem"]]))
         assert update["schedule"]["interval"] == "weekly"
         assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
         assert update["cooldown"]["default-days"] >= 7
+
+
+def test_dependabot_finds_every_list_of_python_packages() -> None:
+    """It looks into a folder and into those right under it, no deeper."""
+    (uv,) = (
+        u for u in read(GITHUB / "dependabot.yml")["updates"] if u["package-ecosystem"] == "uv"
+    )
+    seen = {path for name in uv["directories"] for path in (ROOT / name.lstrip("/")).glob("*.in")}
+    seen |= {
+        path for name in uv["directories"] for path in (ROOT / name.lstrip("/")).glob("*/*.in")
+    }
+
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.in"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {ROOT / name for name in tracked.stdout.split()} <= seen
 
 
 def test_dependabots_titles_pass_the_check_of_titles(run: Run) -> None:
@@ -56,13 +72,21 @@ def test_every_check_of_the_lint_step_also_runs_before_a_commit() -> None:
     checks = (ROOT / "scripts" / "lib" / "checks.sh").read_text(encoding="utf-8")
     steps = re.search(r"^lint_steps\(\) \{\n(.*?)^\}", checks, re.MULTILINE | re.DOTALL)
     assert steps
-    commands = re.findall(r'^  step (?:"[^"]+"|\S+) (\S+)', steps[1], re.MULTILINE)
+    commands = re.findall(r'^  step (?:"[^"]+"|\S+) (.+)$', steps[1], re.MULTILINE)
 
     entries = " ".join(hook["entry"] for hook in hooks())
     assert len(commands) >= 6
     for command in [*commands, "bandit", "scan_secrets.py"]:
-        # A function of the script stands for the program in its name.
-        assert command.removesuffix("_step") in entries
+        # A function of the script stands for the program in its name; what only checks there,
+        # black, may repair here.
+        assert command.removesuffix("_step").partition(" --check")[0] in entries
+
+
+def test_a_hook_that_looks_at_whole_folders_starts_for_each_of_them() -> None:
+    for hook in hooks():
+        folders = [word for word in hook["entry"].split() if (ROOT / word).is_dir()]
+        if folders and hook.get("pass_filenames") is False:
+            assert all(re.match(hook["files"], f"{folder}/x.py") for folder in folders)
 
 
 def test_a_hook_uses_the_pinned_tools_of_the_project() -> None:

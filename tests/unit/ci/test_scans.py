@@ -64,6 +64,24 @@ def test_a_secret_that_was_taken_out_again_is_still_in_the_history(run: Run, git
     assert done.returncode == 1 and "a folder/settings.py:1: AWS Access Key" in done.stdout
 
 
+def test_a_secret_that_came_with_a_new_name_of_its_file_is_found_in_the_history(
+    run: Run, git: Git
+) -> None:
+    """git calls a file that moves and changes a little a rename, neither added nor modified."""
+    lines = "".join(f"SETTING_{number} = {number}\n" for number in range(30))
+    (git.folder / "old.py").write_text(lines)
+    git.commit("feat: settings")
+    git("mv", "old.py", "new.py")
+    (git.folder / "new.py").write_text(f"{lines}key = {AWS_KEY}\n")
+    git.commit("refactor: a better name")
+    (git.folder / "new.py").write_text(lines)
+    git.commit("fix: no key here")
+
+    done = run("scan_secrets.py", "--history", "--folder", git.folder)
+
+    assert done.returncode == 1 and "new.py:31: AWS Access Key" in done.stdout
+
+
 def test_a_secret_on_another_branch_is_found_in_the_history(run: Run, git: Git) -> None:
     git.commit("Start")
     git("switch", "--quiet", "--create", "other")

@@ -59,6 +59,14 @@ def test_an_image_without_findings_passes(run: Run, tmp_path: Path) -> None:
     assert scan(run, report(tmp_path, "amd64")).returncode == 0
 
 
+@pytest.mark.parametrize("results", ["null", '[{"Target": "os", "Vulnerabilities": null}]'])
+def test_a_report_that_says_nothing_by_null_passes(run: Run, tmp_path: Path, results: str) -> None:
+    path = tmp_path / "amd64.json"
+    path.write_text(f'{{"Results": {results}}}')
+
+    assert scan(run, path).returncode == 0
+
+
 @pytest.mark.parametrize("content", [None, "", "{"])
 def test_a_scan_that_left_no_report_is_no_clean_bill_of_health(
     run: Run, tmp_path: Path, content: str | None
