@@ -12,7 +12,7 @@ import requests
 
 from tests.support.gunicorn_server import ROOT, GunicornServer
 from tests.support.load import Load
-from tests.support.processes import metrics_folder, signal_is_caught, wait_until
+from tests.support.processes import metrics_folder, sleeps, wait_until
 
 
 def start(**settings: str) -> subprocess.CompletedProcess[str]:
@@ -79,7 +79,7 @@ def test_a_signal_before_it_listens_ends_the_start_in_order(
     server = GunicornServer({"LOG_FILE": str(tmp_path / "log")})
     server.launch()
     try:
-        wait_until(lambda: signal_is_caught(server.pid, signal.SIGTERM), seconds=30, why="a start")
+        wait_until(lambda: sleeps(server.pid), seconds=30, why="it waits for its log")
 
         server.send_signal(number)
 
