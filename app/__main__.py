@@ -4,12 +4,17 @@ Gunicorn reads WEB_CONCURRENCY and FORWARDED_ALLOW_IPS by itself, before its set
 ends in a traceback when they are wrong; here they end in the one line that all settings do.
 """
 
+import gc
 import runpy
 import signal
 import sys
 from types import FrameType
 
-from app.config import Settings, SettingsError
+# Until all is loaded: what is imported stays, and looking through it again and again takes time.
+gc.disable()
+
+# pylint: disable=wrong-import-position
+from app.config import Settings, SettingsError  # noqa: E402
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

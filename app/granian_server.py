@@ -63,8 +63,8 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=settings.graceful_timeout_seconds,
     )
     server.drain_seconds = settings.drain_seconds
-    gc.collect()
     gc.freeze()
+    gc.enable()
     try:
         with tempfile.TemporaryFile() as turn:
             server.serve(target_loader=lambda: _enter(app, turn.fileno()), wrap_loader=False)

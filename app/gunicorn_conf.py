@@ -8,6 +8,7 @@ service's own settings, so that there is one way to set anything.
 # The names are Gunicorn's.
 
 import atexit
+import codecs
 import gc
 import logging
 import os
@@ -28,9 +29,6 @@ except SettingsError as error:
 
 _log = logging.getLogger("gunicorn.error")
 
-
-# Until all is loaded: what is imported stays, and looking through it again and again takes time.
-gc.disable()
 
 # Must stand before anything imports the metrics.
 os.environ["METRICS_SLOTS"] = metric_store.prepare(_settings.metrics_dir)
@@ -92,8 +90,10 @@ logconfig_dict = logger.configuration(_settings)
 def when_ready(server: Any) -> None:
     """In the master, before the first fork."""
     signal.signal(signal.SIGTERM, lambda signum, frame: _drain(server, signum, frame))
-    gc.collect()
-    gc.freeze()  # what is loaded stays; the collector touching it would unshare the memory
+    codecs.lookup("idna")  # connecting to Redis needs it: loaded here, its memory is shared
+    # What is loaded stays; the collector touching it would unshare the memory. No collection before
+    # (docs.python.org/3/library/gc.html#gc.freeze): workers would fill its holes, page by page.
+    gc.freeze()
     gc.enable()
 
 

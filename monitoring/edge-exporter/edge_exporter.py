@@ -1,13 +1,13 @@
 """Counts nginx's access log for Prometheus: statuses, times, upstream attempts, rate limiting.
 
-nginx's status page tells connections and one total; everything else is in its log. nginx sends a
-copy of each JSON line to a Unix socket, as a syslog datagram that it never waits for, so this may
+nginx's status page tells connections and one total; everything else is in its log. For each request
+nginx sends a JSON line to a Unix socket, as a syslog datagram that it never waits for, so this may
 be away without a request noticing. Nothing of a line is kept but numbers.
 
 It listens at EDGE_SOCKET (/run/edge/access.sock) and serves /metrics on EDGE_PORT (9145).
 
 Reads the fields status, bytes, request_time, upstream_status, upstream_response_time and
-rate_limit (docker/nginx/includes/logging.conf); other fields are ignored.
+rate_limit (`counted` in docker/nginx/includes/logging.conf); other fields are ignored.
 """
 
 import json

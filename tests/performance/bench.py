@@ -110,6 +110,7 @@ SECTIONS = {
     "items": "lists.items",
     "scrape": "scrape.scrape",
     "instructions": "sections.count_instructions",
+    "imports": "imports.imports",
 }
 MORE = {"servers": "servers.servers", "growth": "growth.growth"}
 

@@ -25,7 +25,7 @@ SUBSTITUTIONS = (
     (r"/etc/nginx/(?!mime\.types)", r"{folder}/nginx/", "paths: a folder in memory"),
     (r"(?<=[\s:])/tmp/", r"{folder}/tmp/", "paths: a folder in memory"),
     (r"/dev/std(?:out|err)\b", r"{folder}/nginx.log", "logs: a file in memory"),
-    (r"syslog:server=\S+", r"{folder}/syslog.log", "the exporter's copy of the log: a file too"),
+    (r"syslog:server=\S+", r"{folder}/syslog.log", "what the exporter counts: a file too"),
     (r"server web:8000 resolve\b", r"server {upstream}", "one local replica; 1.22 lacks resolve"),
     (r"listen 8080\b", r"listen 127.0.0.1:{port}", "the port: a free one"),
     (r"\$host\$is_request_port\$request_port", "$http_host", "the port in Host: 1.22 lacks it"),

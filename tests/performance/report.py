@@ -155,6 +155,16 @@ def _instructions(of: dict[str, dict[str, int]]) -> str:
     return "Instructions per request, in process (callgrind):\n\n" + table(head, rows)
 
 
+def _imports(of: dict[str, dict[str, Figure]]) -> str:
+    names = list(of)
+    packages = {package: [of[name].get(package) for name in names] for package in of["ours"]}
+    rows = [
+        [package, *(f"{1000 * f['median']:.0f}" if f else "" for f in found)]
+        for package, found in packages.items()
+    ]
+    return "Milliseconds of importing, by package:\n\n" + table(["package", *names], rows)
+
+
 def _items(of: Result) -> str:
     rows = [
         [f"{of['counts'][name]:,}", f"{of[name]['seconds']['median'] * 1000:.2f}"]
@@ -216,4 +226,5 @@ SECTIONS = {
     "servers": _servers,
     "growth": _growth,
     "instructions": _instructions,
+    "imports": _imports,
 }

@@ -107,12 +107,14 @@ TARGETS = (
         rate("redis", "granian+layer", "tutorial"),
         3,
         True,
+        rate("info", "granian, bare", "tutorial"),
     ),
     Target(
         "Redis-backed GET through nginx, against tutorial: Granian, read every time",
         rate("redis", "granian", "tutorial"),
         3,
         True,
+        rate("redis", "granian, bare", "tutorial"),
     ),
     Target(
         "Redis-backed GET through nginx, against fastapi: default server, with the layer",

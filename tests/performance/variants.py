@@ -77,10 +77,11 @@ GRANIAN_LAYER = _service(
     SERVER="granian",
     CACHE_LOCAL_MS=str(CACHE_LOCAL_MS),
 )
+GRANIAN_BARE = Variant("granian, bare", "Flask alone on Granian, the service's settings", peer=True)
 # The same thing twice: what differs between these two is the machine's doing.
 AGAIN = _service("ours again", "the A/A pair of ours")
 
-ALL = (OURS, TUTORIAL, LAYER, FASTAPI, GRANIAN, BARE, GRANIAN_LAYER, AGAIN)
+ALL = (OURS, TUTORIAL, LAYER, FASTAPI, GRANIAN, BARE, GRANIAN_LAYER, GRANIAN_BARE, AGAIN)
 
 
 def known_settings() -> set[str]:
@@ -199,6 +200,11 @@ def _peer_command(name: str, port: int, workers: int) -> tuple[list[str], dict[s
         # The service's own: app/gunicorn_conf.py and the defaults of its settings.
         own = ["--worker-class", "gthread", "--threads", "8", "--keep-alive", "75", "--preload"]
         return [*gunicorn, *own, "tests.performance.peers.bare:app"], {}
+    if name == "granian, bare":
+        granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1"]
+        granian += ["--port", str(port), "--workers", str(workers), "--no-ws"]
+        own = ["--blocking-threads", "8", "--backpressure", "128"]  # app/granian_server.py
+        return [*granian, *own, "tests.performance.peers.bare:app"], {}
     uvicorn = [sys.executable, "-m", "uvicorn", "tests.performance.peers.fast:app"]
     uvicorn += ["--port", str(port), "--workers", str(workers), "--no-access-log"]
     return [*uvicorn, "--timeout-keep-alive", "75", "--log-level", "warning"], {}

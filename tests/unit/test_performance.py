@@ -5,7 +5,7 @@ import re
 import pytest
 
 from scripts.lib import nginx_dump
-from tests.performance import machine, proxy, report
+from tests.performance import imports, machine, proxy, report
 from tests.performance.capacity import Capacity, parse
 from tests.performance.figures import Figure, figure, percentile, ratio, unquiet
 from tests.performance.machine import Problem, cores
@@ -49,6 +49,22 @@ def test_equals_that_differ_by_more_than_a_tenth_are_told() -> None:
 
 def test_wrk_is_read_in_milliseconds_and_per_request() -> None:
     assert parse(WRK.format(extra=""), 1.0) == Capacity(1000.5, 4.4, 1200.0, 500.0)
+
+
+def test_imports_are_added_up_by_package() -> None:
+    printed = """import time: self [us] | cumulative | imported package
+import time:       900 |        900 |     redis.client
+import time:       100 |       1000 |   redis
+import time:        50 |         50 | zipimport
+{"message": "of the service itself"}
+"""
+
+    assert imports.parse(printed) == {"redis": 1000, "zipimport": 50, imports.ALL: 1050}
+
+
+def test_a_program_that_ended_before_it_imported_anything_is_no_measurement() -> None:
+    with pytest.raises(RuntimeError, match="no such module"):
+        imports.parse("no such module")
 
 
 def test_a_few_failures_are_borne_and_many_are_not() -> None:
