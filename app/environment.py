@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from redis import ConnectionPool
 from redis.exceptions import RedisError
@@ -120,8 +120,11 @@ class Environment:
             raise _wrong(name, f"names the database {parts.path!r}, which is no number", example)
         if not _redis_takes(value):
             raise _wrong(name, "has an option behind the ? that is unknown or wrong", example)
-        if production and parts.password:
-            _check_secret(name, parts.password, 16)
+        if production:
+            # redis-py takes it behind the question mark as well.
+            for password in (parts.password, *parse_qs(parts.query).get("password", [])):
+                if password:
+                    _check_secret(name, password, 16)
         return value
 
     def addresses(self, name: str) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _recorder(usage: StatsService, cookie: str) -> Recorder:
 
     def record(environ: Environ, client_ip: str, route: str, status: int, seconds: float) -> None:
         user = ""
-        if not environ["PATH_INFO"].startswith(guards.ALWAYS_OPEN):
+        if not guards.always_open(environ["PATH_INFO"]):
             user = (
                 environ.get("HTTP_AUTHORIZATION")
                 or session_of(environ)

@@ -12,7 +12,7 @@ from app.utils.observe import METRICS_PATH, ROUTE
 from app.utils.problems import Problem
 
 # Probes and scrapers come by address, not by name, and must not be turned away.
-ALWAYS_OPEN = ("/health", METRICS_PATH)
+_ALWAYS_OPEN = ("/health/", f"{METRICS_PATH}/")
 
 
 def register(app: Flask, known: Services) -> None:
@@ -26,7 +26,7 @@ def register(app: Flask, known: Services) -> None:
         environ[ROUTE] = rule.rule if rule else metrics.UNMATCHED
         path: str = environ["PATH_INFO"]
         _check_encoding(path, environ.get("QUERY_STRING", ""))
-        if path.startswith(ALWAYS_OPEN):
+        if always_open(path):
             return
         if hosts and not host_is_trusted(current.host.lower(), hosts):
             raise Problem(400, "This service does not answer to that host name.")
@@ -34,6 +34,11 @@ def register(app: Flask, known: Services) -> None:
             _limit_rate(known.rate_limit)
         if known.faults.active and known.faults.strikes(current.path):
             raise Problem(500, "A fault set by a drill; see /api/v1/demo/faults.")
+
+
+def always_open(path: str) -> bool:
+    """Whether it is neither limited nor refused for its host, and nobody's use of the service."""
+    return f"{path}/".startswith(_ALWAYS_OPEN)
 
 
 def _limit_rate(limit: RateLimit) -> None:

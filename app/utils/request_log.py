@@ -6,6 +6,7 @@ as that of `LOG_FILE` or one that somebody adds, gets the record as from any log
 """
 
 import logging
+import select
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,11 @@ from app.utils.logger import REQUEST_LOGGER, LineHandler, static_fields
 from app.utils.request_context import RequestContext
 
 _NAMES = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING)}
+
+# Beyond this a pipe may mix what several processes write; SHORT characters of each field, each of
+# which JSON may need six bytes for, stay below.
+_MOST_BYTES = select.PIPE_BUF
+_SHORT = 160
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
@@ -38,24 +44,24 @@ class RequestLog:
         """
         if not self._logger.isEnabledFor(level):
             return
-        message = f"{fields['method']} {fields['path']} {fields['status']}"
         for handler in self._handlers:
             if level < handler.level:
                 continue
             if isinstance(handler, LineHandler):
-                handler.write(self._line(level, message, context, fields))
+                line = self._line(level, context, fields)
+                if len(line) > _MOST_BYTES:
+                    line = self._line(level, context, _shortened(fields))
+                handler.write(line)
             else:
-                self._hand_over(handler, level, message, fields)
+                self._hand_over(handler, level, fields)
 
-    def _line(
-        self, level: int, message: str, context: RequestContext, fields: dict[str, Any]
-    ) -> bytes:
+    def _line(self, level: int, context: RequestContext, fields: dict[str, Any]) -> bytes:
         return orjson.dumps(
             {
                 "timestamp": datetime.now(UTC),
                 "level": _NAMES[level],
                 "logger": REQUEST_LOGGER,
-                "message": message,
+                "message": _message(fields),
                 **self._static,
                 **fields,
                 "request_id": context.request_id,
@@ -64,11 +70,20 @@ class RequestLog:
             option=_OPTIONS,
         )
 
-    def _hand_over(
-        self, handler: logging.Handler, level: int, message: str, fields: dict[str, Any]
-    ) -> None:
+    def _hand_over(self, handler: logging.Handler, level: int, fields: dict[str, Any]) -> None:
         handler.handle(
             self._logger.makeRecord(
-                REQUEST_LOGGER, level, __file__, 0, message, (), None, extra=fields
+                REQUEST_LOGGER, level, __file__, 0, _message(fields), (), None, extra=fields
             )
         )
+
+
+def _message(fields: dict[str, Any]) -> str:
+    return f"{fields['method']} {fields['path']} {fields['status']}"
+
+
+def _shortened(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"{value[:_SHORT]}…" if isinstance(value, str) and len(value) > _SHORT else value
+        for name, value in fields.items()
+    }

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
@@ -28,7 +28,7 @@ Client = Redis
 # have lost, and its own default of 100 would turn away whoever reconnects after that.
 MOST_CONNECTIONS = 2**31
 
-AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
+AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDownError)
 
 
 class StoreUnavailable(Exception):

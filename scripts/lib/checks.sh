@@ -53,8 +53,8 @@ shellcheck_step() {
 
 # Every pinned version must have been looked up: one that could not be is no clean bill of health.
 security_steps() {
-  step pip-audit online pip-audit --requirement requirements.txt --require-hashes --disable-pip \
-    --strict --progress-spinner off
+  step pip-audit online pip-audit --requirement requirements.txt \
+    --requirement requirements-granian.txt --require-hashes --disable-pip --strict --progress-spinner off
   if [[ -n ${SAFETY_API_KEY:-} ]]; then
     step safety online safety --stage cicd scan --target .
   else

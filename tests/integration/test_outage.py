@@ -9,7 +9,7 @@ import requests
 
 from tests.support.gunicorn_server import GunicornServer
 from tests.support.load import Answer, Load
-from tests.support.processes import wait_until
+from tests.support.processes import free_port, wait_until
 from tests.support.redis_server import RedisServer
 
 # The service promises 250 ms in all; the rest is the client's and the network's.
@@ -196,3 +196,22 @@ def test_a_full_store_refuses_writes_and_goes_on_reading(own_redis: RedisServer)
     assert refused.status_code == 507
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert read.json()["name"] == "Tea"
+
+
+def test_a_replica_that_has_lost_its_master_counts_as_away(
+    server: GunicornServer, own_redis: RedisServer
+) -> None:
+    with own_redis.client() as redis:
+        redis.config_set("replica-serve-stale-data", "no")
+        redis.replicaof("127.0.0.1", str(free_port()))
+
+        refused = get(server, "/api/v1/items")
+        redis.replicaof("NO", "ONE")
+
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    wait_until(
+        lambda: get(server, "/api/v1/items").status_code == 200,
+        seconds=5,
+        why="once it is a master itself, lists are answered",
+    )

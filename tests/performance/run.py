@@ -70,9 +70,13 @@ class Run:
         for variant in variants:
             reason = variant.missing()
             if reason and variant.name not in self.notes:
-                self.notes[variant.name] = reason
-                self.say(f"{variant.name}: {reason}")
+                self.note(variant.name, reason)
         return [variant for variant in variants if variant.name not in self.notes]
+
+    def note(self, name: str, reason: str) -> None:
+        """Why there is nothing to read of a variant or a section, for the report too."""
+        self.notes[name] = reason
+        self.say(f"{name}: {reason}")
 
     def say(self, text: str) -> None:
         """Tell how far it is, on standard error."""

@@ -45,6 +45,8 @@ class Variant:
     """Settings of the service in this variant."""
     arguments: tuple[str, ...] = ()
     """Handed to Gunicorn."""
+    launcher: tuple[str, ...] = ()
+    """Options of Python that run what follows."""
 
     @property
     def cacheable(self) -> str:
@@ -130,7 +132,8 @@ class Stage:
             command, env = _peer_command(variant.name, port, workers)
             env |= {"REDIS_URL": self.redis_url, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
         else:
-            command = [sys.executable, "-m", "app", *variant.arguments]
+            start = (*variant.launcher, "app") if variant.launcher else ("-m", "app")
+            command = [sys.executable, *start, *variant.arguments]
             env = self.settings(port, workers, folder) | dict(variant.settings) | dict(extra or {})
         return Server(
             variant.name,

@@ -6,6 +6,11 @@ import pytest
 
 from app.config import Settings, SettingsError
 
+STRONG = {
+    "SECRET_KEY": "kB9v-Lw2xQ7m.Zt4VbN6rK1sYh3Dp8Ug5",
+    "API_TOKENS": "Zt4VbN6rK1sYh3Dp8Ug5kB9v-Lw2xQ7m",
+}
+
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
@@ -45,6 +50,16 @@ def test_a_wrong_address_is_told_in_one_line_with_the_name_and_an_example(
 )
 def test_every_kind_of_address_can_be_listened_on(address: str) -> None:
     assert Settings.from_env({"BIND": address}).bind == (address,)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:p4ss@redis/0", "redis://redis/0?password=p4ss", "unix:///r?password=p4ss"]
+)
+def test_a_weak_password_is_refused_in_production_wherever_the_url_has_it(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^REDIS_URL: is shorter than 16") as caught:
+        Settings.from_env(STRONG | {"APP_ENV": "production", "REDIS_URL": url})
+
+    assert "p4ss" not in str(caught.value)
 
 
 def test_a_password_behind_the_question_mark_is_not_repeated() -> None:

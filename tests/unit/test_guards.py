@@ -80,6 +80,18 @@ def test_probes_and_scrapes_come_by_address_and_as_often_as_they_like(
     assert answers == [200] * 3
 
 
+@pytest.mark.parametrize("path", ["/healthx", "/metricsx", "/health.php"])
+def test_what_only_begins_like_a_probe_is_held_to_host_and_rate(
+    make_client: Callable[..., FlaskClient], path: str
+) -> None:
+    client = make_client(TRUSTED_HOSTS="example.org", RATE_LIMIT="1/day")
+
+    answers = [client.get(path, headers={"Host": "example.org"}).status_code for _ in range(2)]
+
+    assert answers == [404, 429]
+    assert client.get(path, headers={"Host": "10.0.0.3"}).status_code == 400
+
+
 def test_a_client_over_its_rate_is_a_429_that_says_when_to_come_back(
     make_client: Callable[..., FlaskClient],
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import select
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -79,6 +80,21 @@ def test_the_line_is_the_same_on_both_ways(handlers: tuple[Kept, KeptRecords]) -
     assert parsed(direct.lines[0]) == parsed(formatted.lines[0])
     assert parsed(direct.lines[0])["level"] == "WARNING"
     assert direct.lines[0].endswith(b"\n") and direct.lines[0].count(b"\n") == 1
+
+
+@pytest.mark.parametrize("sign", ["x", "\x01", "\u6f22", "\U0001f600"])
+def test_a_line_is_no_longer_than_a_pipe_keeps_together(
+    handlers: tuple[Kept, KeptRecords], sign: str
+) -> None:
+    long = {"path": "/" + sign * 4000, "user_agent": sign * 8000}
+
+    RequestLog(make_settings()).write(logging.INFO, CONTEXT, FIELDS | long)
+
+    line = handlers[0].lines[0]
+    parsed = json.loads(line)
+    assert len(line) <= select.PIPE_BUF
+    assert parsed["path"] == "/" + sign * 159 + "…"
+    assert parsed["route"] == FIELDS["route"]
 
 
 def test_levels_of_logger_and_handler_are_heeded(handlers: tuple[Kept, KeptRecords]) -> None:
