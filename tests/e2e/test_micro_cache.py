@@ -70,6 +70,27 @@ def test_nobody_waits_while_an_answer_is_renewed(stack: Stack, path: str) -> Non
     assert "EXPIRED" not in found, found
 
 
+@pytest.mark.slow
+def test_while_all_ask_for_it_a_change_shows_within_seconds(
+    stack: Stack, api: requests.Session
+) -> None:
+    def items() -> int:
+        # A new connection each time, so that every worker of nginx is asked.
+        found: int = requests.get(f"{stack.http}/api/v1/stats", timeout=5).json()["items"]
+        return found
+
+    for _ in range(3):
+        before = items()
+        made = api.post(f"{stack.http}/api/v1/items", json={"name": "counted"}, timeout=5)
+        changed_at = time.monotonic()
+        # A second in which it is kept, one in which it is renewed, and a margin.
+        while time.monotonic() < changed_at + 2.5:
+            items()
+
+        assert made.status_code == 201
+        assert {items() for _ in range(20)} == {before + 1}
+
+
 @pytest.mark.parametrize(
     "header", [("Authorization", "Bearer x"), ("Cookie", "a=b"), ("Cache-Control", "no-cache")]
 )

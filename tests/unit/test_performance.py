@@ -1,16 +1,19 @@
 """The bench's arithmetic, and that it still fits the files it reads."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from scripts.lib import nginx_dump
-from tests.performance import imports, machine, proxy, report
+from tests.performance import bench, imports, machine, proxy, report, run, sections
 from tests.performance.capacity import Capacity, parse
 from tests.performance.figures import Figure, figure, percentile, ratio, unquiet
 from tests.performance.machine import Problem, cores
 from tests.performance.targets import TARGETS, Target, targets
-from tests.performance.variants import Variant, known_settings
+from tests.performance.variants import Stage, Variant, known_settings
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info
   1 threads and 32 connections
@@ -139,6 +142,28 @@ def test_the_report_warns_of_an_unquiet_machine() -> None:
 
     assert report.quietness(quiet) == ""
     assert "differs by 25%" in report.quietness(noisy)
+
+
+def test_a_section_that_fails_loses_nothing_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    @contextmanager
+    def prepared(*, quick: bool) -> Iterator[run.Run]:
+        assert quick
+        yield run.Run(Stage(tmp_path, "redis://nowhere", cores({0})), run.QUICK)
+
+    def fail(_run: run.Run) -> None:
+        raise RuntimeError("nothing answers")
+
+    monkeypatch.setattr(run, "prepared", prepared)
+    monkeypatch.setattr(sections, "floor", lambda _run: {"nginx": figure([1.0])})
+    monkeypatch.setattr(sections, "memory", fail)
+
+    result = bench.measure(bench.parse(["--quick", "--only", "memory,floor"]))
+
+    assert result["floor"] == {"nginx": figure([1.0])}
+    assert result["notes"] == {"memory": "could not be measured: nothing answers"}
+    assert "memory: could not be measured" in report.report(result)
 
 
 def test_a_variant_the_service_does_not_offer_says_so() -> None:
