@@ -58,12 +58,15 @@ def flask_alone(result: Result) -> dict[str, float]:
     return found
 
 
-def rate(kind: str, one: str, other: str) -> Callable[[Result], float]:
-    """Requests a second of one variant against another's."""
+def rate(
+    kind: str, one: str, other: str, other_kind: str | None = None
+) -> Callable[[Result], float]:
+    """Requests a second of one variant against another's, of the same kind unless said."""
 
     def value(result: Result) -> float:
         of = result["throughput"]
-        return median(of[one][kind]["per_second"]) / median(of[other][kind]["per_second"])
+        theirs = of[other][other_kind or kind]
+        return median(of[one][kind]["per_second"]) / median(theirs["per_second"])
 
     return value
 
@@ -100,14 +103,14 @@ TARGETS = (
         rate("redis", "ours+layer", "tutorial"),
         2.5,
         True,
-        rate("info", "bare", "tutorial"),
+        rate("info", "bare", "tutorial", "redis"),
     ),
     Target(
         "Redis-backed GET through nginx, against tutorial: Granian, with the layer",
         rate("redis", "granian+layer", "tutorial"),
         3,
         True,
-        rate("info", "granian, bare", "tutorial"),
+        rate("info", "granian, bare", "tutorial", "redis"),
     ),
     Target(
         "Redis-backed GET through nginx, against tutorial: Granian, read every time",

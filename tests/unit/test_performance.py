@@ -12,7 +12,7 @@ from tests.performance import bench, imports, machine, proxy, report, run, secti
 from tests.performance.capacity import Capacity, parse
 from tests.performance.figures import Figure, figure, percentile, ratio, unquiet
 from tests.performance.machine import Problem, cores
-from tests.performance.targets import TARGETS, Target, targets
+from tests.performance.targets import TARGETS, Target, flask_alone, targets
 from tests.performance.variants import Stage, Variant, known_settings
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info
@@ -127,6 +127,17 @@ def test_beside_a_target_stands_what_flask_alone_shows() -> None:
     assert head.endswith("| met | Flask alone |")
     assert re.search(r"\| ≥ 2 +\| 1\.20 +\| no +\| 1\.50 +\|$", first)
     assert re.search(r"memory.*\| not measured +\| no +\| +\|", table)
+
+
+def test_what_flask_alone_shows_is_held_against_the_same_figure_as_the_service() -> None:
+    """With the in-process layer a GET is one without Redis; the tutorial's still asks it."""
+    throughput = rates(**{"ours+layer": 30, "tutorial": 20, "bare": 40})
+    throughput["tutorial"]["redis"] = {"per_second": figure([10])}  # type: ignore[index]
+    result = {"throughput": throughput}
+    layer = next(target for target in TARGETS if "in-process layer" in target.name)
+
+    assert layer.value(result) == 3.0
+    assert flask_alone(result)[layer.name] == 4.0
 
 
 @pytest.mark.parametrize(("value", "ok"), [(1.25, True), (1.26, False)])
