@@ -11,7 +11,9 @@ from matplotlib import pyplot  # noqa: E402
 
 from tests.performance.figures import Figure  # noqa: E402
 from tests.performance.report import KINDS  # noqa: E402
+from tests.performance.variants import ALL  # noqa: E402
 
+PEERS = {variant.name for variant in ALL if variant.peer}
 PEER, OURS = "#9aa0a6", "#1a73e8"
 
 
@@ -23,7 +25,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure, axes = pyplot.subplots(1, len(KINDS), figsize=(11, 0.45 * len(names) + 1.4))
     for axis, (kind, title) in zip(axes, KINDS.items(), strict=True):
         _bars(axis, names, [of[name][kind]["per_second"] for name in names])
-        axis.set_title(f"{title} through nginx, requests/s")
+        axis.set_title(title)
+    figure.suptitle("Through nginx, requests/s; blue: the service, grey: its peers")
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=150)
     pyplot.close(figure)
@@ -33,7 +36,7 @@ def _bars(axis: Any, names: list[str], found: list[Figure]) -> None:
     medians = [each["median"] for each in found]
     low = [each["median"] - min(each["readings"]) for each in found]
     high = [max(each["readings"]) - each["median"] for each in found]
-    colours = [OURS if name.startswith(("ours", "granian")) else PEER for name in names]
+    colours = [PEER if name in PEERS else OURS for name in names]
     bars = axis.barh(names, medians, xerr=[low, high], color=colours, capsize=3)
     axis.bar_label(bars, labels=[f"{median:,.0f}" for median in medians], padding=6)
     axis.invert_yaxis()
