@@ -1,7 +1,6 @@
 """Gunicorn's threaded worker, with less work between requests and an answer for every one.
 
-- A thread that has answered stays with its connection for a moment, and head and body leave in one
-  write (one_write.py).
+- A thread that has answered stays with its connection for a moment.
 - A request line that is too long, a header that is too large or no HTTP at all never reaches the
   app; Gunicorn answers those itself, in HTML. Here they have the shape, the request ID, the log
   line and the count that every other error has.
@@ -16,13 +15,12 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.glogging import Logger
-from gunicorn.http import errors, wsgi
+from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.utils import lifecycle, metrics, problems, request_context
 from app.utils.logger import REQUEST_LOGGER
 from app.utils.observe import SECURITY_HEADERS
-from app.utils.one_write import OneWrite
 from app.utils.problems import Problem
 
 # Which of Gunicorn's refusals is which status; all its other parse errors are 400.
@@ -55,11 +53,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._waiting: SimpleQueue[Any] = SimpleQueue()
         # One thread never lingers: whoever is new must not wait for those who stay.
         self._idle = threading.Semaphore(max(0, self.cfg.threads - 1))
-
-    def init_process(self) -> None:
-        """In the new worker, before its loop."""
-        wsgi.Response = OneWrite  # what Gunicorn makes responses of
-        super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
         """As Gunicorn's, and remembers that somebody waits for a thread."""

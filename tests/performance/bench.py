@@ -54,6 +54,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--only", metavar="NAME,…", help="measure these sections alone: " + ", ".join(SECTIONS)
     )
+    parser.add_argument("--steps", action="store_true", help="what each optimisation bought, too")
     parser.add_argument(
         "--servers", action="store_true", help="every worker class and setting, too"
     )
@@ -112,7 +113,7 @@ SECTIONS = {
     "instructions": "sections.count_instructions",
     "imports": "imports.imports",
 }
-MORE = {"servers": "servers.servers", "growth": "growth.growth"}
+MORE = {"steps": "steps.steps", "servers": "servers.servers", "growth": "growth.growth"}
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

@@ -18,6 +18,16 @@ class Figure(TypedDict):
     readings: list[float]
 
 
+class Bought(TypedDict):
+    """What one optimisation bought."""
+
+    step: str
+    what: str
+    """What is measured, and in which unit."""
+    shipped: Figure
+    without: Figure
+
+
 def figure(readings: Sequence[float]) -> Figure:
     """The readings' median and spread.
 

@@ -2,7 +2,8 @@
 
 Usage: python -m tests.performance.in_process VARIANT PATH N MORE_ROUTES
 
-Settings come from the environment. MORE_ROUTES, mostly 0, are added to a WSGI application's own.
+VARIANT may be "ours without NAME", of without.py. Settings come from the environment.
+MORE_ROUTES, mostly 0, are added to a WSGI application's own.
 """
 
 import asyncio
@@ -31,7 +32,11 @@ def wsgi_application(variant: str) -> Any:
         return importlib.import_module(f"tests.performance.peers.{variant}").app
     # What Gunicorn reads first, and where metrics of several processes are arranged.
     importlib.import_module("app.gunicorn_conf")
-    return importlib.import_module("app.main").app
+    application = importlib.import_module("app.main").app
+    left_out = variant.partition(" without ")[2]
+    if left_out:
+        importlib.import_module("tests.performance.without").APPLICATION[left_out](application)
+    return application
 
 
 def environ(path: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tests.performance.figures import Figure, unquiet
+from tests.performance.figures import Bought, Figure, unquiet
 from tests.performance.targets import Verdict, flask_alone
 
 Result = dict[str, Any]
@@ -183,6 +183,20 @@ def _scrape(of: Result) -> str:
     return f"{title}\n\n{table(['mode', 'ms', 'spread'], rows)}"
 
 
+def _steps(of: Sequence[Bought]) -> str:
+    rows = [
+        [
+            each["step"],
+            each["what"],
+            *(f"{each[side]['median']:,.0f}" for side in ("shipped", "without")),
+            _ratio(each["without"], each["shipped"]),
+        ]
+        for each in of
+    ]
+    head = ["step", "what it is there for", "as shipped", "without it", "×"]
+    return "The service with one step left out:\n\n" + table(head, rows)
+
+
 def _servers(of: Result) -> str:
     base = of["as shipped"]["per_second"]
     rows = [
@@ -223,6 +237,7 @@ SECTIONS = {
     "scaling": _scaling,
     "items": _items,
     "scrape": _scrape,
+    "steps": _steps,
     "servers": _servers,
     "growth": _growth,
     "instructions": _instructions,

@@ -115,12 +115,17 @@ def memory(run: Run) -> dict[str, Figure]:
     variants = (OURS, TUTORIAL) if run.effort.quick else ALL[:-1]
     for _ in range(run.effort.few):
         for variant in run.offered(variants):
-            with run.stage.server(variant, 4) as service:
-                run.stage.fill(service)
-                for path in (CACHED, INFO):
-                    capacity.measure(service.port, path, run.warm_up)
-                found.setdefault(variant.name, []).append(service.pss_bytes() / 1e6)
+            found.setdefault(variant.name, []).append(memory_of(run, variant))
     return {name: figure(readings) for name, readings in found.items()}
+
+
+def memory_of(run: Run, variant: Variant) -> float:
+    """Megabytes of a variant's master and four workers."""
+    with run.stage.server(variant, 4) as service:
+        run.stage.fill(service)
+        for path in (CACHED, INFO):
+            capacity.measure(service.port, path, run.warm_up)
+        return service.pss_bytes() / 1e6
 
 
 def scaling(run: Run) -> dict[str, Figure]:

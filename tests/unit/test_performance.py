@@ -6,14 +6,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 from scripts.lib import nginx_dump
-from tests.performance import bench, imports, machine, proxy, report, run, sections
+from tests.performance import (
+    bench,
+    imports,
+    machine,
+    proxy,
+    report,
+    run,
+    sections,
+    steps,
+    without,
+)
 from tests.performance.capacity import Capacity, parse
 from tests.performance.figures import Figure, figure, percentile, ratio, unquiet
 from tests.performance.machine import Problem, cores
 from tests.performance.targets import TARGETS, Target, flask_alone, targets
 from tests.performance.variants import Stage, Variant, known_settings
+from tests.unit.conftest import BEARER
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info
   1 threads and 32 connections
@@ -145,6 +157,26 @@ def test_an_upper_bound_is_one(value: float, ok: bool) -> None:
     verdict = Target("t", lambda _: value, 1.25, at_least=False).verdict({})
 
     assert verdict == {"name": "t", "value": value, "target": "≤ 1.25", "ok": ok}
+
+
+def test_a_step_is_told_with_what_the_service_costs_without_it() -> None:
+    bought = {"step": "keep-alive", "what": "CPU µs"}
+    result = {"steps": [{**bought, "shipped": figure([200]), "without": figure([300])}]}
+
+    row = report.section(result, "steps").splitlines()[-1]
+
+    assert re.split(r" *\| *", row)[1:-1] == ["keep-alive", "CPU µs", "200", "300", "1.50"]
+
+
+def test_every_step_of_the_application_can_be_left_out(client: FlaskClient) -> None:
+    assert set(without.APPLICATION) == set(steps.IN_PROCESS)
+    for leave_out in without.APPLICATION.values():
+        leave_out(client.application)
+
+    assert client.put("/api/v1/cache/a", json=1, headers=BEARER).status_code == 201
+    assert client.get("/api/v1/cache/a").get_json() == 1
+    observed = client.application.wsgi_app
+    assert not observed._children  # type: ignore[attr-defined]  # pylint: disable=protected-access
 
 
 def test_the_report_warns_of_an_unquiet_machine() -> None:
