@@ -3,16 +3,15 @@
 import platform
 
 from flask import Blueprint, Response
-from pydantic import BaseModel
 
 from app.routes.deps import reply, services
 from app.utils import lifecycle
-from app.utils.openapi import Reply, operation
+from app.utils.openapi import Reply, ReplyModel, operation
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
-class Info(BaseModel):
+class Info(ReplyModel):
     """What is running here."""
 
     name: str

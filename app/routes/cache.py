@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.routes.deps import empty, raw_reply, reply, services
 from app.services.local_layer import Entry
 from app.utils import jsonio, openapi
-from app.utils.openapi import Header, Reply, operation
+from app.utils.openapi import Header, Reply, ReplyModel, operation
 from app.utils.problems import Problem
 
 blueprint = Blueprint("cache", __name__, url_prefix="/api/v1/cache")
@@ -46,7 +46,7 @@ class Lifetime(BaseModel):
     )
 
 
-class CacheStats(BaseModel):
+class CacheStats(ReplyModel):
     """How the cache does, over all instances."""
 
     hits: int

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.routes.deps import empty, reply, services
 from app.services.fault_service import Fault
 from app.utils import jsonio
-from app.utils.openapi import Reply, operation
+from app.utils.openapi import Reply, ReplyModel, operation
 from app.utils.problems import Problem, title
 
 blueprint = Blueprint("demo", __name__, url_prefix="/api/v1/demo")
@@ -17,7 +17,7 @@ blueprint = Blueprint("demo", __name__, url_prefix="/api/v1/demo")
 MAX_FAULT_SECONDS = 900
 
 
-class Echo(BaseModel):
+class Echo(ReplyModel):
     """What arrived."""
 
     method: str
@@ -38,13 +38,13 @@ class Delay(BaseModel):
     seconds: float = Field(ge=0, le=10, allow_inf_nan=False, examples=[0.5])
 
 
-class Delayed(BaseModel):
+class Delayed(ReplyModel):
     """How long it waited."""
 
     seconds: float
 
 
-class StatusReply(BaseModel):
+class StatusReply(ReplyModel):
     """The status that was asked for."""
 
     status: int
@@ -64,7 +64,7 @@ class FaultSetting(BaseModel):
     duration_seconds: Annotated[int, Field(ge=1, le=MAX_FAULT_SECONDS), jsonio.WHOLE] = 60
 
 
-class FaultState(BaseModel):
+class FaultState(ReplyModel):
     """The fault in force."""
 
     active: bool

@@ -3,16 +3,15 @@
 from typing import Any
 
 from flask import Blueprint, Response
-from pydantic import BaseModel
 
 from app.routes.deps import reply, services
 from app.utils import lifecycle
-from app.utils.openapi import Reply, operation
+from app.utils.openapi import Reply, ReplyModel, operation
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 
-class HealthReport(BaseModel):
+class HealthReport(ReplyModel):
     """The state of this instance and of what it depends on."""
 
     status: str
@@ -21,7 +20,7 @@ class HealthReport(BaseModel):
     checks: dict[str, dict[str, Any]]
 
 
-class Answer(BaseModel):
+class Answer(ReplyModel):
     """A short answer to a probe."""
 
     status: str

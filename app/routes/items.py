@@ -15,7 +15,7 @@ from app.services.item_service import (
     StaleItem,
 )
 from app.utils import jsonio
-from app.utils.openapi import Header, Reply, operation
+from app.utils.openapi import Header, Reply, ReplyModel, operation
 from app.utils.problems import Problem
 
 blueprint = Blueprint("items", __name__, url_prefix="/api/v1/items")
@@ -55,7 +55,7 @@ class ItemChange(BaseModel):
     tags: Tags = Field(default_factory=list)
 
 
-class StoredItem(NewItem):
+class StoredItem(NewItem, defer_build=True):
     """An item as it is kept."""
 
     id: str
@@ -64,7 +64,7 @@ class StoredItem(NewItem):
     updated_at: str
 
 
-class ItemPage(BaseModel):
+class ItemPage(ReplyModel):
     """Items in the order of their creation."""
 
     items: list[StoredItem]

@@ -1,15 +1,14 @@
 """Usage over all instances."""
 
 from flask import Blueprint, Response
-from pydantic import BaseModel
 
 from app.routes.deps import CACHEABLE, reply, services
-from app.utils.openapi import Reply, operation
+from app.utils.openapi import Reply, ReplyModel, operation
 
 blueprint = Blueprint("stats", __name__, url_prefix="/api/v1/stats")
 
 
-class Latency(BaseModel):
+class Latency(ReplyModel):
     """Percentiles in milliseconds, estimated within histogram buckets."""
 
     p50: float | None
@@ -17,7 +16,7 @@ class Latency(BaseModel):
     p99: float | None
 
 
-class Traffic(BaseModel):
+class Traffic(ReplyModel):
     """Requests of the last five minutes."""
 
     requests: int
@@ -33,14 +32,14 @@ class EndpointTraffic(Traffic):
     route: str
 
 
-class Total(BaseModel):
+class Total(ReplyModel):
     """Requests since counting began."""
 
     requests: int
     errors: int
 
 
-class CacheRatio(BaseModel):
+class CacheRatio(ReplyModel):
     """Looks into the cache."""
 
     hits: int

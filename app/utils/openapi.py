@@ -30,6 +30,13 @@ MAXIMUM_SETTING = "maximum-setting"
 _ATTRIBUTE = "__operation__"
 
 
+class ReplyModel(BaseModel, defer_build=True):
+    """Base of models that only describe what is answered: built when the description is made.
+
+    Building takes a part of each start, and no request is ever checked against these.
+    """
+
+
 @dataclass(frozen=True)
 class Reply:
     """A response other than an error."""

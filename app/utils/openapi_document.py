@@ -5,6 +5,7 @@ Schemas are JSON Schema as pydantic writes it. Errors are described once, as the
 
 import inspect
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +15,14 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.config import Settings
 from app.utils import problems
-from app.utils.openapi import MAXIMUM_SETTING, Operation, Reply, View, operation_of
+from app.utils.openapi import MAXIMUM_SETTING, Operation, Reply, ReplyModel, View, operation_of
 
 _REF = "#/components/schemas/{model}"
+# Models that are not built yet are built here, and pydantic builds one on one thread at a time.
+_one_at_a_time = threading.Lock()
 
 
-class ProblemDocument(BaseModel):
+class ProblemDocument(ReplyModel):
     """An RFC 9457 problem document."""
 
     type: str
@@ -81,7 +84,8 @@ def _schemas(operations: list[Operation]) -> tuple[Any, dict[str, Any]]:
         for reply in described.replies.values():
             if reply.model:
                 wanted[(reply.model, "serialization")] = None
-    refs, definitions = models_json_schema(list(wanted), ref_template=_REF)
+    with _one_at_a_time:
+        refs, definitions = models_json_schema(list(wanted), ref_template=_REF)
     return refs, definitions.get("$defs", {})
 
 

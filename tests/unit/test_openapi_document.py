@@ -1,6 +1,11 @@
 """What the OpenAPI document says of an endpoint is what was declared."""
 
 import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,6 +14,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from app import create_app
+from app.utils import openapi_document
 from tests.unit.conftest import make_settings
 from tests.unit.openapi_example import app_with_things
 
@@ -82,3 +88,50 @@ def test_without_tokens_the_document_asks_for_none() -> None:
 def test_an_endpoint_without_the_decorator_is_left_out(document: dict[str, Any]) -> None:
     assert "/metrics" not in document["paths"]
     assert "/docs" not in document["paths"]
+
+
+# In a process of its own: in this one, the description has been asked for already.
+BUILT_AT_START = """
+from pydantic import BaseModel
+from app import factory
+
+def below(model):
+    for kind in model.__subclasses__():
+        yield kind
+        yield from below(kind)
+
+for model in below(BaseModel):
+    if model.__module__.startswith("app."):
+        print(model.__name__, model.__pydantic_complete__)
+"""
+
+
+def test_a_start_builds_the_models_of_requests_and_leaves_those_of_replies_for_later() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BUILT_AT_START], capture_output=True, text=True, check=True
+    )
+
+    models = dict(line.split() for line in done.stdout.splitlines())
+    requests = "Key Lifetime NewItem ItemChange ItemId PageQuery SessionContent FaultSetting"
+    assert {models[name] for name in requests.split()} == {"True"}
+    assert {models[name] for name in ("Info", "Stats", "StoredItem", "ItemPage")} == {"False"}
+
+
+def test_models_are_built_on_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pydantic breaks off with an AttributeError, rarely, when two threads build one model."""
+    make, inside, seen = openapi_document.models_json_schema, Counter[str](), []
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        inside["now"] += 1
+        seen.append(inside["now"])
+        time.sleep(0.01)
+        inside["now"] -= 1
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(openapi_document, "models_json_schema", slowly)
+    client = app_with_things().test_client
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: client().get("/openapi.json").status_code, range(4)))
+
+    assert answers == [200] * 4
+    assert set(seen) == {1}
