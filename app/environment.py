@@ -196,7 +196,8 @@ def _split_url(value: str) -> SplitResult:
 def _redis_takes(url: str) -> bool:
     """Whether the options behind its question mark suit a connection; none is made."""
     try:
-        ConnectionPool.from_url(url).make_connection()
+        # Without what the library would say of itself: it takes a millisecond to look that up.
+        ConnectionPool.from_url(url, driver_info=None).make_connection()
     except (TypeError, ValueError, RedisError):
         return False
     return True

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.json.provider import JSONProvider
 
 from app.config import Settings
-from app.routes import api, cache, demo, docs, guards, health, items, metrics, root, session, stats
+from app.routes import api, cache, docs, guards, health, items, metrics, root, session, stats
 from app.routes.deps import Services
 from app.services.cache_service import CacheService
 from app.services.fault_service import FaultService
@@ -70,8 +70,13 @@ def build(settings: Settings) -> Flask:
 
     errors.register(app)
     guards.register(app, known)
-    for blueprint in ROUTES + ((demo.blueprint,) if settings.demo_enabled else ()):
+    for blueprint in ROUTES:
         app.register_blueprint(blueprint)
+    if settings.demo_enabled:
+        # Here, because a service without it need not pay for it at each start.
+        from app.routes import demo  # pylint: disable=import-outside-toplevel
+
+        app.register_blueprint(demo.blueprint)
     recorder = _recorder(known.stats, app.config["SESSION_COOKIE_NAME"])
     observed = Observed(app.wsgi_app, settings, recorder)
     app.wsgi_app = observed  # type: ignore[method-assign]

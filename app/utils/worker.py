@@ -1,6 +1,5 @@
-"""Gunicorn's threaded worker, with less work between requests and an answer for every one.
+"""The worker that gunicorn_conf.py names: it has an answer for every request, and stops at once.
 
-- A thread that has answered stays with its connection for a moment.
 - A request line that is too long, a header that is too large or no HTTP at all never reaches the
   app; Gunicorn answers those itself, in HTML. Here they have the shape, the request ID, the log
   line and the count that every other error has.
@@ -8,17 +7,14 @@
 """
 
 import logging
-import select
-import threading
-from queue import SimpleQueue
 from typing import Any
 
 from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.http import errors
-from gunicorn.workers.gthread import ThreadWorker
 
 from app.utils import lifecycle, metrics, problems, request_context
+from app.utils.lingering import LingeringWorker
 from app.utils.logger import REQUEST_LOGGER
 from app.utils.observe import SECURITY_HEADERS
 from app.utils.problems import Problem
@@ -32,9 +28,6 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.ParseException, 400, "This is not a valid HTTP request."),
 )
 
-# How long a thread stays with a connection that it has answered, while no other needs it.
-LINGER_MS = 5.0
-
 log = logging.getLogger(REQUEST_LOGGER)
 
 
@@ -45,44 +38,8 @@ class ErrorLogger(Logger):  # type: ignore[misc]
         """Nothing: the app writes the request's line."""
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(LingeringWorker):
     """The worker class that gunicorn_conf.py names."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._waiting: SimpleQueue[Any] = SimpleQueue()
-        # One thread never lingers: whoever is new must not wait for those who stay.
-        self._idle = threading.Semaphore(max(0, self.cfg.threads - 1))
-
-    def enqueue_req(self, conn: Any) -> None:
-        """As Gunicorn's, and remembers that somebody waits for a thread."""
-        self._waiting.put(conn)
-        super().enqueue_req(conn)
-
-    def handle(self, conn: Any) -> Any:
-        """Answer a request, and on the same thread those that follow it at once.
-
-        Gunicorn gives a connection back to its main thread after each answer, for a wake-up, two
-        system calls of epoll and a place in a queue per request.
-        """
-        self._waiting.get()
-        while True:
-            again = super().handle(conn)
-            if again is not True or not self._follows(conn):
-                return again
-
-    def _follows(self, conn: Any) -> bool:
-        """Whether the next request comes at once; nobody stays while others need a thread."""
-        if not self.alive or not self._waiting.empty():
-            return False
-        if not self._idle.acquire(blocking=False):  # pylint: disable=consider-using-with
-            return False
-        try:
-            poll = select.poll()
-            poll.register(conn.sock, select.POLLIN)
-            return bool(poll.poll(LINGER_MS))
-        finally:
-            self._idle.release()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """As Gunicorn's, but a worker that stops closes its listener at once.

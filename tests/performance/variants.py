@@ -200,8 +200,7 @@ def _peer_command(name: str, port: int, workers: int) -> tuple[list[str], dict[s
     if name == "tutorial":
         return [*gunicorn, "tests.performance.peers.tutorial:app"], {}
     if name == "bare":
-        # The service's own: app/gunicorn_conf.py and the defaults of its settings.
-        own = ["--worker-class", "gthread", "--threads", "8", "--keep-alive", "75", "--preload"]
+        own = ["--config", "python:tests.performance.peers.bare_conf"]
         return [*gunicorn, *own, "tests.performance.peers.bare:app"], {}
     if name == "granian, bare":
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1"]

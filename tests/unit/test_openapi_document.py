@@ -94,6 +94,7 @@ def test_an_endpoint_without_the_decorator_is_left_out(document: dict[str, Any])
 BUILT_AT_START = """
 from pydantic import BaseModel
 from app import factory
+from app.routes import demo
 
 def below(model):
     for kind in model.__subclasses__():
