@@ -26,7 +26,7 @@ class SessionContent(BaseModel):
     data: dict[str, JsonValue] = Field(default_factory=dict, examples=[{"theme": "dark"}])
 
 
-class SessionState(SessionContent):
+class SessionState(SessionContent, defer_build=True):
     """What is kept; empty when there is no session."""
 
     active: bool

@@ -104,6 +104,7 @@ def write_docs(path: Path) -> int:
 # In the order they are measured. By name, because --help must do without what they import.
 SECTIONS = {
     "throughput": "sections.throughput",
+    "start": "sections.start",
     "floor": "sections.floor",
     "latency": "sections.latency",
     "memory": "sections.memory",

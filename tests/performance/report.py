@@ -101,18 +101,17 @@ def _throughput(of: Result) -> str:
             for name, found in of.items()
         ]
         texts.append(f"{title} through nginx, capacity:\n\n{table([*head], rows)}")
-    base = of.get("tutorial", {}).get("start", {}).get("seconds")
+    return "\n\n".join(texts)
+
+
+def _start(of: dict[str, Figure]) -> str:
+    base = of.get("tutorial")
     rows = [
-        [
-            name,
-            f"{found['start']['seconds']['median'] * 1000:.0f}",
-            f"{found['start']['seconds']['spread']:.0%}",
-            _ratio(found["start"]["seconds"], base),
-        ]
-        for name, found in of.items()
+        [name, f"{f['median'] * 1000:.0f}", f"{f['spread']:.0%}", _ratio(f, base)]
+        for name, f in of.items()
     ]
-    start = table(["variant", "ms", "spread", "× tutorial"], rows)
-    return "\n\n".join([*texts, f"Start to the first 200:\n\n{start}"])
+    head = ["variant", "ms", "spread", "× tutorial"]
+    return "Start to the first 200:\n\n" + table(head, rows)
 
 
 def _floor(of: dict[str, Figure]) -> str:
@@ -231,6 +230,7 @@ def _ratio(value: Figure, base: Figure | None) -> str:
 
 SECTIONS = {
     "throughput": _throughput,
+    "start": _start,
     "floor": _floor,
     "latency": _latency,
     "memory": _memory,

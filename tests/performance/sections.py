@@ -13,6 +13,7 @@ from tests.performance.variants import (
     BARE,
     CACHED,
     INFO,
+    LIBRARIES,
     OURS,
     TUTORIAL,
     Variant,
@@ -22,7 +23,7 @@ Readings = dict[str, list[float]]
 
 
 def throughput(run: Run) -> dict[str, Any]:
-    """Requests a second, latency, CPU time and start of every variant, through nginx."""
+    """Requests a second, latency and CPU time of every variant, through nginx."""
     found: dict[str, dict[str, Readings]] = {}
     for number in range(run.effort.rounds):
         # Each round begins with another one: none is always the first after a pause.
@@ -42,13 +43,26 @@ def throughput(run: Run) -> dict[str, Any]:
 
 def _one_round(run: Run, variant: Variant, found: dict[str, Readings]) -> None:
     with run.stage.proxied(variant, run.workers) as (service, proxy):
-        found.setdefault("start", {}).setdefault("seconds", []).append(service.start_seconds)
         capacity.measure(proxy.port, CACHED, run.warm_up)
         for path, kind in ((CACHED, "redis"), (INFO, "info"), (variant.cacheable, "cacheable")):
             read = capacity.measure(proxy.port, path, run.load, [service])
             readings = found.setdefault(kind, {})
             for what in ("per_second", "p50_ms", "p99_ms", "cpu_us"):
                 readings.setdefault(what, []).append(getattr(read, what))
+
+
+def start(run: Run) -> dict[str, Figure]:
+    """Seconds until a variant that has just been started gives its first 200, without nginx.
+
+    Peers load in each worker, and Gunicorn waits a random while between two of them: what they
+    take varies by half, so there are three times as many rounds as of other things.
+    """
+    found: Readings = {}
+    for _ in range(3 * run.effort.rounds):
+        for variant in run.offered((*ALL[:-1], LIBRARIES)):
+            with run.stage.server(variant, run.workers) as service:
+                found.setdefault(variant.name, []).append(service.start_seconds)
+    return {name: figure(readings) for name, readings in found.items()}
 
 
 def floor(run: Run) -> dict[str, Figure]:
@@ -112,7 +126,7 @@ def latency(run: Run) -> dict[str, Any]:
 def memory(run: Run) -> dict[str, Figure]:
     """Memory of master and four workers that have answered some thousand requests."""
     found: Readings = {}
-    variants = (OURS, TUTORIAL) if run.effort.quick else ALL[:-1]
+    variants = (OURS, TUTORIAL) if run.effort.quick else (*ALL[:-1], LIBRARIES)
     for _ in range(run.effort.few):
         for variant in run.offered(variants):
             found.setdefault(variant.name, []).append(memory_of(run, variant))

@@ -79,6 +79,7 @@ GRANIAN_LAYER = _service(
     SERVER="granian",
     CACHE_LOCAL_MS=str(CACHE_LOCAL_MS),
 )
+LIBRARIES = Variant("libraries", "as bare, with all libraries of the service loaded", peer=True)
 GRANIAN_BARE = Variant("granian, bare", "Flask alone on Granian, the service's settings", peer=True)
 # The same thing twice: what differs between these two is the machine's doing.
 AGAIN = _service("ours again", "the A/A pair of ours")
@@ -199,9 +200,9 @@ def _peer_command(name: str, port: int, workers: int) -> tuple[list[str], dict[s
     gunicorn += ["--no-control-socket"]
     if name == "tutorial":
         return [*gunicorn, "tests.performance.peers.tutorial:app"], {}
-    if name == "bare":
+    if name in ("bare", "libraries"):
         own = ["--config", "python:tests.performance.peers.bare_conf"]
-        return [*gunicorn, *own, "tests.performance.peers.bare:app"], {}
+        return [*gunicorn, *own, f"tests.performance.peers.{name}:app"], {}
     if name == "granian, bare":
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1"]
         granian += ["--port", str(port), "--workers", str(workers), "--no-ws"]

@@ -115,7 +115,7 @@ def test_a_start_builds_the_models_of_requests_and_leaves_those_of_replies_for_l
     models = dict(line.split() for line in done.stdout.splitlines())
     requests = "Key Lifetime NewItem ItemChange ItemId PageQuery SessionContent FaultSetting"
     assert {models[name] for name in requests.split()} == {"True"}
-    assert {models[name] for name in ("Info", "Stats", "StoredItem", "ItemPage")} == {"False"}
+    assert {models[name] for name in ("Info", "Stats", "StoredItem", "SessionState")} == {"False"}
 
 
 def test_models_are_built_on_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

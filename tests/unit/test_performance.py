@@ -1,6 +1,11 @@
 """The bench's arithmetic, and that it still fits the files it reads."""
 
+import gc
+import importlib
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +13,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from app.utils.worker import Worker
 from scripts.lib import nginx_dump
 from tests.performance import (
     bench,
@@ -23,9 +29,10 @@ from tests.performance import (
 from tests.performance.capacity import Capacity, parse
 from tests.performance.figures import Figure, figure, percentile, ratio, unquiet
 from tests.performance.machine import Problem, cores
+from tests.performance.process import ROOT
 from tests.performance.targets import TARGETS, Target, flask_alone, targets
 from tests.performance.variants import Stage, Variant, known_settings
-from tests.unit.conftest import BEARER
+from tests.unit.conftest import BEARER, make_settings
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info
   1 threads and 32 connections
@@ -152,6 +159,16 @@ def test_what_flask_alone_shows_is_held_against_the_same_figure_as_the_service()
     assert flask_alone(result)[layer.name] == 4.0
 
 
+def test_the_start_has_a_table_of_its_own_and_is_held_against_the_tutorials() -> None:
+    starts = {"ours": 0.3, "tutorial": 0.4, "bare": 0.2, "libraries": 0.25}
+    result = {"start": {name: figure([seconds]) for name, seconds in starts.items()}}
+    target = next(target for target in TARGETS if "first 200" in target.name)
+
+    assert target.value(result) == pytest.approx(0.75)
+    assert flask_alone(result) == {target.name: 0.5}
+    assert re.search(r"\| libraries +\| 250 +\| 0% +\| 0\.6", report.section(result, "start"))
+
+
 @pytest.mark.parametrize(("value", "ok"), [(1.25, True), (1.26, False)])
 def test_an_upper_bound_is_one(value: float, ok: bool) -> None:
     verdict = Target("t", lambda _: value, 1.25, at_least=False).verdict({})
@@ -177,6 +194,46 @@ def test_every_step_of_the_application_can_be_left_out(client: FlaskClient) -> N
     assert client.get("/api/v1/cache/a").get_json() == 1
     observed = client.application.wsgi_app
     assert not observed._children  # type: ignore[attr-defined]  # pylint: disable=protected-access
+
+
+LOADED = """
+import sys, sysconfig
+__import__(sys.argv[1])
+site = sysconfig.get_path("purelib")
+for name, module in sys.modules.items():
+    if (getattr(module, "__file__", None) or "").startswith(site):
+        print(name.partition(".")[0])
+"""
+
+
+def third_party(module: str) -> set[str]:
+    """What a process has loaded of other people's packages once it has imported `module`."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, module],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": ".", "REDIS_URL": "redis://127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_the_peer_of_libraries_loads_those_of_the_service_and_no_others() -> None:
+    assert third_party("tests.performance.peers.libraries") == third_party("app.main") - {
+        "gunicorn"  # which has loaded itself when it loads the peer
+    }
+
+
+def test_flask_alone_has_the_services_gunicorn_settings() -> None:
+    settings = make_settings()
+    try:
+        alone = importlib.import_module("tests.performance.peers.bare_conf")
+    finally:
+        gc.enable()  # which it turns off
+
+    assert (alone.threads, alone.keepalive) == (settings.web_threads, settings.keep_alive_seconds)
+    assert alone.worker_class == f"{Worker.__base__.__module__}.{Worker.__base__.__name__}"
 
 
 def test_the_report_warns_of_an_unquiet_machine() -> None:
