@@ -38,7 +38,7 @@ class Effort:
 
 
 FULL = Effort(False, rounds=5, seconds=4, steady=10, few=3, items=1_000_000, deaths=50)
-QUICK = Effort(True, rounds=2, seconds=2, steady=5, few=1, items=1_000_000, deaths=50)
+QUICK = Effort(True, rounds=2, seconds=2, steady=3, few=1, items=1_000_000, deaths=50)
 
 
 class Run:

@@ -58,8 +58,9 @@ def start(run: Run) -> dict[str, Figure]:
     take varies by half, so there are three times as many rounds as of other things.
     """
     found: Readings = {}
+    variants = (OURS, TUTORIAL, BARE) if run.effort.quick else (*ALL[:-1], LIBRARIES)
     for _ in range(3 * run.effort.rounds):
-        for variant in run.offered((*ALL[:-1], LIBRARIES)):
+        for variant in run.offered(variants):
             with run.stage.server(variant, run.workers) as service:
                 found.setdefault(variant.name, []).append(service.start_seconds)
     return {name: figure(readings) for name, readings in found.items()}
