@@ -1,9 +1,14 @@
-"""Gunicorn's threaded worker with less work between the requests of a connection.
+"""Gunicorn's threaded worker: less work between requests of a connection, and a fair share.
 
 Gunicorn's own gives a connection back to its main thread after each answer, for a wake-up, two
 system calls of epoll and a place in a queue per request. Here, a thread stays for a moment.
+
+All workers wake up for a new connection. One that is running already takes many before those that
+slept have been given a core, and keep-alive makes that last: of two workers, one had all the work
+in every third run. Here, who has requests in hand lets the others go first.
 """
 
+import os
 import select
 import threading
 from queue import SimpleQueue
@@ -23,6 +28,13 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]
         self._waiting: SimpleQueue[Any] = SimpleQueue()
         # One thread never lingers: whoever is new must not wait for those who stay.
         self._idle = threading.Semaphore(max(0, self.cfg.threads - 1))
+
+    def accept(self, listener: Any) -> None:
+        """As Gunicorn's, but after the workers that have nothing to do."""
+        idle = len(self.keepalived_conns) + len(self.pending_conns)
+        if self.cfg.workers > 1 and self.nr_conns > idle:
+            os.sched_yield()
+        super().accept(listener)
 
     def enqueue_req(self, conn: Any) -> None:
         """As Gunicorn's, and remembers that somebody waits for a thread."""
