@@ -4,8 +4,8 @@ Gunicorn's own gives a connection back to its main thread after each answer, for
 system calls of epoll and a place in a queue per request. Here, a thread stays for a moment.
 
 All workers wake up for a new connection. One that is running already takes many before those that
-slept have been given a core, and keep-alive makes that last: of two workers, one had all the work
-in every third run. Here, who has requests in hand lets the others go first.
+slept have been given a core, and keep-alive makes that last: one of two workers may have all the
+work. Here, who has requests in hand lets the others go first.
 """
 
 import os

@@ -1,11 +1,6 @@
 """The bench's arithmetic, and that it still fits the files it reads."""
 
-import gc
-import importlib
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +8,6 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from app.utils.worker import Worker
 from scripts.lib import nginx_dump
 from tests.performance import (
     bench,
@@ -29,10 +23,9 @@ from tests.performance import (
 from tests.performance.capacity import Capacity, parse
 from tests.performance.figures import Figure, figure, percentile, ratio, unquiet
 from tests.performance.machine import Problem, cores
-from tests.performance.process import ROOT
 from tests.performance.targets import TARGETS, Target, flask_alone, targets
 from tests.performance.variants import Stage, Variant, known_settings
-from tests.unit.conftest import BEARER, make_settings
+from tests.unit.conftest import BEARER
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info
   1 threads and 32 connections
@@ -194,46 +187,6 @@ def test_every_step_of_the_application_can_be_left_out(client: FlaskClient) -> N
     assert client.get("/api/v1/cache/a").get_json() == 1
     observed = client.application.wsgi_app
     assert not observed._children  # type: ignore[attr-defined]  # pylint: disable=protected-access
-
-
-LOADED = """
-import sys, sysconfig
-__import__(sys.argv[1])
-site = sysconfig.get_path("purelib")
-for name, module in sys.modules.items():
-    if (getattr(module, "__file__", None) or "").startswith(site):
-        print(name.partition(".")[0])
-"""
-
-
-def third_party(module: str) -> set[str]:
-    """What a process has loaded of other people's packages once it has imported `module`."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED, module],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": ".", "REDIS_URL": "redis://127.0.0.1:1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return set(done.stdout.split())
-
-
-def test_the_peer_of_libraries_loads_those_of_the_service_and_no_others() -> None:
-    assert third_party("tests.performance.peers.libraries") == third_party("app.main") - {
-        "gunicorn"  # which has loaded itself when it loads the peer
-    }
-
-
-def test_flask_alone_has_the_services_gunicorn_settings() -> None:
-    settings = make_settings()
-    try:
-        alone = importlib.import_module("tests.performance.peers.bare_conf")
-    finally:
-        gc.enable()  # which it turns off
-
-    assert (alone.threads, alone.keepalive) == (settings.web_threads, settings.keep_alive_seconds)
-    assert alone.worker_class == f"{Worker.__base__.__module__}.{Worker.__base__.__name__}"
 
 
 def test_the_report_warns_of_an_unquiet_machine() -> None:
