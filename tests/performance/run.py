@@ -29,6 +29,8 @@ class Effort:
     """Of each load."""
     steady: float
     """Seconds of each load at a constant rate."""
+    steady_rounds: int
+    """Of those: the slowest hundredth varies more than what all requests do together."""
     few: int
     """Rounds of what hardly varies."""
     items: int
@@ -37,8 +39,12 @@ class Effort:
     """Workers killed before the scrape is measured again."""
 
 
-FULL = Effort(False, rounds=5, seconds=4, steady=10, few=3, items=1_000_000, deaths=50)
-QUICK = Effort(True, rounds=2, seconds=2, steady=3, few=1, items=1_000_000, deaths=50)
+FULL = Effort(
+    False, rounds=5, seconds=4, steady=5, steady_rounds=15, few=3, items=1_000_000, deaths=50
+)
+QUICK = Effort(
+    True, rounds=2, seconds=2, steady=3, steady_rounds=2, few=1, items=1_000_000, deaths=50
+)
 
 
 class Run:
