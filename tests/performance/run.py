@@ -20,7 +20,7 @@ WORKERS = 2
 
 
 @dataclass(frozen=True)
-class Effort:
+class Effort:  # pylint: disable=too-many-instance-attributes
     """How often and how long; more of both makes smaller differences visible."""
 
     quick: bool
