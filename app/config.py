@@ -1,69 +1,298 @@
-"""Settings: read once from the environment, checked, typed and frozen.
+"""Settings: read once from the environment, validated, typed and frozen.
 
-A wrong value raises `SettingsError`, whose text is one line that names the variable, says what
-is wrong with its value and gives an example. Every secret `NAME` may also come from the file
-that `NAME_FILE` points to, as Docker and Kubernetes mount secrets.
+Each field is read from the environment variable of its name in capitals, unless `validation_alias`
+names another one. A secret `NAME` may also come from the file that `NAME_FILE` names, as Docker and
+Kubernetes mount secrets. An empty variable counts as unset.
+
+A wrong value raises `SettingsError`: one line with the variable, the problem and an example. The
+value of a secret is never part of it.
 """
 
+import ipaddress
 import os
+import re
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
-from app import __version__
-from app.environment import EMBEDDED_STORE, Environment, IpNetwork, SettingsError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from redis import ConnectionPool
+from redis.exceptions import RedisError
 
-__all__ = ["IpNetwork", "Settings", "SettingsError"]
+from app.version import __version__
 
-NAME = "devops-starter"
-ENVIRONMENTS = ("development", "testing", "production")
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+EMBEDDED_STORE = "memory://"
+SECRETS = ("SECRET_KEY", "API_TOKENS", "REDIS_PASSWORD")
+YEAR_SECONDS = 31_536_000
+
+# Values known from tutorials and sample files. A production secret must not even contain one.
+_PLACEHOLDERS = re.compile(
+    r"change.?me|replace.?me|example|placeholder|insecure|default|secret.?key|password|"
+    r"your.?(?:token|key)|dummy|12345678|(.)\1{7}",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(
+    r"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^][:/\s]*)(?::(?P<port>[0-9]{1,5}))?"
+)
+_NEW_SECRET = "$(openssl rand -hex 32)"  # nosec B105
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:  # pylint: disable=too-many-instance-attributes
-    """Everything that may differ between two deployments. `.env.example` explains each."""
+class SettingsError(ValueError):
+    """A setting is missing or wrong. The text is for the person who starts the service."""
 
-    environment: str
-    service_name: str
-    instance: str
-    version: str
-    commit: str
-    build_date: str
-    secret_key: str
-    api_tokens: tuple[str, ...]
-    redis_url: str
-    redis_username: str | None
-    redis_password: str | None
-    redis_key_prefix: str
-    redis_timeout_ms: int
-    readiness_requires_redis: bool
-    cache_ttl_default: int
-    cache_ttl_max: int
-    cache_local_ms: int
-    session_ttl_seconds: int
-    session_cookie_secure: bool
-    max_content_length: int
-    rate_limit: str
-    demo_enabled: bool
-    grafana_url: str
-    prometheus_url: str
-    alertmanager_url: str
-    trusted_hosts: tuple[str, ...]
-    forwarded_allow_ips: tuple[IpNetwork, ...]
-    log_level: str
-    log_file: str | None
-    server: str
-    bind: tuple[str, ...]
-    web_concurrency: int | None
-    web_threads: int
-    keep_alive_seconds: int
-    request_timeout_seconds: int
-    graceful_timeout_seconds: int
-    drain_seconds: int
-    max_requests: int
-    max_requests_jitter: int
-    reload: bool
-    metrics_dir: str | None
+
+def _digits(value: Any) -> Any:
+    """Only digits: int() would also take `1_0`."""
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,12}", value.strip()):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _split(value: Any) -> Any:
+    """A list is separated by commas or line ends."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in re.split(r"[,\n]", value) if part.strip())
+    return value
+
+
+def _network(value: Any) -> IpNetwork:
+    try:
+        return ipaddress.ip_network(value, strict=False)
+    except ValueError as error:
+        raise ValueError("must be an IP address or network, such as 172.16.0.0/12") from error
+
+
+def _token(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", value):
+        raise ValueError("contains characters that RFC 6750 does not allow in a token")
+    return value
+
+
+def _listen_address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if not match or int(match["port"] or 0) > 65_535:
+        raise ValueError("must be an address to listen on")
+    return value
+
+
+def _web_address(value: str) -> str:
+    parts = _url(value)
+    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("must be the address of a web page")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if value in ("", EMBEDDED_STORE):
+        return value
+    parts = _url(value)
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must start with redis://, rediss://, unix:// or memory://")
+    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]{0,2}", parts.path):
+        raise ValueError("must end in the number of a database")
+    try:
+        # `driver_info`: finding out the library's own version takes a millisecond.
+        ConnectionPool.from_url(value, driver_info=None).make_connection()
+    except (TypeError, ValueError, RedisError) as error:
+        raise ValueError("has an unknown or wrong option after the question mark") from error
+    return value
+
+
+def _url(value: str) -> Any:
+    try:
+        parts = urlsplit(value)
+        if parts.port == 0:
+            raise ValueError
+    except ValueError as error:
+        raise ValueError("must be a URL with a valid host and port") from error
+    return parts
+
+
+def _writable_file(value: str | None) -> str | None:
+    try:
+        if value:
+            with Path(value).open("ab"):
+                pass
+    except OSError as error:
+        raise ValueError("cannot be written") from error
+    return value
+
+
+def _writable_folder(value: str | None) -> str | None:
+    try:
+        if value:
+            Path(value).mkdir(parents=True, exist_ok=True)
+            (Path(value) / ".writable").touch()
+            (Path(value) / ".writable").unlink()
+    except OSError as error:
+        raise ValueError("cannot be created or written") from error
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_digits)]
+Seconds = Annotated[Whole, Field(ge=1, le=3_600)]
+Lifetime = Annotated[Whole, Field(ge=1, le=YEAR_SECONDS)]
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Tokens = Annotated[
+    tuple[Annotated[str, AfterValidator(_token)], ...], NoDecode, BeforeValidator(_split)
+]
+Networks = Annotated[
+    tuple[Annotated[IpNetwork, BeforeValidator(_network)], ...], NoDecode, BeforeValidator(_split)
+]
+Addresses = Annotated[
+    tuple[Annotated[str, AfterValidator(_listen_address)], ...], NoDecode, BeforeValidator(_split)
+]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+def _in_production(values: dict[str, Any]) -> bool:
+    return values.get("environment") == "production"
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets from the files that `NAME_FILE` variables name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: `__call__` reads all values."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {}
+        for name in SECRETS:
+            path = os.environ.get(f"{name}_FILE", "").strip()
+            if not path:
+                continue
+            if os.environ.get(name, "").strip():
+                raise SettingsError(f"{name}_FILE: is set together with {name}; keep one of them")
+            try:
+                values[name.lower()] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError):
+                raise SettingsError(
+                    f"{name}_FILE: {path!r} cannot be read as text; for example"
+                    f" {name}_FILE=/run/secrets/{name.lower()}"
+                ) from None
+        return values
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two deployments."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, str_strip_whitespace=True, validate_default=True
+    )
+
+    environment: Literal["development", "testing", "production"] = Field(
+        "development", validation_alias="APP_ENV"
+    )
+    """`production` refuses weak or missing secrets and the embedded store."""
+    service_name: str = Field("devops-starter", pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    """The name in logs and in /api/v1/info."""
+    instance: str = Field(default_factory=socket.gethostname, validation_alias="INSTANCE_ID")
+    """The name of this instance."""
+    version: str = Field(__version__, validation_alias="APP_VERSION")
+    """The version that the service reports."""
+    commit: str = Field("unknown", validation_alias="GIT_COMMIT")
+    """The commit that the image was built from."""
+    build_date: str = "unknown"
+    """The time at which the image was built, RFC 3339."""
+
+    secret_key: str = Field(default_factory=lambda: os.urandom(32).hex(), repr=False)
+    """Signs cookies and hashes. 32 characters or more in production; a random one elsewhere."""
+    api_tokens: Tokens = Field((), repr=False)
+    """Bearer tokens of those who may write, 24 characters or more each; none: writing is open."""
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+        default_factory=lambda values: "" if _in_production(values) else EMBEDDED_STORE,
+        examples=["redis://redis:6379/0"],
+        repr=False,
+    )
+    """redis://, rediss:// or unix://, or memory:// for the embedded store."""
+    redis_username: str | None = None
+    """The user to log in to Redis as."""
+    redis_password: str | None = Field(None, repr=False)
+    """The password of that user, 16 characters or more in production."""
+    redis_key_prefix: str = Field("ds:", pattern=r"^[a-z0-9:_-]{1,32}$")
+    """All keys begin with it."""
+    redis_timeout_ms: Whole = Field(250, ge=20, le=10_000)
+    """Milliseconds that a request may wait for Redis in all."""
+    readiness_requires_redis: bool = False
+    """Whether an instance without Redis reports that it is not ready."""
+
+    cache_ttl_default: Lifetime = 300
+    """Seconds that a cache entry lives by default."""
+    cache_ttl_max: Lifetime = 86_400
+    """Seconds that a cache entry lives at most."""
+    cache_local_ms: Whole = Field(0, ge=0, le=5_000)
+    """Milliseconds for which a worker may answer a read from its own memory; 0: never."""
+    session_ttl_seconds: Lifetime = 3_600
+    """Seconds that a session lives after its last change."""
+    session_cookie_secure: bool = Field(default_factory=_in_production, examples=["true"])
+    """Whether browsers send the session cookie over HTTPS only."""
+
+    max_content_length: Whole = Field(1_048_576, ge=1_024, le=1 << 30)
+    """Largest request body, in bytes."""
+    rate_limit: str = Field(
+        "", pattern=r"^$|^[1-9][0-9]{0,8}/(second|minute|hour|day)$", examples=["600/minute"]
+    )
+    """Requests that a client may make to the API; empty: no limit here."""
+    trusted_hosts: Texts = Field((), examples=["www.example.com"])
+    """Host names that the service answers to; empty: any."""
+    forwarded_allow_ips: Networks = Field((), examples=["172.16.0.0/12"])
+    """Networks of proxies whose X-Forwarded-For is believed."""
+    demo_enabled: bool = Field(
+        default_factory=lambda values: not _in_production(values), examples=["true"]
+    )
+    """Whether /api/v1/demo exists."""
+    grafana_url: WebAddress = Field("", examples=["http://localhost:3000"])
+    """Link of the console to Grafana; empty: none."""
+    prometheus_url: WebAddress = Field("", examples=["http://localhost:9090"])
+    """Link of the console to Prometheus; empty: none."""
+    alertmanager_url: WebAddress = Field("", examples=["http://localhost:9093"])
+    """Link of the console to Alertmanager; empty: none."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least level of lines in the log."""
+    log_file: Annotated[str | None, AfterValidator(_writable_file)] = Field(
+        None, examples=["/var/log/app.log"]
+    )
+    """A file that gets the log as well. Log rotation may move it."""
+    metrics_dir: Annotated[str | None, AfterValidator(_writable_folder)] = Field(
+        None, examples=["/run/metrics"]
+    )
+    """Folder of the metric files; a temporary one in memory by default."""
+
+    server: Literal["gunicorn", "granian"] = "gunicorn"
+    """The HTTP server; docs/PERFORMANCE.md tells how they differ."""
+    bind: Addresses = Field(("127.0.0.1:8080",), examples=["0.0.0.0:8000"])
+    """Addresses to listen on: host:port or unix:path."""
+    web_concurrency: Whole = Field(0, ge=0, le=128)
+    """Worker processes; 0: one for each CPU, and at least 2."""
+    web_threads: Whole = Field(8, ge=1, le=256)
+    """Threads of each worker process."""
+    keep_alive_seconds: Seconds = 75
+    """Seconds for which an idle connection stays open."""
+    request_timeout_seconds: Seconds = 30
+    """Seconds after which a worker that does not respond is replaced."""
+    graceful_timeout_seconds: Seconds = 30
+    """Seconds that requests in flight get to finish when the service stops."""
+    drain_seconds: Whole = Field(2, ge=0, le=600)
+    """Seconds for which a stopping service still accepts requests: load balancers must notice."""
+    max_requests: Whole = Field(0, ge=0, le=100_000_000)
+    """Requests after which a worker is replaced; 0: never."""
+    max_requests_jitter: Whole = Field(0, ge=0, le=100_000_000)
+    """Up to this many more requests, at random, so that not all workers are replaced at once."""
+    reload: bool = False
+    """Whether workers load changed code at once, for development."""
 
     @property
     def production(self) -> bool:
@@ -76,68 +305,99 @@ class Settings:  # pylint: disable=too-many-instance-attributes
         return self.redis_url == EMBEDDED_STORE
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read and check all settings.
-
-        Args:
-            environ: where to read from; the process's environment unless given.
+    def from_env(cls) -> "Settings":
+        """Read and validate all settings.
 
         Raises:
             SettingsError: the first setting that is missing or wrong.
         """
-        read = Environment(os.environ if environ is None else environ)
-        environment = read.choice("APP_ENV", ENVIRONMENTS, "development")
-        production = environment == "production"
-        settings = cls(
-            environment=environment,
-            service_name=read.matching("SERVICE_NAME", r"[a-z][a-z0-9-]{0,62}", NAME),
-            instance=read.text("INSTANCE_ID", socket.gethostname()),
-            version=read.text("APP_VERSION", __version__),
-            commit=read.text("GIT_COMMIT", "unknown"),
-            build_date=read.text("BUILD_DATE", "unknown"),
-            secret_key=read.secret(
-                "SECRET_KEY", required=production, at_least=32, strict=production
+        try:
+            return cls()
+        except ValidationError as error:
+            message = _one_line(error)
+        # Outside of the handler: the original error holds values, perhaps of secrets.
+        raise SettingsError(message)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values come from the environment and from secret files, and from nowhere else."""
+        return env_settings, _SecretFiles(settings_cls)
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> "Settings":
+        if self.cache_ttl_default > self.cache_ttl_max:
+            raise _wrong("CACHE_TTL_DEFAULT", "is above CACHE_TTL_MAX", "300")
+        if self.production:
+            self._check_production()
+        return self
+
+    def _check_production(self) -> None:
+        if "secret_key" not in self.model_fields_set:
+            raise _wrong("SECRET_KEY", "is missing, and production needs it", _NEW_SECRET)
+        if not self.api_tokens:
+            raise _wrong("API_TOKENS", "is missing, and production needs it", _NEW_SECRET)
+        if not self.redis_url or self.embedded_store:
+            problem = (
+                "is the embedded store, which keeps nothing" if self.redis_url else "is missing"
             )
-            or os.urandom(32).hex(),
-            api_tokens=read.secrets(
-                "API_TOKENS", required=production, at_least=24, strict=production
-            ),
-            redis_url=read.redis_url("REDIS_URL", production),
-            redis_username=read.text("REDIS_USERNAME", "") or None,
-            redis_password=read.secret("REDIS_PASSWORD", at_least=16, strict=production) or None,
-            redis_key_prefix=read.matching("REDIS_KEY_PREFIX", r"[a-z0-9:_-]{1,32}", "ds:"),
-            redis_timeout_ms=read.integer("REDIS_TIMEOUT_MS", 250, 20, 10_000),
-            readiness_requires_redis=read.boolean("READINESS_REQUIRES_REDIS", False),
-            cache_ttl_default=read.integer("CACHE_TTL_DEFAULT", 300, 1, 31_536_000),
-            cache_ttl_max=read.integer("CACHE_TTL_MAX", 86_400, 1, 31_536_000),
-            cache_local_ms=read.integer("CACHE_LOCAL_MS", 0, 0, 5_000),
-            session_ttl_seconds=read.integer("SESSION_TTL_SECONDS", 3_600, 1, 31_536_000),
-            session_cookie_secure=read.boolean("SESSION_COOKIE_SECURE", production),
-            max_content_length=read.integer("MAX_CONTENT_LENGTH", 1_048_576, 1_024, 1 << 30),
-            rate_limit=read.rate("RATE_LIMIT"),
-            demo_enabled=read.boolean("DEMO_ENABLED", not production),
-            grafana_url=read.web_address("GRAFANA_URL", "http://localhost:3000"),
-            prometheus_url=read.web_address("PROMETHEUS_URL", "http://localhost:9090"),
-            alertmanager_url=read.web_address("ALERTMANAGER_URL", "http://localhost:9093"),
-            trusted_hosts=read.items("TRUSTED_HOSTS"),
-            forwarded_allow_ips=read.networks("FORWARDED_ALLOW_IPS"),
-            log_level=read.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
-            log_file=read.writable_file("LOG_FILE"),
-            server=read.choice("SERVER", ("gunicorn", "granian"), "gunicorn"),
-            bind=read.addresses("BIND") or ("127.0.0.1:8080",),
-            web_concurrency=read.optional_integer("WEB_CONCURRENCY", 0, 128),
-            web_threads=read.integer("WEB_THREADS", 8, 1, 256),
-            keep_alive_seconds=read.integer("KEEP_ALIVE_SECONDS", 75, 1, 3_600),
-            request_timeout_seconds=read.integer("REQUEST_TIMEOUT_SECONDS", 30, 1, 3_600),
-            graceful_timeout_seconds=read.integer("GRACEFUL_TIMEOUT_SECONDS", 30, 1, 3_600),
-            drain_seconds=read.integer("DRAIN_SECONDS", 2, 0, 600),
-            max_requests=read.integer("MAX_REQUESTS", 0, 0, 100_000_000),
-            max_requests_jitter=read.integer("MAX_REQUESTS_JITTER", 0, 0, 100_000_000),
-            reload=read.boolean("RELOAD", False),
-            metrics_dir=read.writable_folder("METRICS_DIR"),
-        )
-        if settings.cache_ttl_default > settings.cache_ttl_max:
-            raise SettingsError(
-                "CACHE_TTL_DEFAULT: is above CACHE_TTL_MAX; for example CACHE_TTL_DEFAULT=300"
+            raise _wrong(
+                "REDIS_URL", f"{problem}; production needs a real Redis", "redis://redis/0"
             )
-        return settings
+        _check_secret("SECRET_KEY", self.secret_key, 32)
+        for token in self.api_tokens:
+            _check_secret("API_TOKENS", token, 24)
+        _check_secret("REDIS_PASSWORD", self.redis_password, 16)
+        parts = urlsplit(self.redis_url)
+        # redis-py also takes the password as an option.
+        for password in (parts.password, *parse_qs(parts.query).get("password", [])):
+            _check_secret("REDIS_URL", password, 16)
+
+
+def environment_names() -> set[str]:
+    """The environment variables that `Settings` reads, without the `NAME_FILE` forms."""
+    return {name.upper() for name in _fields_by_variable()}
+
+
+def _fields_by_variable() -> dict[str, FieldInfo]:
+    fields: dict[str, FieldInfo] = Settings.model_fields
+    return {str(field.validation_alias or name): field for name, field in fields.items()}
+
+
+def _check_secret(name: str, value: str | None, min_length: int) -> None:
+    """Refuse a secret that could be guessed. The value is never part of the message."""
+    if value is None:
+        return
+    if len(value) < min_length:
+        raise _wrong(name, f"is shorter than {min_length} characters", _NEW_SECRET)
+    if _PLACEHOLDERS.search(value):
+        raise _wrong(name, "looks like a placeholder", _NEW_SECRET)
+
+
+def _wrong(name: str, problem: str, example: str) -> ValueError:
+    return ValueError(f"{name}: {problem}; for example {name}={example}")
+
+
+def _one_line(failure: ValidationError) -> str:
+    """The first error as `NAME: problem; for example NAME=value`."""
+    error = failure.errors(include_url=False)[0]
+    problem = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return problem  # of `_check_combinations`, which names the variable
+    variable = str(error["loc"][0])
+    field, name = _fields_by_variable()[variable], variable.upper()
+    shown = f"{str(error['input'])[:80]!r} " if field.repr else ""  # not of a secret
+    if name in SECRETS:
+        example = _NEW_SECRET
+    elif field.examples:
+        example = field.examples[0]
+    else:
+        example = field.get_default()
+    problem = problem.replace("Input should be", "must be").replace("String should", "must")
+    return f"{name}: {shown}{problem}; for example {name}={example}"

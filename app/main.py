@@ -1,20 +1,39 @@
-"""The entry point: `app`, the WSGI application that Gunicorn serves (see gunicorn_conf.py)."""
+"""The entry point: reads the settings and starts the server that they name."""
 
+import gc
 import logging
+import signal
 import sys
+from importlib import import_module
+from types import FrameType
 
-from app import create_app
 from app.config import Settings, SettingsError
 from app.utils import logger
 
-try:
-    _settings = Settings.from_env()
-except SettingsError as error:
-    sys.exit(f"devops-starter: {error}")
 
-logger.configure(_settings)
-if _settings.embedded_store:
-    logging.getLogger("app").warning(
-        "Embedded store (REDIS_URL=memory://): one worker, and nothing is kept when it ends"
-    )
-app = create_app(_settings)
+def main() -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Exits with one line on standard error when a setting is missing or wrong.
+    """
+    gc.disable()  # while loading; the server enables it again
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    try:
+        settings = Settings.from_env()
+        logger.configure(settings)
+        if settings.embedded_store:
+            logging.getLogger("app").warning(
+                "Embedded store (REDIS_URL=memory://): one worker, and nothing is kept when it ends"
+            )
+        # Only now: Gunicorn reads WEB_CONCURRENCY when it is imported, and a wrong value would end
+        # in a traceback. Granian may not be installed.
+        server = import_module(f"app.server.{settings.server}_server")
+        server.serve(settings)
+    except SettingsError as error:
+        sys.exit(f"devops-starter: {error}")
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    """Until the server has its own handlers: exit in order, so that temporary files are removed."""
+    sys.exit(0 if number == signal.SIGTERM else 128 + number)

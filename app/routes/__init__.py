@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: each module translates requests into service calls and back."""
+"""HTTP in, HTTP out: each module translates requests into calls of services and back."""

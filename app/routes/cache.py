@@ -1,19 +1,22 @@
-"""The cache over HTTP: any JSON value under a key, for a time."""
+"""The cache over HTTP: any JSON value under a key, with a time to live."""
 
 import hashlib
 
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.routes.deps import empty, raw_reply, reply, services
-from app.services.local_layer import Entry
-from app.utils import jsonio, openapi
-from app.utils.openapi import Header, Reply, ReplyModel, operation
-from app.utils.problems import Problem
+from app.config import Settings
+from app.http import json_codec, openapi
+from app.http.openapi import Header, ResponseModel, ResponseSpec, operation
+from app.http.problems import Problem
+from app.http.responses import encoded_response, json_response, no_content
+from app.services import service
+from app.services.cache_service import CacheService, Entry
+from app.services.stats import StatsService
 
 blueprint = Blueprint("cache", __name__, url_prefix="/api/v1/cache")
 
-# Keeps what people put here apart from what the service itself caches.
+# Separates entries of clients from those of the service itself.
 PREFIX = "api:"
 
 IF_MATCH = Header("If-Match", "Only if the entry's ETag is one of these, or * for any entry.")
@@ -33,7 +36,7 @@ class Key(BaseModel):
 
 
 class Lifetime(BaseModel):
-    """How long to keep the entry."""
+    """The time to live."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,8 +49,8 @@ class Lifetime(BaseModel):
     )
 
 
-class CacheStats(ReplyModel):
-    """How the cache does, over all instances."""
+class CacheStats(ResponseModel):
+    """Use of the cache, over all instances."""
 
     hits: int
     misses: int
@@ -58,17 +61,17 @@ class CacheStats(ReplyModel):
 
 
 @blueprint.get("")
-@operation("How the cache does", replies={200: Reply(CacheStats, "Over all instances.")})
+@operation("Use of the cache", responses={200: ResponseSpec(CacheStats, "Over all instances.")})
 def cache_stats() -> Response:
-    """Hits, misses and ratio of all looks; keys stored here; memory that Redis uses in all."""
-    known = services()
-    keys, complete = known.cache.key_count(PREFIX)
-    return reply(
+    """Hits, misses and ratio of all lookups; keys stored here; memory that Redis uses in all."""
+    cache = service(CacheService)
+    keys, complete = cache.key_count(PREFIX)
+    return json_response(
         {
-            **known.stats.cache_totals(),
+            **service(StatsService).cache_totals(),
             "keys": keys,
             "keys_complete": complete,
-            "memory_bytes": known.cache.memory_bytes(),
+            "memory_bytes": cache.memory_bytes(),
         }
     )
 
@@ -78,27 +81,27 @@ def cache_stats() -> Response:
     "Read an entry",
     path=Key,
     headers=(IF_NONE_MATCH,),
-    replies={
-        200: Reply(
+    responses={
+        200: ResponseSpec(
             description="The value.",
             headers={"ETag": "Tells this value from others.", "X-Cache-TTL": "Seconds left."},
             any_json=True,
             example={"hello": "world"},
         ),
-        304: Reply(description="The caller has it already."),
+        304: ResponseSpec(description="The caller has it already."),
     },
 )
 def read_entry(key: str) -> Response:
-    """404 when there is no such entry, or no longer."""
-    entry = services().cache.lookup(PREFIX + key)
+    """404 when there is no such entry, or it has expired."""
+    entry = service(CacheService).lookup(PREFIX + key)
     if entry is None:
         raise _missing()
-    tag = _tag(entry.body)
-    headers = {"ETag": f'"{tag}"', "X-Cache-TTL": str(max(0, entry.ttl_ms // 1000))}
-    # Most callers send none, and asking the environment costs next to nothing.
+    tag = _tag(entry.payload)
+    headers = {"ETag": f'"{tag}"', "X-Cache-TTL": str(int(entry.ttl_seconds()))}
+    # Most clients do not send the header, and a look at the environment is cheap.
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):
-        return empty(304, headers)
-    return raw_reply(entry.body, headers=headers)
+        return no_content(304, headers)
+    return encoded_response(entry.payload, headers=headers)
 
 
 @blueprint.put("/<key>")
@@ -109,35 +112,33 @@ def read_entry(key: str) -> Response:
     any_body=True,
     body_example={"hello": "world"},
     headers=(IF_MATCH, IF_NONE_MATCH),
-    replies={
-        200: Reply(description="Replaced.", any_json=True, headers={"ETag": "Of the new value."}),
-        201: Reply(description="Stored.", any_json=True, headers={"ETag": "Of the new value."}),
+    responses={
+        200: ResponseSpec(
+            description="Replaced.", any_json=True, headers={"ETag": "Of the new value."}
+        ),
+        201: ResponseSpec(
+            description="Stored.", any_json=True, headers={"ETag": "Of the new value."}
+        ),
     },
     token=True,
 )
 def store_entry(key: str, query: Lifetime, body: object) -> Response:
     """Any JSON value; 412 when If-Match or If-None-Match do not hold."""
-    known = services()
-    ttl = query.ttl or known.settings.cache_ttl_default
-    if ttl > known.settings.cache_ttl_max:
+    cache, settings = service(CacheService), service(Settings)
+    ttl = query.ttl or settings.cache_ttl_default
+    if ttl > settings.cache_ttl_max:
         raise Problem(
             422,
-            f"ttl must be {known.settings.cache_ttl_max} seconds at most.",
+            f"ttl must be {settings.cache_ttl_max} seconds at most.",
             errors=[{"location": "query.ttl", "message": "too long", "type": "less_than_equal"}],
         )
-    value = jsonio.dumps(body)
-    seen = known.cache.peek(PREFIX + key)
+    payload = json_codec.dumps(body)
+    seen = cache.peek(PREFIX + key)
     _check_preconditions(seen)
-    kept = known.cache.replace(
-        PREFIX + key,
-        value,
-        ttl * 1000,
-        seen=seen.body if seen else None,
-        conditional=_conditional(),
-    )
-    if not kept:
+    stored = cache.replace(PREFIX + key, payload, ttl, seen=seen, conditional=_is_conditional())
+    if not stored:
         raise _changed()
-    return raw_reply(value, 200 if seen else 201, {"ETag": _etag(value)})
+    return encoded_response(payload, 200 if seen else 201, {"ETag": f'"{_tag(payload)}"'})
 
 
 @blueprint.delete("/<key>")
@@ -145,28 +146,28 @@ def store_entry(key: str, query: Lifetime, body: object) -> Response:
     "Delete an entry",
     path=Key,
     headers=(IF_MATCH,),
-    replies={204: Reply(description="Gone.")},
+    responses={204: ResponseSpec(description="Deleted.")},
     token=True,
 )
 def delete_entry(key: str) -> Response:
     """404 when there is no such entry; 412 when If-Match does not hold."""
-    cache = services().cache
+    cache = service(CacheService)
     seen = cache.peek(PREFIX + key)
     _check_preconditions(seen)
     if seen is None:
         raise _missing()
-    if not cache.replace(PREFIX + key, None, seen=seen.body, conditional=_conditional()):
+    if not cache.replace(PREFIX + key, None, seen=seen, conditional=_is_conditional()):
         raise _changed()
-    return empty()
+    return no_content()
 
 
-def _conditional() -> bool:
+def _is_conditional() -> bool:
     return "If-Match" in request.headers or "If-None-Match" in request.headers
 
 
 def _check_preconditions(entry: Entry | None) -> None:
-    """RFC 9110, section 13.1: If-Match wants the entry as seen, If-None-Match wants it not so."""
-    tag = _tag(entry.body) if entry else None
+    """RFC 9110, section 13.1, for methods that change something."""
+    tag = _tag(entry.payload) if entry else None
     if "If-Match" in request.headers and (tag is None or not request.if_match.contains(tag)):
         raise _changed()
     if "If-None-Match" in request.headers and tag is not None:
@@ -174,17 +175,13 @@ def _check_preconditions(entry: Entry | None) -> None:
             raise _changed()
 
 
-def _tag(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:32]
-
-
-def _etag(body: bytes) -> str:
-    return f'"{_tag(body)}"'
+def _tag(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()[:32]
 
 
 def _missing() -> Problem:
-    return Problem(404, "There is no such entry, or no longer.")
+    return Problem(404, "There is no such entry, or it has expired.")
 
 
 def _changed() -> Problem:
-    return Problem(412, "The entry is not as If-Match or If-None-Match ask; read it again.")
+    return Problem(412, "If-Match or If-None-Match does not hold; read the entry again.")

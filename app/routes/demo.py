@@ -1,4 +1,4 @@
-"""Endpoints to try things on, and faults on demand. Off in production unless asked for."""
+"""Endpoints to try things with, and faults on demand. Off in production by default."""
 
 import time
 from typing import Annotated, Any
@@ -6,18 +6,19 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.routes.deps import empty, reply, services
-from app.services.fault_service import Fault
-from app.utils import jsonio
-from app.utils.openapi import Reply, ReplyModel, operation
-from app.utils.problems import Problem, title
+from app.http import json_codec
+from app.http.openapi import ResponseModel, ResponseSpec, operation
+from app.http.problems import Problem, title
+from app.http.responses import json_response, no_content
+from app.services import service
+from app.services.faults import Fault, FaultService
 
 blueprint = Blueprint("demo", __name__, url_prefix="/api/v1/demo")
 
 MAX_FAULT_SECONDS = 900
 
 
-class Echo(ReplyModel):
+class Echo(ResponseModel):
     """What arrived."""
 
     method: str
@@ -38,13 +39,13 @@ class Delay(BaseModel):
     seconds: float = Field(ge=0, le=10, allow_inf_nan=False, examples=[0.5])
 
 
-class Delayed(ReplyModel):
+class Delayed(ResponseModel):
     """How long it waited."""
 
     seconds: float
 
 
-class StatusReply(ReplyModel):
+class StatusResponse(ResponseModel):
     """The status that was asked for."""
 
     status: int
@@ -57,14 +58,14 @@ class FaultSetting(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     error_rate: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
-    latency_ms: Annotated[int, Field(ge=0, le=10_000), jsonio.WHOLE] = 0
+    latency_ms: Annotated[int, Field(ge=0, le=10_000), json_codec.WHOLE] = 0
     route: str = Field(
         default="/api/v1/*", pattern=r"^/[!-~]{0,199}$", description="Pattern of paths; * is any."
     )
-    duration_seconds: Annotated[int, Field(ge=1, le=MAX_FAULT_SECONDS), jsonio.WHOLE] = 60
+    duration_seconds: Annotated[int, Field(ge=1, le=MAX_FAULT_SECONDS), json_codec.WHOLE] = 60
 
 
-class FaultState(ReplyModel):
+class FaultState(ResponseModel):
     """The fault in force."""
 
     active: bool
@@ -79,55 +80,60 @@ class FaultState(ReplyModel):
     "Send back what arrived",
     any_body=True,
     body_example={"hello": "world"},
-    replies={200: Reply(Echo, "What arrived.")},
+    responses={200: ResponseSpec(Echo, "What arrived.")},
     tag="demo",
 )
 def echo(body: object) -> Response:
-    """Method, path, query and JSON body; no headers, as those may hold secrets."""
+    """Method, path, query and JSON body; not the headers, which may contain secrets."""
     arrived = {
         "method": request.method,
         "path": request.path,
         "query": request.args.to_dict(),
         "body": body,
     }
-    return reply(arrived)
+    return json_response(arrived)
 
 
 @blueprint.get("/status/<code>")
 @operation(
     "Answer with a status",
     path=StatusCode,
-    replies={
-        204: Reply(description="As asked, and so without content."),
-        205: Reply(description="As asked, and so without content."),
-        304: Reply(description="As asked, and so without content."),
-        "2XX": Reply(StatusReply, "As asked."),
-        "3XX": Reply(StatusReply, "As asked."),
+    responses={
+        204: ResponseSpec(description="As asked, and so without content."),
+        205: ResponseSpec(description="As asked, and so without content."),
+        304: ResponseSpec(description="As asked, and so without content."),
+        "2XX": ResponseSpec(StatusResponse, "As asked."),
+        "3XX": ResponseSpec(StatusResponse, "As asked."),
     },
     tag="demo",
 )
 def status(code: int) -> Response:
-    """Errors come as problem documents, as everywhere."""
+    """Statuses from 400 come as problem documents, as everywhere."""
     if code >= 400:
         raise Problem(code, "You asked for this status.")
     if code in (204, 205, 304):
-        return empty(code)
-    return reply({"status": code, "title": title(code)}, code)
+        return no_content(code)
+    return json_response({"status": code, "title": title(code)}, code)
 
 
 @blueprint.get("/delay/<seconds>")
-@operation("Answer late", path=Delay, replies={200: Reply(Delayed, "After the delay.")}, tag="demo")
+@operation(
+    "Answer late",
+    path=Delay,
+    responses={200: ResponseSpec(Delayed, "After the delay.")},
+    tag="demo",
+)
 def delay(seconds: float) -> Response:
-    """Waits from 0 to 10 seconds, occupying a thread as slow work would."""
+    """Waits from 0 to 10 seconds and occupies a thread, as slow work would."""
     time.sleep(seconds)
-    return reply({"seconds": seconds})
+    return json_response({"seconds": seconds})
 
 
 @blueprint.get("/faults")
-@operation("Show the fault in force", replies={200: Reply(FaultState)}, tag="demo")
+@operation("Show the fault in force", responses={200: ResponseSpec(FaultState)}, tag="demo")
 def show_fault() -> Response:
-    """Whether there is one, and for how long."""
-    return reply(_state())
+    """Whether there is one, and when it ends."""
+    return json_response(_state())
 
 
 @blueprint.post("/faults")
@@ -135,29 +141,32 @@ def show_fault() -> Response:
     "Set a fault",
     body=FaultSetting,
     body_example={"error_rate": 0.2, "route": "/api/v1/*", "duration_seconds": 60},
-    replies={200: Reply(FaultState)},
+    responses={200: ResponseSpec(FaultState)},
     token_even_if_open=True,
     tag="demo",
 )
 def set_fault(body: FaultSetting) -> Response:
-    """Every worker of every instance obeys within a second; it ends by itself."""
+    """Every worker of every instance follows within a second. The fault ends by itself."""
     fault = Fault(body.error_rate, body.latency_ms, body.route)
-    services().faults.set(fault, body.duration_seconds)
-    return reply(_state())
+    service(FaultService).set(fault, body.duration_seconds)
+    return json_response(_state())
 
 
 @blueprint.delete("/faults")
 @operation(
-    "End the fault", replies={204: Reply(description="Ended.")}, token_even_if_open=True, tag="demo"
+    "End the fault",
+    responses={204: ResponseSpec(description="Ended.")},
+    token_even_if_open=True,
+    tag="demo",
 )
 def end_fault() -> Response:
     """Does nothing when there is none."""
-    services().faults.clear()
-    return empty()
+    service(FaultService).clear()
+    return no_content()
 
 
 def _state() -> dict[str, Any]:
-    found = services().faults.read()
+    found = service(FaultService).read()
     if found is None:
         return {
             "active": False, "error_rate": 0.0, "latency_ms": 0, "route": None,

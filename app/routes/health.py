@@ -1,17 +1,19 @@
-"""Liveness, readiness and health: three questions, three answers."""
+"""Health, liveness and readiness."""
 
 from typing import Any
 
 from flask import Blueprint, Response
 
-from app.routes.deps import reply, services
-from app.utils import lifecycle
-from app.utils.openapi import Reply, ReplyModel, operation
+from app.config import Settings
+from app.http.openapi import ResponseModel, ResponseSpec, operation
+from app.http.responses import json_response
+from app.services import service
+from app.services.health import HealthService
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 
-class HealthReport(ReplyModel):
+class HealthReport(ResponseModel):
     """The state of this instance and of what it depends on."""
 
     status: str
@@ -20,7 +22,7 @@ class HealthReport(ReplyModel):
     checks: dict[str, dict[str, Any]]
 
 
-class Answer(ReplyModel):
+class Probe(ResponseModel):
     """A short answer to a probe."""
 
     status: str
@@ -28,40 +30,45 @@ class Answer(ReplyModel):
 
 @blueprint.get("")
 @operation(
-    "How this instance is",
-    replies={
-        200: Reply(HealthReport, "It serves: healthy, or degraded with something missing."),
-        503: Reply(HealthReport, "It is unhealthy."),
+    "State of this instance",
+    responses={
+        200: ResponseSpec(HealthReport, "It serves: healthy, or degraded with something missing."),
+        503: ResponseSpec(HealthReport, "It is unhealthy."),
     },
     tag="health",
 )
 def health() -> Response:
-    """For people and dashboards; probes of orchestrators use /health/live and /health/ready."""
-    known = services()
-    found = known.health.check()
+    """For people and dashboards. Probes of orchestrators use /health/live and /health/ready."""
+    checker = service(HealthService)
+    found = checker.check()
     report = {
         "status": found.status,
-        "version": known.settings.version,
-        "uptime_seconds": round(lifecycle.uptime_seconds(), 3),
+        "version": service(Settings).version,
+        "uptime_seconds": round(checker.uptime_seconds(), 3),
         "checks": found.checks,
     }
-    return reply(report, 503 if found.status == "unhealthy" else 200)
+    return json_response(report, 503 if found.status == "unhealthy" else 200)
 
 
 @blueprint.get("/live")
-@operation("Whether the process answers", replies={200: Reply(Answer, "It does.")}, tag="health")
+@operation(
+    "Whether the process answers", responses={200: ResponseSpec(Probe, "It does.")}, tag="health"
+)
 def live() -> Response:
-    """Never looks at Redis: restarting this process would not bring Redis back."""
-    return reply({"status": "alive"})
+    """Never asks Redis: restarting this process would not repair Redis."""
+    return json_response({"status": "alive"})
 
 
 @blueprint.get("/ready")
 @operation(
     "Whether requests should come here",
-    replies={200: Reply(Answer, "They should."), 503: Reply(Answer, "They should not.")},
+    responses={
+        200: ResponseSpec(Probe, "They should."),
+        503: ResponseSpec(Probe, "They should not."),
+    },
     tag="health",
 )
 def ready() -> Response:
-    """503 while draining or, with READINESS_REQUIRES_REDIS=true, while Redis is away."""
-    is_ready, why = services().health.ready()
-    return reply({"status": why}, 200 if is_ready else 503)
+    """503 while draining or, with READINESS_REQUIRES_REDIS=true, while Redis is unavailable."""
+    is_ready, reason = service(HealthService).ready()
+    return json_response({"status": reason}, 200 if is_ready else 503)

@@ -1,4 +1,4 @@
-"""Items over HTTP: the example of a resource that is kept."""
+"""Items over HTTP: the example resource."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -6,23 +6,25 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.routes.deps import empty, reply, services
-from app.services.item_service import (
+from app.http import json_codec
+from app.http.openapi import Header, ResponseModel, ResponseSpec, operation
+from app.http.problems import Problem
+from app.http.responses import json_response, no_content
+from app.services import service
+from app.services.items import (
     CURSOR_PATTERN,
     IdempotencyMismatch,
     Item,
     ItemNotFound,
+    ItemService,
     StaleItem,
 )
-from app.utils import jsonio
-from app.utils.openapi import Header, Reply, ReplyModel, operation
-from app.utils.problems import Problem
 
 blueprint = Blueprint("items", __name__, url_prefix="/api/v1/items")
 
 Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Tea"])]
 Description = Annotated[str, Field(max_length=1000, examples=["Green, loose"])]
-Quantity = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[3]), jsonio.WHOLE]
+Quantity = Annotated[int, Field(ge=0, le=1_000_000_000, examples=[3]), json_codec.WHOLE]
 Tags = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=50)]],
     Field(max_length=20, examples=[["kitchen"]]),
@@ -33,7 +35,7 @@ ETAG = {"ETag": "The item's version, for If-Match."}
 
 
 class NewItem(BaseModel):
-    """What makes an item."""
+    """A new item."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -44,11 +46,11 @@ class NewItem(BaseModel):
 
 
 class ItemChange(BaseModel):
-    """What to change of an item; what is left out stays."""
+    """What to change of an item. Members that are left out stay."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    # Factories, because a plain default would be documented as what a member left out becomes.
+    # Factories: the documentation would show a plain default as the value of a member left out.
     name: Name = Field(default_factory=str)
     description: Description = Field(default_factory=str)
     quantity: Quantity = Field(default_factory=int)
@@ -56,7 +58,7 @@ class ItemChange(BaseModel):
 
 
 class StoredItem(NewItem, defer_build=True):
-    """An item as it is kept."""
+    """An item as it is stored."""
 
     id: str
     version: int
@@ -64,7 +66,7 @@ class StoredItem(NewItem, defer_build=True):
     updated_at: str
 
 
-class ItemPage(ReplyModel):
+class ItemPage(ResponseModel):
     """Items in the order of their creation."""
 
     items: list[StoredItem]
@@ -95,22 +97,24 @@ class PageQuery(BaseModel):
     "List items",
     query=PageQuery,
     headers=(Header("Cache-Control", "no-cache reads past the cache."),),
-    replies={200: Reply(ItemPage, "A page.", {"X-Cache": "HIT, MISS or BYPASS."})},
+    responses={200: ResponseSpec(ItemPage, "A page.", {"X-Cache": "HIT, MISS or BYPASS."})},
 )
 def list_items(query: PageQuery) -> Response:
-    """Pages are cached for a minute, and no longer than until the next write."""
+    """Pages are cached for a minute, or until the next write."""
     use_cache = not request.cache_control.no_cache
-    page = services().items.page(query.limit, query.cursor or None, use_cache)
-    return reply(page.value, headers={"X-Cache": page.result})
+    page = service(ItemService).page(query.limit, query.cursor or None, use_cache)
+    return json_response(page.value, headers={"X-Cache": page.result})
 
 
 @blueprint.post("")
 @operation(
     "Create an item",
     body=NewItem,
-    headers=(Header("Idempotency-Key", "Makes a repetition harmless for a day.", r"[!-~]{1,200}"),),
-    replies={
-        201: Reply(
+    headers=(
+        Header("Idempotency-Key", "A repetition within a day creates nothing.", r"[!-~]{1,200}"),
+    ),
+    responses={
+        201: ResponseSpec(
             StoredItem,
             "Created, now or by an earlier request with the same Idempotency-Key.",
             {**ETAG, "Location": "Where it is.", "Idempotency-Replayed": "true on a repetition."},
@@ -119,17 +123,17 @@ def list_items(query: PageQuery) -> Response:
     token=True,
 )
 def create_item(body: NewItem) -> Response:
-    """With Idempotency-Key a repetition answers as the first time; another body answers 422."""
+    """With Idempotency-Key, a repetition gets the first answer; another body gets 422."""
     key = request.headers.get("Idempotency-Key")
     caller = request.headers.get("Authorization", "")
     try:
-        created = services().items.create(body.model_dump(), key, caller)
+        created = service(ItemService).create(body.model_dump(), key, caller)
     except IdempotencyMismatch as error:
-        raise Problem(422, "This Idempotency-Key came before with another body.") from error
+        raise Problem(422, "This Idempotency-Key was used before with another body.") from error
     headers = {"Location": f"/api/v1/items/{created.item['id']}", **_etag(created.item)}
     if created.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return reply(created.item, 201, headers)
+    return json_response(created.item, 201, headers)
 
 
 @blueprint.get("/<item_id>")
@@ -137,17 +141,17 @@ def create_item(body: NewItem) -> Response:
     "Read an item",
     path=ItemId,
     headers=(Header("If-None-Match", "Only if the item's ETag is none of these."),),
-    replies={
-        200: Reply(StoredItem, "The item.", ETAG),
-        304: Reply(description="The caller has it already."),
+    responses={
+        200: ResponseSpec(StoredItem, "The item.", ETAG),
+        304: ResponseSpec(description="The caller has it already."),
     },
 )
 def read_item(item_id: str) -> Response:
     """404 when there is no such item."""
-    item = _translate(lambda: services().items.get(item_id))
+    item = _translate(lambda: service(ItemService).get(item_id))
     if request.if_none_match.contains_weak(_tag(item)):
-        return empty(304, _etag(item))
-    return reply(item, headers=_etag(item))
+        return no_content(304, _etag(item))
+    return json_response(item, headers=_etag(item))
 
 
 @blueprint.put("/<item_id>")
@@ -156,11 +160,11 @@ def read_item(item_id: str) -> Response:
     path=ItemId,
     body=NewItem,
     headers=(IF_MATCH,),
-    replies={200: Reply(StoredItem, "The new item.", ETAG)},
+    responses={200: ResponseSpec(StoredItem, "The new item.", ETAG)},
     token=True,
 )
 def replace_item(item_id: str, body: NewItem) -> Response:
-    """412 when If-Match does not hold; what the body leaves out gets its default."""
+    """412 when If-Match does not hold. Members that are left out get their defaults."""
     return _update(item_id, lambda item: body.model_dump())
 
 
@@ -170,11 +174,11 @@ def replace_item(item_id: str, body: NewItem) -> Response:
     path=ItemId,
     body=ItemChange,
     headers=(IF_MATCH,),
-    replies={200: Reply(StoredItem, "The new item.", ETAG)},
+    responses={200: ResponseSpec(StoredItem, "The new item.", ETAG)},
     token=True,
 )
 def change_item(item_id: str, body: ItemChange) -> Response:
-    """412 when If-Match does not hold; what the body leaves out stays."""
+    """412 when If-Match does not hold. Members that are left out stay."""
     return _update(item_id, lambda item: body.model_dump(exclude_unset=True))
 
 
@@ -183,22 +187,22 @@ def change_item(item_id: str, body: ItemChange) -> Response:
     "Delete an item",
     path=ItemId,
     headers=(IF_MATCH,),
-    replies={204: Reply(description="Gone.")},
+    responses={204: ResponseSpec(description="Deleted.")},
     token=True,
 )
 def delete_item(item_id: str) -> Response:
     """404 when there is no such item; 412 when If-Match does not hold."""
-    _translate(lambda: services().items.delete(item_id, _precondition()))
-    return empty()
+    _translate(lambda: service(ItemService).delete(item_id, _precondition()))
+    return no_content()
 
 
 def _update(item_id: str, change: Callable[[Item], dict[str, Any]]) -> Response:
-    item = _translate(lambda: services().items.update(item_id, change, _precondition()))
-    return reply(item, headers=_etag(item))
+    item = _translate(lambda: service(ItemService).update(item_id, change, _precondition()))
+    return json_response(item, headers=_etag(item))
 
 
 def _translate(call: Callable[[], Any]) -> Any:
-    """Say the service's errors in HTTP's words."""
+    """Turn the service's exceptions into problems."""
     try:
         return call()
     except ItemNotFound as error:

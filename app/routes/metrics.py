@@ -1,9 +1,9 @@
-"""The scrape. nginx does not pass it on; Prometheus asks each instance itself."""
+"""The scrape. nginx does not pass it on: Prometheus scrapes each instance itself."""
 
 from flask import Blueprint, Response, current_app, request
 
+from app.http.middleware import METRICS_PATH
 from app.utils import metrics
-from app.utils.observe import METRICS_PATH
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -12,5 +12,5 @@ blueprint = Blueprint("metrics", __name__)
 def scrape() -> Response:
     """All workers of this instance as one, as Prometheus text or OpenMetrics."""
     collectors = current_app.extensions["collectors"]
-    body, content_type = metrics.exposition(request.headers.get("Accept", ""), collectors)
-    return Response(body, content_type=content_type)
+    payload, content_type = metrics.exposition(request.headers.get("Accept", ""), collectors)
+    return Response(payload, content_type=content_type)

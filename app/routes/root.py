@@ -1,4 +1,4 @@
-"""The front door: the console for browsers, an index of links for everybody else."""
+"""The page at `/`: the console for browsers, an index of links for other clients."""
 
 import hashlib
 from functools import cache
@@ -6,12 +6,14 @@ from pathlib import Path
 
 from flask import Blueprint, Response, current_app, render_template, request
 
-from app.routes.deps import reply, services
-from app.utils import lifecycle
+from app.config import Settings
+from app.http.responses import json_response
+from app.services import service
+from app.services.health import HealthService
 
 blueprint = Blueprint("root", __name__)
 
-# All that the page uses comes from here, and its scripts cannot write HTML.
+# The page loads everything from this host, and its scripts cannot write HTML.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
@@ -35,10 +37,10 @@ LINKS = {
 @blueprint.get("/")
 def index() -> Response:
     """HTML if the caller prefers it, as browsers do; JSON otherwise."""
-    settings = services().settings
+    settings = service(Settings)
     best = request.accept_mimetypes.best_match(["application/json", "text/html"])
     if best != "text/html":
-        response = reply(
+        response = json_response(
             {"name": settings.service_name, "version": settings.version, "links": LINKS}
         )
         response.vary.add("Accept")
@@ -50,10 +52,10 @@ def index() -> Response:
 
 
 def _page() -> str:
-    """How things stand, readable without any script; the scripts keep it up to date."""
-    settings = services().settings
-    health = services().health.check()
-    is_ready, why = services().health.ready()
+    """The current state, readable without scripts. The scripts keep it up to date."""
+    settings, checker = service(Settings), service(HealthService)
+    health = checker.check()
+    is_ready, reason = checker.ready()
     tools = {
         "Grafana": settings.grafana_url,
         "Prometheus": settings.prometheus_url,
@@ -63,8 +65,8 @@ def _page() -> str:
         "index.html",
         settings=settings,
         health=health,
-        checks=health.checks | {"readiness": {"status": why if is_ready else "not ready"}},
-        uptime=duration(lifecycle.uptime_seconds()),
+        checks=health.checks | {"readiness": {"status": reason if is_ready else "not ready"}},
+        uptime=duration(checker.uptime_seconds()),
         tools={name: address for name, address in tools.items() if address},
         tokens=current_app.extensions["auth"].configured,
         links=LINKS,
@@ -73,7 +75,7 @@ def _page() -> str:
 
 
 def duration(seconds: float) -> str:
-    """The two largest units that say something, e.g. `3 h 12 min`."""
+    """The two largest units that are not zero, for example `3 h 12 min`."""
     left = int(seconds)
     parts: list[str] = []
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
@@ -85,7 +87,7 @@ def duration(seconds: float) -> str:
 
 @cache
 def _fingerprint() -> str:
-    """Of the console's files; in their addresses it lets browsers keep them until they change."""
+    """A hash of the console files; in their URLs, it lets browsers keep them until they change."""
     digest = hashlib.sha256()
     for file in sorted((Path(current_app.root_path) / "static" / "console").iterdir()):
         digest.update(file.read_bytes())

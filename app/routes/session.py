@@ -1,4 +1,4 @@
-"""The session: what the service keeps about a browser, behind a cookie that scripts cannot read."""
+"""The session: what the service stores for a browser, behind a cookie that scripts cannot read."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import orjson
 from flask import Blueprint, Response, current_app, session
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from app.routes.deps import empty, reply
-from app.utils.openapi import Reply, operation
-from app.utils.problems import Problem
+from app.http.openapi import ResponseSpec, operation
+from app.http.problems import Problem
+from app.http.responses import json_response, no_content
 
 blueprint = Blueprint("session", __name__, url_prefix="/api/v1/session")
 
@@ -16,7 +16,7 @@ MAX_BYTES = 16_384
 
 
 class SessionContent(BaseModel):
-    """What to keep."""
+    """What to store."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -27,42 +27,44 @@ class SessionContent(BaseModel):
 
 
 class SessionState(SessionContent, defer_build=True):
-    """What is kept; empty when there is no session."""
+    """What is stored; empty when there is no session."""
 
     active: bool
 
 
 @blueprint.get("")
-@operation("Read the session", replies={200: Reply(SessionState, "The session, or an empty one.")})
+@operation(
+    "Read the session", responses={200: ResponseSpec(SessionState, "The session, or an empty one.")}
+)
 def read_session() -> Response:
-    """Without a session this answers an empty one and starts none."""
-    return reply(_state())
+    """Without a session, the answer is an empty one and none is started."""
+    return json_response(_state())
 
 
 @blueprint.put("")
 @operation(
     "Replace the session's content",
     body=SessionContent,
-    replies={200: Reply(SessionState, "The session.")},
+    responses={200: ResponseSpec(SessionState, "The session.")},
     token=True,
 )
 def replace_session(body: SessionContent) -> Response:
-    """Starts a session where there is none. Another user gets another session ID."""
+    """Starts a session if there is none. A change of the user changes the session ID."""
     if len(orjson.dumps(body.data)) > MAX_BYTES:
-        raise Problem(422, f"A session holds {MAX_BYTES} bytes of data at most.")
+        raise Problem(422, f"A session may have at most {MAX_BYTES} bytes of data.")
     if "data" in session and session.get("user") != body.user:
         current_app.session_interface.renew(session)  # type: ignore[attr-defined]
     session["user"] = body.user
     session["data"] = body.data
-    return reply(_state())
+    return json_response(_state())
 
 
 @blueprint.delete("")
-@operation("End the session", replies={204: Reply(description="Ended.")}, token=True)
+@operation("End the session", responses={204: ResponseSpec(description="Ended.")}, token=True)
 def end_session() -> Response:
-    """Forgets what was kept and takes the cookie back."""
+    """Deletes what was stored, and the cookie."""
     session.clear()
-    return empty()
+    return no_content()
 
 
 def _state() -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from flask import Blueprint, Response
 
-from app.routes.deps import CACHEABLE, reply, services
-from app.utils.openapi import Reply, ReplyModel, operation
+from app.http.openapi import ResponseModel, ResponseSpec, operation
+from app.http.responses import CACHEABLE, json_response
+from app.services import service
+from app.services.stats import StatsService
 
 blueprint = Blueprint("stats", __name__, url_prefix="/api/v1/stats")
 
 
-class Latency(ReplyModel):
+class Latency(ResponseModel):
     """Percentiles in milliseconds, estimated within histogram buckets."""
 
     p50: float | None
@@ -16,7 +18,7 @@ class Latency(ReplyModel):
     p99: float | None
 
 
-class Traffic(ReplyModel):
+class Traffic(ResponseModel):
     """Requests of the last five minutes."""
 
     requests: int
@@ -32,15 +34,15 @@ class EndpointTraffic(Traffic):
     route: str
 
 
-class Total(ReplyModel):
+class Total(ResponseModel):
     """Requests since counting began."""
 
     requests: int
     errors: int
 
 
-class CacheRatio(ReplyModel):
-    """Looks into the cache."""
+class CacheRatio(ResponseModel):
+    """Lookups of the cache."""
 
     hits: int
     misses: int
@@ -48,7 +50,7 @@ class CacheRatio(ReplyModel):
 
 
 class Stats(Traffic):
-    """Usage over all instances; nothing in it is about a person."""
+    """Usage over all instances; it contains no personal data."""
 
     window_seconds: int
     endpoints: list[EndpointTraffic]
@@ -61,7 +63,9 @@ class Stats(Traffic):
 
 
 @blueprint.get("")
-@operation("Usage over all instances", replies={200: Reply(Stats, "The last five minutes.")})
+@operation(
+    "Usage over all instances", responses={200: ResponseSpec(Stats, "The last five minutes.")}
+)
 def stats() -> Response:
     """Workers add their counts every half second, so the newest requests may be missing."""
-    return reply(services().stats.report(), headers=CACHEABLE)
+    return json_response(service(StatsService).report(), headers=CACHEABLE)

@@ -1,14 +1,12 @@
-"""The cache: JSON values in Redis, computed once, refreshed early, never in the way.
+"""The cache: JSON values in Redis, computed once and refreshed early.
 
-Redis away means that reads miss and writes are dropped and counted; no caller gets an error.
-
-The steps against a stampede:
+While Redis is unavailable, reads miss and writes are dropped and counted; no caller gets an error.
+docs/CACHE.md shows how to use it. These steps keep many callers from computing one value at once:
 - callers in one process that miss the same key share one computation (`SingleFlight`);
-- across processes, a short-lived lock in Redis lets one compute while the others wait for its
-  value (`_compute_once`);
-- a value in the last tenth of its life is refreshed by one caller, who takes the same lock,
-  while the rest go on being served;
-- times to live carry jitter, so that values stored together do not end together.
+- across processes, the holder of a lock in Redis computes and the others wait for its value;
+- in the last tenth of an entry's life the holder of the same lock refreshes it, while the others
+  still get the old value;
+- the time to live varies by a tenth, so that entries stored together do not end together.
 """
 
 import functools
@@ -17,14 +15,15 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+import orjson
 
 from app.config import Settings
-from app.services.cache_entries import CacheEntries
-from app.services.local_layer import Entry, LocalLayer
+from app.redis_client.client import RedisClient, RedisFailure, RedisUnavailable
 from app.services.single_flight import SingleFlight
-from app.utils import jsonio, metrics
-from app.utils.store import Store, StoreFull, StoreUnavailable
+from app.utils import metrics
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +32,41 @@ REFRESH_FRACTION = 0.1
 JITTER_FRACTION = 0.1
 POLL_SECONDS = 0.02
 COMPUTE_SECONDS = 10.0
+MAX_KEYS_COUNTED = 50_000
+
+# Delete the lock only if it is this caller's: it may have expired and be another caller's now.
+_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
+
+# Store or delete, if asked only when the entry is still the one that the caller has seen.
+# ARGV: whether to compare, payload seen ('' for no entry), new payload, milliseconds (0: delete).
+_REPLACE = """
+local current = redis.call('GET', KEYS[1]) or ''
+if ARGV[1] == '1' and current ~= ARGV[2] then return 0 end
+if ARGV[4] == '0' then redis.call('DEL', KEYS[1])
+else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cached value as it is stored."""
+
+    payload: bytes
+    """The value as JSON."""
+    ends_at: float
+    """Monotonic seconds."""
+    read_at: float
+    """Monotonic seconds: when Redis was asked for it."""
+
+    @property
+    def value(self) -> Any:
+        """The value."""
+        return orjson.loads(self.payload)
+
+    def ttl_seconds(self) -> float:
+        """Seconds until it ends."""
+        return max(0.0, self.ends_at - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,68 +75,88 @@ class Fetched:
 
     value: Any
     result: str
-    """`HIT`, `MISS` (computed now) or `BYPASS` (computed now and not kept)."""
+    """`HIT`, `MISS` (computed now) or `BYPASS` (computed now and not stored)."""
 
 
-class CacheService(CacheEntries):
-    """See the module's text; one object serves all threads of a process."""
+class CacheService:  # pylint: disable=too-many-instance-attributes
+    """Reads, writes and computes entries; one object serves all threads of a process.
+
+    Args:
+        settings: the times to live, and how long the in-process cache keeps an entry.
+        redis: where the entries are.
+        record_lookup: called after every lookup, with whether it found an entry.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        store: Store,
-        observe: Callable[[bool], None] = lambda hit: None,
+        redis: RedisClient,
+        record_lookup: Callable[[bool], None] = lambda hit: None,
     ) -> None:
-        super().__init__(store, observe, LocalLayer(settings.cache_local_ms))
+        self._redis = redis
+        self._record_lookup = record_lookup
         self._default_ttl = settings.cache_ttl_default
         self._max_ttl = settings.cache_ttl_max
-        self._flights = SingleFlight()
+        self._in_process = InProcessCache(settings.cache_local_ms / 1000)
+        self._flights: SingleFlight[Fetched] = SingleFlight()
+        self._replace = redis.script(_REPLACE)
+        self._unlock_script = redis.script(_UNLOCK)
+
+    def lookup(self, key: str) -> Entry | None:
+        """The entry under `key`, for callers that must tell a miss from an outage.
+
+        Raises:
+            RedisUnavailable: Redis cannot tell.
+        """
+        return self._read(key, "get")
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value under `key`, or `default` when there is none or Redis is away."""
+        """The value under `key`, or `default` when there is none or Redis is unavailable."""
         try:
             entry = self.lookup(key)
-        except StoreUnavailable:
+        except RedisUnavailable:
             return default
         return default if entry is None else entry.value
 
     def set(self, key: str, value: Any, ttl: float | None = None) -> bool:
-        """Keep a JSON value.
+        """Store a JSON value.
 
         Args:
             key: its name within the cache.
-            value: anything JSON can say.
-            ttl: seconds to keep it; the setting's default unless given, its maximum at most.
+            value: anything that JSON can represent.
+            ttl: seconds to keep it; the default and the maximum come from the settings.
 
         Returns:
-            Whether it is kept; False when Redis is away or full, which is counted, not raised.
+            Whether it is stored; False when Redis is unavailable or full, which is counted.
         """
         try:
-            self.replace(key, jsonio.dumps(value), self._milliseconds(ttl))
-        except (StoreUnavailable, StoreFull):
+            return self.replace(key, orjson.dumps(value), self._seconds(ttl))
+        except RedisFailure:
             return False
-        return True
 
     def delete(self, key: str) -> bool:
-        """Forget `key`.
+        """Delete the entry under `key`.
 
         Returns:
-            Whether it was there; False also when Redis is away, which is counted.
+            Whether there was one; False also when Redis is unavailable, which is counted.
         """
         try:
-            return bool(self._counted("delete", lambda: self._remove(key)))
-        except StoreUnavailable:
-            metrics.CACHE_WRITES_DROPPED.inc()
+            with _Operation("delete") as operation:
+                deleted = bool(self._redis.write(("DEL", self._key(key)))[0])
+                operation.found(deleted)
+        except RedisFailure:
             return False
+        self._in_process.discard(key)
+        return deleted
 
     def get_or_set(self, key: str, ttl: float | None, compute: Callable[[], Any]) -> Any:
         """The value under `key`; a miss calls `compute`, once among all concurrent callers.
 
         Args:
             key: name within the cache.
-            ttl: seconds to keep a computed value, less up to a tenth of jitter.
-            compute: makes the value; its exception reaches every caller that waits for it. After
-                `COMPUTE_SECONDS` its lock runs out and another process may compute as well.
+            ttl: seconds to keep a computed value, less up to a tenth.
+            compute: makes the value. Its exception reaches every caller that waits for it. After
+                `COMPUTE_SECONDS` its lock expires and another process may compute as well.
         """
         return self.fetch(key, ttl, compute).value
 
@@ -113,8 +167,8 @@ class CacheService(CacheEntries):
 
         Args:
             ttl: seconds; see `get_or_set`.
-            key: the key, or a function of the arguments that makes it; by default the
-                function's qualified name and its arguments.
+            key: the key, or a function of the arguments that returns it; by default the function's
+                qualified name and its arguments.
         """
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -133,73 +187,234 @@ class CacheService(CacheEntries):
 
     def fetch(self, key: str, ttl: float | None, compute: Callable[[], Any]) -> Fetched:
         """As `get_or_set`, and tells where the value came from."""
+        seconds = self._seconds(ttl)
         try:
             entry = self._read(key, "get_or_set")
-        except StoreUnavailable:
-            return self._share(key, lambda: Fetched(compute(), "BYPASS"))
+        except RedisUnavailable:
+            return self._flights.share(key, lambda: Fetched(compute(), "BYPASS"))
         if entry is None:
-            return self._share(key, lambda: self._compute_once(key, ttl, compute))
-        if self._near_its_end(entry, ttl):
-            return self._refresh(key, ttl, compute, entry)
+            return self._flights.share(key, lambda: self._compute_once(key, seconds, compute))
+        if entry.ttl_seconds() < REFRESH_FRACTION * seconds:
+            return self._refresh(key, seconds, compute, entry)
         return Fetched(entry.value, "HIT")
 
-    def _near_its_end(self, entry: Entry, ttl: float | None) -> bool:
-        return entry.ttl_ms < REFRESH_FRACTION * self._milliseconds(ttl)
+    def peek(self, key: str) -> Entry | None:
+        """As `lookup`, for a writer's preconditions: not counted as a lookup."""
+        read_at = time.monotonic()
+        name = self._key(key)
+        payload, ttl_ms = self._redis.read(("GET", name), ("PTTL", name))
+        return None if payload is None else Entry(payload, read_at + ttl_ms / 1000, read_at)
 
-    def _milliseconds(self, ttl: float | None) -> int:
-        seconds = self._default_ttl if ttl is None else min(ttl, self._max_ttl)
-        if seconds <= 0:
-            raise ValueError(f"a cache entry needs a time to live above 0 s, not {ttl}")
-        return max(1, int(seconds * 1000))
+    def replace(
+        self,
+        key: str,
+        payload: bytes | None,
+        ttl_seconds: float = 0.0,
+        *,
+        seen: Entry | None = None,
+        conditional: bool = False,
+    ) -> bool:
+        """Store or delete an entry, if asked only when it is still the one that was seen.
 
-    def _share(self, key: str, fetch: Callable[[], Fetched]) -> Fetched:
-        fetched: Fetched = self._flights.share(key, fetch)
-        return fetched
+        Args:
+            key: name within the cache.
+            payload: the new value as JSON; None deletes.
+            ttl_seconds: how long to keep it, exactly.
+            seen: the entry that the caller has seen, None for no entry.
+            conditional: whether the entry must still be `seen`.
+
+        Returns:
+            Whether it was done.
+
+        Raises:
+            RedisFailure: nothing was stored; the loss is counted.
+        """
+        lifetime_ms = 0 if payload is None else max(1, int(ttl_seconds * 1000))
+        arguments = [int(conditional), seen.payload if seen else b"", payload or b"", lifetime_ms]
+        with _Operation("delete" if payload is None else "set") as operation:
+            done = bool(self._replace([self._key(key)], arguments))
+            operation.found(done)
+        self._in_process.discard(key)
+        return done
+
+    def key_count(self, prefix: str) -> tuple[int, bool]:
+        """Count the entries whose key starts with `prefix`.
+
+        Returns:
+            The count, and whether it is complete: counting stops after `MAX_KEYS_COUNTED`, because
+            Redis returns a thousand keys at a time.
+
+        Raises:
+            RedisUnavailable: Redis cannot tell.
+        """
+        pattern, count, cursor = self._key(prefix) + "*", 0, 0
+        while True:
+            answer = self._redis.read(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))[0]
+            cursor = int(answer[0])
+            count += len(answer[1])
+            if not cursor or count >= MAX_KEYS_COUNTED:
+                return count, not cursor
+
+    def memory_bytes(self) -> int | None:
+        """Bytes that Redis uses in all; None for the embedded store, which cannot tell."""
+        if self._redis.embedded:
+            return None
+        return int(self._redis.run(lambda redis: redis.info("memory"))["used_memory"])
+
+    def _read(self, key: str, name: str) -> Entry | None:
+        entry = self._in_process.get(key)
+        if entry is not None:
+            metrics.CACHE_RESULTS[name, "hit"].inc()
+        else:
+            with _Operation(name) as operation:
+                entry = self.peek(key)
+                operation.found(entry is not None)
+            if entry is not None:
+                self._in_process.put(key, entry)
+        self._record_lookup(entry is not None)
+        return entry
 
     def _refresh(
-        self, key: str, ttl: float | None, compute: Callable[[], Any], entry: Entry
+        self, key: str, seconds: float, compute: Callable[[], Any], entry: Entry
     ) -> Fetched:
-        """One caller makes a new value before the old one ends; the rest take the old one."""
+        """One caller computes a new value before the old one ends; the others get the old one."""
         token = secrets.token_hex(8)
         try:
-            locked, latest = self._lock_or_read(key, token, COMPUTE_SECONDS)
-        except (StoreUnavailable, StoreFull):
+            locked, latest = self._lock_and_read(key, token)
+        except RedisFailure:
             locked, latest = False, None
         if not locked:
             return Fetched(entry.value, "HIT")
-        if latest is not None and not self._near_its_end(latest, ttl):
-            self._unlock(key, token)  # another has made it anew since the entry was read
+        if latest is not None and latest.ttl_seconds() >= REFRESH_FRACTION * seconds:
+            self._unlock(key, token)  # another caller has refreshed it since it was read
             return Fetched(latest.value, "HIT")
-        return self._compute_locked(key, ttl, compute, token)
+        return self._compute_locked(key, seconds, compute, token)
 
-    def _compute_once(self, key: str, ttl: float | None, compute: Callable[[], Any]) -> Fetched:
-        """Compute, unless another process does already: then wait for its value."""
+    def _compute_once(self, key: str, seconds: float, compute: Callable[[], Any]) -> Fetched:
+        """Compute, unless another process already does: then wait for its value."""
         token = secrets.token_hex(8)
         give_up_at = time.monotonic() + COMPUTE_SECONDS
         while time.monotonic() < give_up_at:
             try:
-                locked, entry = self._lock_or_read(key, token, COMPUTE_SECONDS)
-            except (StoreUnavailable, StoreFull):
+                locked, entry = self._lock_and_read(key, token)
+            except RedisFailure:
                 break
             if entry is not None:
                 if locked:
                     self._unlock(key, token)
                 return Fetched(entry.value, "HIT")
             if locked:
-                return self._compute_locked(key, ttl, compute, token)
+                return self._compute_locked(key, seconds, compute, token)
             time.sleep(POLL_SECONDS)
         return Fetched(compute(), "BYPASS")
 
     def _compute_locked(
-        self, key: str, ttl: float | None, compute: Callable[[], Any], token: str
+        self, key: str, seconds: float, compute: Callable[[], Any], token: str
     ) -> Fetched:
         try:
             value = compute()
-            jitter = 1 - JITTER_FRACTION * random.random()  # no secret  # nosec B311
-            kept = self.set(key, value, self._milliseconds(ttl) * jitter / 1000)
-            return Fetched(value, "MISS" if kept else "BYPASS")
+            jitter = 1 - JITTER_FRACTION * random.random()  # not a secret  # nosec B311
+            stored = self.set(key, value, seconds * jitter)
+            return Fetched(value, "MISS" if stored else "BYPASS")
         finally:
             self._unlock(key, token)
+
+    def _lock_and_read(self, key: str, token: str) -> tuple[bool, Entry | None]:
+        """Try to take the key's lock and read its entry, in one round trip."""
+        read_at = time.monotonic()
+        lock, name = self._redis.key("lock", key), self._key(key)
+        locked, payload, ttl_ms = self._redis.write(
+            ("SET", lock, token, "NX", "PX", int(COMPUTE_SECONDS * 1000)),
+            ("GET", name),
+            ("PTTL", name),
+        )
+        entry = None if payload is None else Entry(payload, read_at + ttl_ms / 1000, read_at)
+        return bool(locked), entry
+
+    def _unlock(self, key: str, token: str) -> None:
+        try:
+            self._unlock_script([self._redis.key("lock", key)], [token])
+        except RedisFailure:
+            pass  # it expires by itself
+
+    def _seconds(self, ttl: float | None) -> float:
+        seconds = self._default_ttl if ttl is None else min(ttl, self._max_ttl)
+        if seconds <= 0:
+            raise ValueError(f"a cache entry needs a time to live above 0 s, not {ttl}")
+        return seconds
+
+    def _key(self, key: str) -> str:
+        return self._redis.key("cache", key)
+
+
+class InProcessCache:
+    """Entries in this process's memory, for a moment: the setting `CACHE_LOCAL_MS`.
+
+    An entry is served for at most `keep_seconds` after Redis was asked for it, so a value is never
+    older than that, whatever other workers have changed. Threads may use it without a lock.
+    """
+
+    MAX_ENTRIES = 1024
+    MAX_BYTES = 16_384  # of one entry, so that all together stay below 16 MiB
+
+    def __init__(self, keep_seconds: float) -> None:
+        self._keep_seconds = keep_seconds
+        self._entries: dict[str, Entry] = {}
+        self._changed_at = float("-inf")
+
+    def get(self, key: str) -> Entry | None:
+        """The entry, if it is stored and still fresh."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        now = time.monotonic()
+        return entry if now < min(entry.ends_at, entry.read_at + self._keep_seconds) else None
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Store an entry that was read from Redis."""
+        if not self._keep_seconds or len(entry.payload) > self.MAX_BYTES:
+            return
+        if len(self._entries) >= self.MAX_ENTRIES:
+            self._entries.clear()  # entries in use are back at once
+        self._entries[key] = entry
+        if entry.read_at <= self._changed_at:  # this entry may have been changed since it was read
+            self._entries.pop(key, None)
+
+    def discard(self, key: str) -> None:
+        """Called when this process has changed the entry."""
+        self._changed_at = time.monotonic()
+        self._entries.pop(key, None)
+
+
+class _Operation:
+    """Times one operation on Redis and counts its result."""
+
+    __slots__ = ("_name", "_result", "_started")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._result = "miss"
+        self._started = 0.0
+
+    def found(self, found: bool) -> None:
+        """Report a hit."""
+        if found:
+            self._result = "hit"
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        metrics.CACHE_DURATIONS[self._name].observe(time.perf_counter() - self._started)
+        if error is not None:
+            tried = not isinstance(error, RedisFailure) or error.tried
+            self._result = "error" if tried else "bypass"
+            if self._name in ("set", "delete"):
+                metrics.CACHE_WRITES_DROPPED.inc()
+        metrics.CACHE_RESULTS[self._name, self._result].inc()
 
 
 def _call_key(function: Callable[..., Any], args: Any, kwargs: Any) -> str:

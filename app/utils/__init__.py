@@ -1,1 +1,1 @@
-"""Cross-cutting parts that services and routes both use; they know settings and nothing above."""
+"""Logs and metrics."""

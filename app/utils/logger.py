@@ -1,7 +1,7 @@
-"""One JSON object a line for everything: the app, Gunicorn and Python's warnings.
+"""One JSON object a line, for everything: the app, Gunicorn and Python's warnings.
 
-`json.dumps` (here orjson) escapes control signs, so no header can start a second line. What is
-logged of a request is a fixed list of fields: no body, no query, no token and no cookie.
+JSON escapes control characters, so a header cannot start a second line. Of a request, a fixed list
+of fields is logged: not its body, query, token or cookies.
 """
 
 import logging
@@ -17,7 +17,7 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from app.config import Settings
 from app.utils import request_context
 
-REQUEST_LOGGER = "app.request"
+_RECORD_ATTRIBUTES = [*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"]
 
 
 def static_fields(settings: Settings) -> dict[str, str]:
@@ -30,20 +30,15 @@ def static_fields(settings: Settings) -> dict[str, str]:
     }
 
 
-def timestamp(time: datetime) -> str:
-    """RFC 3339 with microseconds; `time` is in UTC."""
-    return time.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-
-
 class JsonFormatter(OrjsonFormatter):
-    """DESIGN's log contract: which fields a line has, and their names."""
+    """The fields that every line has, and their names (docs/MONITORING.md)."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
             ("timestamp", "levelname", "name", "message"),
             rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
             static_fields=static_fields(settings),
-            reserved_attrs=[*_RECORD_ATTRIBUTES, "taskName", "color_message"],
+            reserved_attrs=[*_RECORD_ATTRIBUTES, "color_message"],
         )
 
     def add_fields(
@@ -53,7 +48,8 @@ class JsonFormatter(OrjsonFormatter):
         message_dict: dict[str, Any],
     ) -> None:
         """Add the time and the request to what the library takes from the record."""
-        record.timestamp = timestamp(datetime.fromtimestamp(record.created, timezone.utc))
+        time = datetime.fromtimestamp(record.created, timezone.utc)
+        record.timestamp = time.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
         super().add_fields(log_data, record, message_dict)
         context = request_context.current()
         log_data.setdefault("request_id", context.request_id if context else None)
@@ -61,7 +57,7 @@ class JsonFormatter(OrjsonFormatter):
 
 
 class LineHandler(logging.Handler):
-    """Writes each line with one system call, so that lines of several processes never mix."""
+    """Writes each line with one system call, so that lines of several processes do not mix."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -75,7 +71,7 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
     def write(self, line: bytes) -> None:
-        """Write a finished line; nobody is left to be told when standard output is gone."""
+        """Write a finished line. An error is ignored: there is nowhere else to report it."""
         try:
             while line:
                 line = line[os.write(self._descriptor, line) :]
@@ -93,7 +89,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         }
     }
     if settings.log_file:
-        # Reopens the file when log rotation has moved it.
+        # Opens the file again when log rotation has moved it.
         handlers["file"] = {
             "()": logging.handlers.WatchedFileHandler,
             "filename": settings.log_file,
@@ -117,6 +113,3 @@ def configure(settings: Settings) -> None:
     """Send every log record and every Python warning to standard output (and `LOG_FILE`)."""
     logging.config.dictConfig(configuration(settings))
     logging.captureWarnings(True)
-
-
-_RECORD_ATTRIBUTES = list(vars(logging.makeLogRecord({}))) + ["message", "asctime"]

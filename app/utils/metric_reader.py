@@ -1,7 +1,7 @@
-"""What all worker slots have counted (see metric_store.py), as the text that Prometheus reads.
+"""Reads what all worker slots have counted (metric_store.py), as the text that Prometheus reads.
 
-A series' name and labels are worked out and rendered once, when it is first seen; a scrape adds up
-numbers and writes them behind the finished text.
+The name and labels of a series are rendered once, when it is first seen. A scrape adds up numbers
+and writes them after the finished text.
 """
 
 import os
@@ -41,7 +41,7 @@ class _Family:
 
 @dataclass(slots=True)
 class _Slot:
-    """What was read of a slot's series so far."""
+    """The part of a slot's series that was read so far."""
 
     offset: int = 0
     indices: list[int] = field(default_factory=list)
@@ -60,7 +60,7 @@ class SlotReader:
         self._largest: set[int] = set()  # merged by the largest and not by the sum
 
     def text(self, openmetrics: bool) -> bytes:
-        """All slots as one; without the end mark that OpenMetrics asks for."""
+        """All slots as one, without the end mark of OpenMetrics."""
         with self._lock:
             totals = self._totals()
             lines = [
@@ -71,9 +71,9 @@ class SlotReader:
         return "".join(lines).encode()
 
     def end_gauges(self, slot: int) -> None:
-        """Take what a worker that is gone says of the present out of the sum."""
+        """Set the gauges of a worker that is gone to zero."""
         if not (self._folder / f"{slot}.series").exists():
-            return  # it was stopped before it had a file to count in
+            return  # it was stopped before it had opened its files
         with self._lock, (self._folder / f"{slot}.values").open("r+b", buffering=0) as values:
             for cell, index in enumerate(self._read(slot).indices):
                 if index in self._gauges:
@@ -94,7 +94,7 @@ class SlotReader:
         return totals
 
     def _read(self, number: int) -> _Slot:
-        """A slot with all its series; lines that were read before are not read again."""
+        """A slot with all its series. Lines are read once."""
         slot = self._slots.setdefault(number, _Slot())
         with (self._folder / f"{number}.series").open("rb") as names:
             names.seek(slot.offset)
@@ -109,7 +109,7 @@ class SlotReader:
         return slot
 
     def _add(self, line: bytes, index: int) -> None:
-        """Take in a series that no slot had before."""
+        """Add a series that no slot had before."""
         kind, merge, metric, name, names, values, text = orjson.loads(line)
         family = self._families.setdefault(metric, _Family(kind, text))
         labels: Labels = tuple(zip(names, values))
@@ -130,7 +130,7 @@ class SlotReader:
 
 
 def _before(name: str, labels: Labels) -> str:
-    """What stands before a series' number."""
+    """The text before a series' number."""
     if not labels:
         return f"{name} "
     inner = ",".join(f'{label}="{_escaped(value)}"' for label, value in sorted(labels))
@@ -161,6 +161,6 @@ def _rendered(name: str, family: _Family, totals: list[float], openmetrics: bool
 
 def _number(value: float) -> str:
     if 1e-4 < value < 1e6 or value == 0:
-        return repr(value)  # the same, and faster
+        return repr(value)  # the same text, in less time
     text: str = floatToGoString(value)  # type: ignore[no-untyped-call]
     return text

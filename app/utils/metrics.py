@@ -1,12 +1,13 @@
-"""The metrics, by the names that dashboards, rules and tests read, and their exposition.
+"""Every metric of this service, by the names that dashboards, rules and tests read.
 
-Under Gunicorn several processes count, each in the files of its slot (see metric_store.py); in a
-single process prometheus-client keeps the numbers itself.
+Under a server several processes count, each in the files of its slot (metric_store.py). A single
+process keeps the numbers in its own memory.
 """
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,37 +18,51 @@ from prometheus_client import (
     disable_created_metrics,
     values,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from app.utils import lifecycle
 from app.utils.metric_reader import SlotReader
-from app.utils.metric_store import SharedValue, SlotFiles
+from app.utils.metric_store import Cells, SharedValue
 
-FOLDER = "METRICS_SLOTS"
-"""Environment variable that the server's settings set for its workers: the slots' folder."""
-
-_folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
-if _folder:
-    SharedValue.enter(SlotFiles(_folder, lifecycle.current_slot()))
-    values.ValueClass = SharedValue
-_slots = SlotReader(_folder) if _folder else None
-# Those of several processes have no one time of creation, and one process should look like many.
+values.ValueClass = SharedValue  # before the first metric is made
+# Metrics of several processes have no single time of creation.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
 
-# 0.25 s is the latency objective, so it must be a bucket's edge.
+# 0.25 s is the latency objective, so it must be the upper limit of a bucket.
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CACHE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
+"""The route of a request that matches no URL rule."""
 
 
 def counter(name: str, text: str, *labels: str) -> Counter:
     """A counter in this service's registry; `name` without the suffix `_total`."""
     return Counter(name, text, labels, registry=REGISTRY)
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeGauge:
+    """A gauge whose values are read at the scrape, by a collector."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+    def family(self, samples: Mapping[Any, float]) -> Metric:
+        """The gauge with these samples.
+
+        Args:
+            samples: value by tuple of label values.
+        """
+        family = GaugeMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, value in samples.items():
+            family.add_metric(labels, value)
+        return family
 
 
 REQUESTS = counter(
@@ -71,21 +86,38 @@ RESPONSE_BYTES = counter("http_response_bytes", "Bytes of response bodies.", "ro
 CACHE_REQUESTS = counter("cache_requests", "Cache operations by outcome.", "operation", "result")
 CACHE_DURATION = Histogram(
     "cache_operation_duration_seconds",
-    "Time a cache operation spent in the store, in seconds.",
+    "Time that a cache operation spent in Redis, in seconds.",
     ("operation",),
     buckets=CACHE_BUCKETS,
     registry=REGISTRY,
 )
-CACHE_WRITES_DROPPED = counter("cache_writes_dropped", "Cache writes lost: the store was away.")
+CACHE_WRITES_DROPPED = counter(
+    "cache_writes_dropped", "Cache writes lost because Redis was unavailable or full."
+)
 CIRCUIT_STATE = Gauge(
     "cache_circuit_state",
-    "Circuit breaker to the store, of the worst worker: 0 closed, 1 half-open, 2 open.",
+    "Circuit breaker to Redis, of the worst worker: 0 closed, 1 half-open, 2 open.",
     registry=REGISTRY,
     multiprocess_mode="livemax",
 )
 SESSIONS_STARTED = counter("sessions_started", "Sessions started.")
 ITEM_CHANGES = counter("item_changes", "Changes to items.", "action")
-WORKER_EXITS = counter("worker_exits", "Workers that ended: recycled, or died unasked.", "reason")
+WORKER_EXITS = counter("worker_exits", "Workers that ended: recycled, or died.", "reason")
+
+APP_INFO = ScrapeGauge(
+    "app_info", "What is running; always 1.", ("version", "commit", "environment", "python")
+)
+APP_WORKERS = ScrapeGauge("app_workers", "Living worker processes.")
+APP_WORKER_THREADS = ScrapeGauge(
+    "app_worker_threads", "Requests that a worker can answer at a time."
+)
+APP_DRAINING = ScrapeGauge("app_draining", "1 while the service is stopping.")
+PROCESS_THREADS = ScrapeGauge(
+    "process_threads", "Number of OS threads in the process.", ("worker",)
+)
+USERS_ACTIVE = ScrapeGauge("users_active", "Different callers seen.", ("window",))
+SESSIONS_ACTIVE = ScrapeGauge("sessions_active", "Sessions that have not ended.")
+ITEMS_STORED = ScrapeGauge("items_stored", "Items stored.")
 
 # A counter that is absent until its first event hides that event from `increase()`.
 for _action in ("create", "update", "delete"):
@@ -101,49 +133,68 @@ CACHE_RESULTS = {
 }
 
 
-def enter_slot(slot: int) -> None:
-    """Called in a new worker: from here on it counts under its slot."""
-    if _folder:
-        SharedValue.enter(SlotFiles(_folder, slot))
-
-
-def leave_slot(slot: int) -> None:
-    """Called in the master when a worker is gone: its gauges end, its counters go to the next."""
-    if _slots:
-        _slots.end_gauges(slot)
+def series_name(metric: Counter | Gauge | Histogram | ScrapeGauge) -> str:
+    """The name of a metric's series as PromQL has it; a histogram's without its suffixes."""
+    if isinstance(metric, ScrapeGauge):
+        return metric.name
+    family = next(iter(metric.describe()))
+    return f"{family.name}_total" if family.type == "counter" else family.name
 
 
 def method_label(method: str) -> str:
-    """`method` if HTTP knows it, else `OTHER`, so that nobody can make series by inventing one."""
+    """`method` if HTTP knows it, else `OTHER`, so that clients cannot create series."""
     return method if method in METHODS else "OTHER"
 
 
-def exposition(accept: str, extra: Iterable[Collector]) -> tuple[bytes, str]:
+class _Storage:
+    """Where the counts of all processes are; None for a single process."""
+
+    folder: Path | None = None
+    reader: SlotReader | None = None
+
+
+def store_in(folder: Path, slot: int = 0) -> None:
+    """From here on, this process and its children count in files in `folder`."""
+    _Storage.folder, _Storage.reader = folder, SlotReader(folder)
+    enter_slot(slot)
+
+
+def enter_slot(slot: int) -> None:
+    """Called in a new worker: from here on it counts under its slot."""
+    if _Storage.folder:
+        SharedValue.enter(Cells(_Storage.folder, slot))
+
+
+def leave_slot(slot: int) -> None:
+    """Called in the master when a worker is gone: its gauges end, its counters stay."""
+    if _Storage.reader:
+        _Storage.reader.end_gauges(slot)
+
+
+def exposition(accept: str, collectors: Iterable[Collector]) -> tuple[bytes, str]:
     """All metrics of all workers of this instance.
 
     Args:
         accept: the scraper's `Accept` header, which chooses between Prometheus's text format
             and OpenMetrics.
-        extra: collectors whose values are read now, at the scrape.
+        collectors: those whose values are read now.
 
     Returns:
         The text and its content type.
     """
     registry = CollectorRegistry()
-    if not _slots:
-        registry.register(_Existing(REGISTRY))
-    for collector in extra:
+    if not _Storage.reader:
+        registry.register(_Registered())
+    for collector in collectors:
         registry.register(collector)
     encode, content_type = choose_encoder(accept)
-    counted = _slots.text("openmetrics" in content_type) if _slots else b""
+    openmetrics = "openmetrics" in content_type
+    counted = _Storage.reader.text(openmetrics) if _Storage.reader else b""
     return counted + encode(registry), content_type
 
 
-class _Existing(Collector):
-    """Presents another registry's metrics as one collector."""
+class _Registered(Collector):
+    """The metrics of `REGISTRY` as one collector."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterable[Metric]:
-        return self._registry.collect()
+    def collect(self) -> Iterator[Metric]:
+        yield from REGISTRY.collect()

@@ -1,8 +1,8 @@
-"""The line of each request: one encoding, one system call.
+"""The log line of each request: one encoding, one system call.
 
 A `LogRecord` on its way through logger, handlers and formatter costs more than a small view does.
-Whoever writes plain lines (standard output) gets the finished line here; any other handler, such
-as that of `LOG_FILE` or one that somebody adds, gets the record as from any logger.
+Handlers that write plain lines (standard output) get the finished line; any other handler, such as
+that of `LOG_FILE`, gets a record as from any logger.
 """
 
 import logging
@@ -13,16 +13,15 @@ from typing import Any
 import orjson
 
 from app.config import Settings
-from app.utils.logger import REQUEST_LOGGER, LineHandler, static_fields
+from app.utils.logger import LineHandler, static_fields
 from app.utils.request_context import RequestContext
 
-_NAMES = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING)}
+REQUEST_LOGGER = "app.request"
 
-# Beyond this a pipe may mix what several processes write; SHORT characters of each field, each of
-# which JSON may need six bytes for, stay below.
-_MOST_BYTES = select.PIPE_BUF
+_LEVEL_NAMES = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING)}
+# Above PIPE_BUF a pipe may mix what several processes write. JSON needs at most six bytes for each
+# character, so fields of this length stay below.
 _SHORT = 160
-
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
@@ -40,7 +39,7 @@ class RequestLog:
         Args:
             level: a level of `logging`.
             context: the request's identifiers.
-            fields: what else the line says; `method`, `path` and `status` make its message.
+            fields: the other fields; `method`, `path` and `status` make the message.
         """
         if not self._logger.isEnabledFor(level):
             return
@@ -49,17 +48,22 @@ class RequestLog:
                 continue
             if isinstance(handler, LineHandler):
                 line = self._line(level, context, fields)
-                if len(line) > _MOST_BYTES:
+                if len(line) > select.PIPE_BUF:
                     line = self._line(level, context, _shortened(fields))
                 handler.write(line)
             else:
-                self._hand_over(handler, level, fields)
+                message = _message(fields)
+                handler.handle(
+                    self._logger.makeRecord(
+                        REQUEST_LOGGER, level, __file__, 0, message, (), None, extra=fields
+                    )
+                )
 
     def _line(self, level: int, context: RequestContext, fields: dict[str, Any]) -> bytes:
         return orjson.dumps(
             {
                 "timestamp": datetime.now(UTC),
-                "level": _NAMES[level],
+                "level": _LEVEL_NAMES[level],
                 "logger": REQUEST_LOGGER,
                 "message": _message(fields),
                 **self._static,
@@ -68,13 +72,6 @@ class RequestLog:
                 "trace_id": context.trace_id,
             },
             option=_OPTIONS,
-        )
-
-    def _hand_over(self, handler: logging.Handler, level: int, fields: dict[str, Any]) -> None:
-        handler.handle(
-            self._logger.makeRecord(
-                REQUEST_LOGGER, level, __file__, 0, _message(fields), (), None, extra=fields
-            )
         )
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from app.config import Settings
 from app.services.cache_service import CacheService
-from app.utils.store import Store
+from tests.support.app_parts import make_redis, make_settings
 
 PROCESSES = 8
 THREADS = 8
@@ -21,9 +20,8 @@ fork = multiprocessing.get_context("fork")
 
 
 def make_cache(url: str, prefix: str) -> CacheService:
-    patient = {"REDIS_TIMEOUT_MS": "10000"}  # a busy machine is no reason to give up
-    settings = Settings.from_env({"REDIS_URL": url, "REDIS_KEY_PREFIX": prefix} | patient)
-    return CacheService(settings, Store(settings))
+    environ = {"REDIS_URL": url, "REDIS_KEY_PREFIX": prefix}
+    return CacheService(make_settings(**environ), make_redis(**environ))
 
 
 def ask_from_threads(url: str, prefix: str, start: Any, answers: Any) -> None:

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from app import create_app
-from app.config import Settings
 from tests import conftest
 from tests.support import browser
+from tests.support.app_parts import make_settings
 from tests.support.gunicorn_server import ROOT, GunicornServer
 
 PAGE = (ROOT / "docs" / "TROUBLESHOOTING.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def test_a_422_says_where_and_what() -> None:
 
 
 def test_a_bug_is_found_by_its_words() -> None:
-    app = create_app(Settings.from_env({"APP_ENV": "testing"}))
+    app = create_app(make_settings())
 
     @app.get("/bug")
     def bug() -> None:

@@ -8,7 +8,7 @@ from app.utils import request_context
 
 @contextmanager
 def one_request() -> Iterator[None]:
-    """Everything inside belongs to one request, so it shares one patience with Redis."""
+    """Everything inside belongs to one request, so it shares one time budget."""
     token = request_context.set_current(request_context.RequestContext("an-id", None, "192.0.2.7"))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Parts of the app on the embedded store, and a store that nothing listens behind."""
+"""Parts of the app on the embedded store, and a Redis that does not exist."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import Settings
+from app.redis_client.client import RedisClient
+from app.server import lifecycle
 from app.services.cache_service import CacheService
-from app.utils import lifecycle
-from app.utils.store import Store
-from tests.support.processes import free_port
+from tests.support.app_parts import make_redis, make_settings, nowhere
 
 TOKEN = "A7mQ2xLw9Zt4VbN6rK1sYh3D"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -38,20 +38,20 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def store(settings: Settings) -> Store:
+def redis() -> RedisClient:
     """The embedded store, empty."""
-    return Store(settings)
+    return make_redis()
 
 
 @pytest.fixture
-def away() -> Store:
-    """A store whose Redis refuses every connection."""
-    return Store(make_settings(REDIS_URL=nowhere()))
+def unavailable() -> RedisClient:
+    """A client whose Redis refuses every connection."""
+    return make_redis(REDIS_URL=nowhere())
 
 
 @pytest.fixture
-def cache(settings: Settings, store: Store) -> CacheService:
-    return CacheService(settings, store)
+def cache(settings: Settings, redis: RedisClient) -> CacheService:
+    return CacheService(settings, redis)
 
 
 @pytest.fixture
@@ -77,13 +77,3 @@ def draining() -> Iterator[None]:
     lifecycle.start_draining()
     yield
     lifecycle.stop_draining()
-
-
-def make_settings(**environ: str) -> Settings:
-    patient = {"REDIS_TIMEOUT_MS": "10000"}  # a busy machine is no reason to give up
-    return Settings.from_env({"APP_ENV": "testing", **patient, **environ})
-
-
-def nowhere() -> str:
-    """The URL of a Redis that is not there."""
-    return f"redis://127.0.0.1:{free_port()}/0"

@@ -6,10 +6,11 @@ from flask import Blueprint, Flask, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import create_app
-from app.routes.deps import reply
-from app.utils import jsonio
-from app.utils.openapi import Header, Reply, operation
-from tests.unit.conftest import TOKEN, make_settings
+from app.http import json_codec
+from app.http.openapi import Header, ResponseSpec, operation
+from app.http.responses import json_response
+from tests.support.app_parts import make_settings
+from tests.unit.conftest import TOKEN
 
 LIMIT = 2000
 
@@ -25,11 +26,11 @@ class Thing(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    size: Annotated[int, Field(ge=0), jsonio.WHOLE]
+    size: Annotated[int, Field(ge=0), json_codec.WHOLE]
 
 
 class Choice(BaseModel):
-    """How to put it."""
+    """How often."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +38,7 @@ class Choice(BaseModel):
 
 
 def app_with_things() -> Flask:
-    """The application with one endpoint more, and tokens."""
+    """The application with one more endpoint, and tokens."""
     app = create_app(make_settings(API_TOKENS=TOKEN, MAX_CONTENT_LENGTH=str(LIMIT)))
     things = Blueprint("things", __name__, url_prefix="/things")
 
@@ -48,13 +49,15 @@ def app_with_things() -> Flask:
         query=Choice,
         body=Thing,
         headers=(Header("X-Kind", "What kind.", r"[a-z]{1,5}"),),
-        replies={200: Reply(Thing, "The thing.", {"ETag": "Its version."}, example={"size": 1})},
+        responses={
+            200: ResponseSpec(Thing, "The thing.", {"ETag": "Its version."}, example={"size": 1})
+        },
         token=True,
         tag="things",
     )
     def put_thing(name: str, query: Choice, body: Thing) -> Response:
         """Any size."""
-        return reply({"name": name, "times": query.times, "size": body.size})
+        return json_response({"name": name, "times": query.times, "size": body.size})
 
     app.register_blueprint(things)
     return app

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.utils.auth import TokenAuth
-from app.utils.problems import Problem
+from app.http.auth import TokenAuth
+from app.http.problems import Problem
 
 FIRST, SECOND = "A7mQ2xLw9Zt4VbN6rK1sYh3D", "Zt4VbN6rK1sYh3DA7mQ2xLw9"
 
@@ -67,7 +67,7 @@ def test_every_token_is_compared_in_constant_time_whatever_matches(
         compared.append(own)
         return offered == own
 
-    monkeypatch.setattr("app.utils.auth.hmac.compare_digest", compare)
+    monkeypatch.setattr("app.http.auth.hmac.compare_digest", compare)
 
     auth.require(f"Bearer {FIRST}")
 

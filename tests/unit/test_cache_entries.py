@@ -1,19 +1,19 @@
-"""Cache entries: kept for a time, replaced on a condition, counted; and Redis being away."""
+"""Cache entries: time to live, conditional writes, counts, and an unavailable Redis."""
 
 from typing import Any
 
 import pytest
 
-from app.services.cache_service import CacheService
+from app.redis_client.client import RedisClient, RedisUnavailable
+from app.services.cache_service import CacheService, Entry
 from app.utils import metrics
-from app.utils.store import Store, StoreUnavailable
-from tests.unit.conftest import make_settings
+from tests.support.app_parts import make_settings
 
 
 @pytest.fixture
-def cut_off(away: Store) -> CacheService:
-    """A cache whose Redis is away."""
-    return CacheService(make_settings(), away)
+def cut_off(unavailable: RedisClient) -> CacheService:
+    """A cache whose Redis is unavailable."""
+    return CacheService(make_settings(), unavailable)
 
 
 def counted(operation: str, result: str) -> float:
@@ -24,15 +24,19 @@ def counted(operation: str, result: str) -> float:
     return value
 
 
+def entry(payload: bytes) -> Entry:
+    return Entry(payload, 0.0, 0.0)
+
+
 def dropped() -> float:
     value = metrics.REGISTRY.get_sample_value("cache_writes_dropped_total")
     assert value is not None
     return value
 
 
-def left_ms(store: Store, key: str) -> int:
+def left_ms(redis: RedisClient, key: str) -> int:
     """Milliseconds that an entry has left to live."""
-    return store.run(lambda redis: int(redis.pttl(store.key("cache", key))))
+    return int(redis.read(("PTTL", redis.key("cache", key)))[0])
 
 
 @pytest.mark.parametrize("value", [None, False, 0, "", [], {"a": [1, 2.5, "ü", None]}])
@@ -47,7 +51,7 @@ def test_a_miss_is_the_default(cache: CacheService) -> None:
     assert cache.get("key", "default") == "default"
 
 
-def test_what_was_deleted_is_gone_and_delete_tells_whether_it_was_there(
+def test_a_deleted_entry_is_gone_and_delete_tells_whether_it_existed(
     cache: CacheService,
 ) -> None:
     cache.set("key", 1)
@@ -58,18 +62,18 @@ def test_what_was_deleted_is_gone_and_delete_tells_whether_it_was_there(
     assert cache.get("key") is None
 
 
-def test_an_entry_always_has_a_time_to_live(cache: CacheService, store: Store) -> None:
+def test_an_entry_always_has_a_time_to_live(cache: CacheService, redis: RedisClient) -> None:
     cache.set("default", 1)
     cache.set("given", 1, ttl=10)
     cache.set("endless", 1, ttl=1e9)
 
-    assert 299_000 < left_ms(store, "default") <= 300_000
-    assert 9_000 < left_ms(store, "given") <= 10_000
-    assert 86_399_000 < left_ms(store, "endless") <= 86_400_000
+    assert 299_000 < left_ms(redis, "default") <= 300_000
+    assert 9_000 < left_ms(redis, "given") <= 10_000
+    assert 86_399_000 < left_ms(redis, "endless") <= 86_400_000
 
 
 @pytest.mark.parametrize("ttl", [0, -1])
-def test_a_time_to_live_that_is_over_already_is_a_mistake(cache: CacheService, ttl: float) -> None:
+def test_a_time_to_live_must_be_positive(cache: CacheService, ttl: float) -> None:
     with pytest.raises(ValueError, match="above 0 s"):
         cache.set("key", 1, ttl)
 
@@ -77,8 +81,8 @@ def test_a_time_to_live_that_is_over_already_is_a_mistake(cache: CacheService, t
 def test_a_conditional_write_is_refused_once_the_entry_has_changed(cache: CacheService) -> None:
     cache.set("key", 1)
 
-    refused = cache.replace("key", b"2", 1000, seen=b"0", conditional=True)
-    done = cache.replace("key", b"3", 1000, seen=b"1", conditional=True)
+    refused = cache.replace("key", b"2", 60, seen=entry(b"0"), conditional=True)
+    done = cache.replace("key", b"3", 60, seen=entry(b"1"), conditional=True)
 
     assert (refused, done) == (False, True)
     assert cache.get("key") == 3
@@ -87,15 +91,15 @@ def test_a_conditional_write_is_refused_once_the_entry_has_changed(cache: CacheS
 def test_a_conditional_write_to_no_entry_is_refused_once_there_is_one(cache: CacheService) -> None:
     cache.set("key", 1)
 
-    assert not cache.replace("key", b"2", 1000, seen=None, conditional=True)
-    assert cache.replace("other", b"2", 1000, seen=None, conditional=True)
+    assert not cache.replace("key", b"2", 60, seen=None, conditional=True)
+    assert cache.replace("other", b"2", 60, seen=None, conditional=True)
 
 
 def test_a_conditional_delete_is_refused_once_the_entry_has_changed(cache: CacheService) -> None:
     cache.set("key", 1)
 
-    refused = cache.replace("key", None, seen=b"0", conditional=True)
-    done = cache.replace("key", None, seen=b"1", conditional=True)
+    refused = cache.replace("key", None, seen=entry(b"0"), conditional=True)
+    done = cache.replace("key", None, seen=entry(b"1"), conditional=True)
 
     assert (refused, done) == (False, True)
     assert cache.lookup("key") is None
@@ -110,11 +114,13 @@ def test_keys_are_counted_by_prefix(cache: CacheService) -> None:
     assert cache.key_count("none:") == (0, True)
 
 
-def test_counting_many_keys_stops_and_says_so(cache: CacheService, store: Store) -> None:
-    keys = {store.key("cache", f"mine:{number}"): 1 for number in range(2500)}
-    store.run(lambda redis: redis.mset(keys))
+def test_counting_many_keys_stops_and_says_so(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.cache_service.MAX_KEYS_COUNTED", 1500)
+    redis.write(*(("SET", redis.key("cache", f"mine:{number}"), 1) for number in range(2500)))
 
-    count, complete = cache.key_count("mine:", most=1500)
+    count, complete = cache.key_count("mine:")
 
     assert 1500 <= count < 2500
     assert not complete
@@ -124,9 +130,9 @@ def test_the_embedded_store_does_not_tell_its_memory(cache: CacheService) -> Non
     assert cache.memory_bytes() is None
 
 
-def test_looks_are_told_to_whoever_observes_and_deletes_are_not(store: Store) -> None:
+def test_lookups_are_recorded_and_deletes_are_not(redis: RedisClient) -> None:
     seen: list[bool] = []
-    cache = CacheService(make_settings(), store, seen.append)
+    cache = CacheService(make_settings(), redis, seen.append)
 
     cache.get("key")
     cache.set("key", 1)
@@ -155,7 +161,7 @@ def test_operations_are_counted_by_their_outcome(cache: CacheService) -> None:
     assert after == {**dict.fromkeys(operations, 1.0), ("set", "hit"): 2.0}
 
 
-def test_with_redis_away_reads_miss_and_writes_are_dropped_and_counted(
+def test_without_redis_reads_miss_and_writes_are_dropped_and_counted(
     cut_off: CacheService,
 ) -> None:
     before = dropped()
@@ -168,7 +174,7 @@ def test_with_redis_away_reads_miss_and_writes_are_dropped_and_counted(
     assert dropped() - before == 2
 
 
-def test_with_redis_away_the_first_failures_are_errors_and_the_rest_go_past_it(
+def test_without_redis_the_first_failures_are_errors_and_the_rest_bypass_it(
     cut_off: CacheService,
 ) -> None:
     errors, bypasses = counted("get", "error"), counted("get", "bypass")
@@ -180,6 +186,6 @@ def test_with_redis_away_the_first_failures_are_errors_and_the_rest_go_past_it(
     assert counted("get", "bypass") - bypasses == 2
 
 
-def test_whoever_must_tell_a_miss_from_an_outage_can(cut_off: CacheService) -> None:
-    with pytest.raises(StoreUnavailable):
+def test_a_lookup_tells_a_miss_from_an_outage(cut_off: CacheService) -> None:
+    with pytest.raises(RedisUnavailable):
         cut_off.lookup("key")

@@ -1,13 +1,13 @@
-"""A cached value near its end is made anew by one caller, early."""
+"""A cached value near its end is refreshed early, by one caller."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from app.redis_client.client import RedisClient, RedisUnavailable
 from app.services.cache_service import CacheService
-from app.utils.store import Store, StoreUnavailable
-from tests.unit.conftest import make_settings
+from tests.support.app_parts import make_settings
 
 
 def not_called() -> Any:
@@ -16,14 +16,14 @@ def not_called() -> Any:
 
 
 @pytest.fixture(autouse=True)
-def old(cache: CacheService, store: Store) -> None:
+def old(cache: CacheService, redis: RedisClient) -> None:
     """An entry near its end."""
     cache.set("key", "old", 600)
-    store.run(lambda redis: redis.pexpire(store.key("cache", "key"), 30_000))
+    redis.write(("PEXPIRE", redis.key("cache", "key"), 30_000))
 
 
-def test_a_value_near_its_end_is_made_anew_by_one_caller_while_the_rest_are_served(
-    cache: CacheService, store: Store
+def test_one_caller_refreshes_a_value_near_its_end_while_the_others_get_the_old_one(
+    cache: CacheService, redis: RedisClient
 ) -> None:
     served = []
 
@@ -35,13 +35,13 @@ def test_a_value_near_its_end_is_made_anew_by_one_caller_while_the_rest_are_serv
 
     assert (refreshed.value, refreshed.result) == ("new", "MISS")
     assert [(each.value, each.result) for each in served] == [("old", "HIT")]
-    assert store.run(lambda redis: redis.pttl(store.key("cache", "key"))) > 500_000
+    assert redis.read(("PTTL", redis.key("cache", "key")))[0] > 500_000
 
 
-def test_a_value_that_another_process_has_just_made_anew_is_not_made_again(
-    cache: CacheService, store: Store, monkeypatch: pytest.MonkeyPatch
+def test_a_value_that_another_process_has_just_refreshed_is_not_computed_again(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, read = CacheService(make_settings(), store), store.read
+    other, read = CacheService(make_settings(), redis), redis.read
 
     def read_and_be_overtaken(*commands: Any) -> list[Any]:
         answers = read(*commands)
@@ -49,25 +49,25 @@ def test_a_value_that_another_process_has_just_made_anew_is_not_made_again(
         other.get_or_set("key", 600, lambda: "theirs")
         return answers
 
-    monkeypatch.setattr(store, "read", read_and_be_overtaken)
+    monkeypatch.setattr(redis, "read", read_and_be_overtaken)
 
     fetched = cache.fetch("key", 600, not_called)
 
     assert (fetched.value, fetched.result) == ("theirs", "HIT")
-    assert not store.run(lambda redis: redis.exists(store.key("lock", "key")))
+    assert redis.read(("EXISTS", redis.key("lock", "key"))) == [0]
 
 
-def test_the_value_is_served_when_redis_goes_away_before_it_could_be_refreshed(
-    cache: CacheService, store: Store, monkeypatch: pytest.MonkeyPatch
+def test_the_old_value_is_served_when_redis_fails_before_the_refresh(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, steps = store.run, iter([True, False])
+    run, steps = redis.run, iter([True, False])
 
     def once(operation: Callable[..., Any]) -> Any:
         if next(steps, False):
             return run(operation)
-        raise StoreUnavailable("gone", tried=True)
+        raise RedisUnavailable("gone")
 
-    monkeypatch.setattr(store, "run", once)
+    monkeypatch.setattr(redis, "run", once)
 
     fetched = cache.fetch("key", 600, not_called)
 

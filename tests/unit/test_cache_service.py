@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.redis_client.client import RedisClient, RedisUnavailable
 from app.services.cache_service import CacheService
-from app.utils.store import Store, StoreUnavailable
-from tests.unit.conftest import make_settings
+from tests.support.app_parts import make_settings
 
 
 class Compute:
@@ -29,9 +29,19 @@ def compute() -> Compute:
     return Compute()
 
 
-def left_ms(store: Store, key: str) -> int:
+def lock(redis: RedisClient) -> None:
+    """Take the lock as another process would."""
+    redis.write(("SET", redis.key("lock", "key"), "another process", "PX", 5000))
+
+
+def lock_holder(redis: RedisClient) -> bytes | None:
+    holder: bytes | None = redis.read(("GET", redis.key("lock", "key")))[0]
+    return holder
+
+
+def left_ms(redis: RedisClient, key: str) -> int:
     """Milliseconds that an entry has left to live."""
-    return store.run(lambda redis: int(redis.pttl(store.key("cache", key))))
+    return int(redis.read(("PTTL", redis.key("cache", key)))[0])
 
 
 def test_a_miss_computes_and_keeps(cache: CacheService, compute: Compute) -> None:
@@ -53,13 +63,13 @@ def test_a_computed_none_is_kept_too(cache: CacheService) -> None:
 
 
 def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_end_together(
-    cache: CacheService, store: Store, compute: Compute
+    cache: CacheService, redis: RedisClient, compute: Compute
 ) -> None:
     started = time.monotonic()
     for number in range(20):
         cache.get_or_set(f"key-{number}", 100, compute)
 
-    lives = [left_ms(store, f"key-{number}") for number in range(20)]
+    lives = [left_ms(redis, f"key-{number}") for number in range(20)]
     least = 90_000 - 1000 * (time.monotonic() - started) - 1
     assert all(least < life <= 100_000 for life in lives)
     assert max(lives) - min(lives) > 1_000
@@ -97,11 +107,11 @@ def test_an_error_while_computing_reaches_the_caller_and_the_next_one_tries_agai
     assert cache.get_or_set("key", 60, compute) == "computed"
 
 
-def test_whoever_waits_for_another_process_takes_its_value(
-    cache: CacheService, store: Store, compute: Compute, monkeypatch: pytest.MonkeyPatch
+def test_a_caller_that_waits_for_another_process_gets_its_value(
+    cache: CacheService, redis: RedisClient, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = CacheService(make_settings(), store)
-    store.run(lambda redis: redis.set(store.key("lock", "key"), "another process", px=5000))
+    other = CacheService(make_settings(), redis)
+    lock(redis)
     monkeypatch.setattr("time.sleep", lambda seconds: other.set("key", "theirs"))
 
     fetched = cache.fetch("key", 60, compute)
@@ -110,29 +120,29 @@ def test_whoever_waits_for_another_process_takes_its_value(
     assert compute.calls == 0
 
 
-def test_whoever_gets_the_lock_just_after_the_value_came_takes_the_value(
-    cache: CacheService, store: Store, compute: Compute, monkeypatch: pytest.MonkeyPatch
+def test_a_caller_that_gets_the_lock_after_the_value_was_stored_takes_the_value(
+    cache: CacheService, redis: RedisClient, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, lock = CacheService(make_settings(), store), store.key("lock", "key")
-    store.run(lambda redis: redis.set(lock, "another process", px=5000))
+    other = CacheService(make_settings(), redis)
+    lock(redis)
 
     def end_of_the_other(_: float) -> None:
         other.set("key", "theirs")
-        store.run(lambda redis: redis.delete(lock))
+        redis.write(("DEL", redis.key("lock", "key")))
 
     monkeypatch.setattr("time.sleep", end_of_the_other)
 
     fetched = cache.fetch("key", 60, compute)
 
     assert (fetched.value, compute.calls) == ("theirs", 0)
-    assert not store.run(lambda redis: redis.exists(lock))
+    assert lock_holder(redis) is None
 
 
-def test_whoever_has_waited_long_enough_computes_without_keeping(
-    cache: CacheService, store: Store, compute: Compute, monkeypatch: pytest.MonkeyPatch
+def test_a_caller_that_has_waited_too_long_computes_without_storing(
+    cache: CacheService, redis: RedisClient, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.services.cache_service.COMPUTE_SECONDS", 0.05)
-    store.run(lambda redis: redis.set(store.key("lock", "key"), "another process", px=5000))
+    lock(redis)
 
     fetched = cache.fetch("key", 60, compute)
 
@@ -140,22 +150,18 @@ def test_whoever_has_waited_long_enough_computes_without_keeping(
     assert cache.get("key") is None
 
 
-def test_the_lock_is_given_back(cache: CacheService, store: Store, compute: Compute) -> None:
+def test_the_lock_is_released(cache: CacheService, redis: RedisClient, compute: Compute) -> None:
     cache.get_or_set("key", 60, compute)
 
-    assert not store.run(lambda redis: redis.exists(store.key("lock", "key")))
+    assert lock_holder(redis) is None
 
 
-def test_a_lock_that_ran_out_and_is_somebody_elses_now_is_left_alone(
-    cache: CacheService, store: Store
+def test_a_lock_that_has_expired_and_is_another_callers_now_stays(
+    cache: CacheService, redis: RedisClient
 ) -> None:
-    lock = store.key("lock", "key")
+    cache.get_or_set("key", 60, lambda: lock(redis))
 
-    cache.get_or_set(
-        "key", 60, lambda: store.run(lambda redis: redis.set(lock, "another", px=5000))
-    )
-
-    assert store.run(lambda redis: redis.get(lock)) == b"another"
+    assert lock_holder(redis) == b"another process"
 
 
 def test_a_decorated_function_runs_once_for_the_same_arguments(cache: CacheService) -> None:
@@ -191,14 +197,14 @@ def test_a_decorated_function_may_name_its_key(
     assert calls == [(1, 2)]
 
 
-def test_what_was_computed_is_served_when_redis_went_away_meanwhile(
-    cache: CacheService, store: Store, monkeypatch: pytest.MonkeyPatch
+def test_a_computed_value_is_served_when_redis_fails_meanwhile(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(operation: Callable[..., Any]) -> Any:
-        raise StoreUnavailable("gone", tried=True)
+        raise RedisUnavailable("gone")
 
     def compute() -> str:
-        monkeypatch.setattr(store, "run", gone)
+        monkeypatch.setattr(redis, "run", gone)
         return "computed"
 
     fetched = cache.fetch("key", 60, compute)

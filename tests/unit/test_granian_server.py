@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from app.config import SettingsError
-from tests.unit.conftest import make_settings
+from tests.support.app_parts import make_settings
 
-MODULE = "app.granian_server"
+MODULE = "app.server.granian_server"
 
 
 def test_granian_that_is_not_installed_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Health: what depends on what, and what each answer means."""
+"""Health: what depends on Redis, and what each answer means."""
 
 from typing import Any
 
@@ -6,30 +6,26 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.services.health_service import HealthService
-from app.utils.store import Store
-from tests.unit.conftest import make_settings, nowhere
+from app.redis_client.client import RedisClient
+from app.services.health import HealthService
+from tests.support.app_parts import make_settings, nowhere
 
 NEEDS_REDIS = {"READINESS_REQUIRES_REDIS": "true"}
 
 
-def health(store: Store, **environ: str) -> HealthService:
-    return HealthService(make_settings(**environ), store)
-
-
 @pytest.fixture
 def cut_off() -> FlaskClient:
-    """A client of a service whose Redis is away."""
+    """A client of a service whose Redis is unavailable."""
     return create_app(make_settings(REDIS_URL=nowhere())).test_client()
 
 
 @pytest.fixture
 def lost() -> FlaskClient:
-    """A client of a service whose Redis is away and which cannot do without."""
+    """A client of a service whose Redis is unavailable and which requires it."""
     return create_app(make_settings(REDIS_URL=nowhere(), **NEEDS_REDIS)).test_client()
 
 
-def test_it_is_healthy_when_all_it_needs_answers(client: FlaskClient) -> None:
+def test_it_is_healthy_when_redis_answers(client: FlaskClient) -> None:
     response = client.get("/health")
 
     body: dict[str, Any] = response.json
@@ -40,7 +36,7 @@ def test_it_is_healthy_when_all_it_needs_answers(client: FlaskClient) -> None:
     assert body["version"]
 
 
-def test_without_redis_it_is_degraded_and_goes_on_serving(cut_off: FlaskClient) -> None:
+def test_without_redis_it_is_degraded_and_still_serves(cut_off: FlaskClient) -> None:
     response = cut_off.get("/health")
 
     assert (response.status_code, response.json["status"]) == (200, "degraded")
@@ -48,24 +44,24 @@ def test_without_redis_it_is_degraded_and_goes_on_serving(cut_off: FlaskClient) 
     assert cut_off.get("/health/ready").status_code == 200
 
 
-def test_without_the_redis_it_cannot_do_without_it_is_unhealthy(lost: FlaskClient) -> None:
+def test_without_a_required_redis_it_is_unhealthy(lost: FlaskClient) -> None:
     response = lost.get("/health")
 
     assert (response.status_code, response.json["status"]) == (503, "unhealthy")
 
 
-def test_without_the_redis_it_cannot_do_without_it_wants_no_requests(lost: FlaskClient) -> None:
+def test_without_a_required_redis_it_is_not_ready(lost: FlaskClient) -> None:
     response = lost.get("/health/ready")
 
-    assert (response.status_code, response.json) == (503, {"status": "redis is away"})
+    assert (response.status_code, response.json) == (503, {"status": "redis is unavailable"})
 
 
-def test_it_is_ready_when_the_redis_it_needs_answers(store: Store) -> None:
-    assert health(store, **NEEDS_REDIS).ready() == (True, "ready")
+def test_it_is_ready_when_the_required_redis_answers(redis: RedisClient) -> None:
+    assert HealthService(redis, True, lambda: False, lambda: 0.0).ready() == (True, "ready")
 
 
 @pytest.mark.usefixtures("draining")
-def test_while_draining_it_wants_no_requests_and_says_that_it_is_degraded(
+def test_while_draining_it_is_not_ready_and_degraded(
     client: FlaskClient,
 ) -> None:
     ready, report = client.get("/health/ready"), client.get("/health")

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from app.http import request_id
 from app.utils import logger, request_context
 from app.utils.logger import JsonFormatter, LineHandler
-from tests.unit.conftest import make_settings
+from tests.support.app_parts import make_settings
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_within_a_request_a_line_carries_its_ids(formatter: JsonFormatter) -> No
     trace = "0af7651916cd43dd8448eb211c80319c"
     environ = {"HTTP_X_REQUEST_ID": "mine", "HTTP_TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01"}
     token = request_context.set_current(
-        request_context.from_environ(environ, request_context.TrustedProxies(()))
+        request_id.request_context(environ, request_id.TrustedProxies(()))
     )
 
     written = fields(formatter, record("Hello"))

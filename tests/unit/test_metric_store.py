@@ -11,21 +11,22 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from app.utils import metric_store
 from app.utils.metric_reader import SlotReader
-from app.utils.metric_store import SharedValue, SlotFiles
+from app.utils.metric_store import Cells, SharedValue
 
 
 @pytest.fixture(autouse=True)
 def _shared(tmp_path: Path) -> Iterator[None]:
     """Metrics made in the test are kept in files; those of the application stay as they are."""
-    former, values.ValueClass = values.ValueClass, SharedValue
+    former, cells = SharedValue.instances, SharedValue.cells
     SharedValue.instances = []
     enter(tmp_path, 1)
     yield
-    values.ValueClass = former
+    values.ValueClass, SharedValue.instances = SharedValue, former
+    SharedValue.enter(cells)
 
 
 def enter(folder: Path, slot: int) -> None:
-    SharedValue.enter(SlotFiles(folder, slot))
+    SharedValue.enter(Cells(folder, slot))
 
 
 def read(folder: Path, reader: SlotReader | None = None) -> dict[str, float]:
@@ -118,7 +119,7 @@ def test_a_scrape_may_come_while_a_slots_files_are_made(
 
     original = os.open
     monkeypatch.setattr(os, "open", opened)
-    SlotFiles(tmp_path, 2)
+    Cells(tmp_path, 2)
 
     assert scrapes == [{"things_total": 1.0}] * 2
 
@@ -147,7 +148,7 @@ def test_a_line_that_a_crash_has_cut_off_harms_nothing(tmp_path: Path) -> None:
 def test_a_label_without_bounds_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metric_store, "MOST_SERIES", 4)
+    monkeypatch.setattr(metric_store, "MAX_SERIES", 4)
     enter(tmp_path, 3)
     things = counter("kind")
 
@@ -160,7 +161,7 @@ def test_an_earlier_runs_files_are_cleared(tmp_path: Path) -> None:
     counter().inc()
     (tmp_path / "other").touch()
 
-    assert metric_store.prepare(str(tmp_path)) == str(tmp_path)
+    assert metric_store.prepare(str(tmp_path)) == tmp_path
 
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 

@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from app import create_app
-from app.utils import openapi_document
-from tests.unit.conftest import make_settings
+from app.http import openapi_document
+from tests.support.app_parts import make_settings
 from tests.unit.openapi_example import app_with_things
 
 
@@ -93,8 +93,7 @@ def test_an_endpoint_without_the_decorator_is_left_out(document: dict[str, Any])
 # In a process of its own: in this one, the description has been asked for already.
 BUILT_AT_START = """
 from pydantic import BaseModel
-from app import factory
-from app.routes import demo
+import app
 
 def below(model):
     for kind in model.__subclasses__():
@@ -107,7 +106,7 @@ for model in below(BaseModel):
 """
 
 
-def test_a_start_builds_the_models_of_requests_and_leaves_those_of_replies_for_later() -> None:
+def test_a_start_builds_the_models_of_requests_and_defers_those_of_responses() -> None:
     done = subprocess.run(
         [sys.executable, "-c", BUILT_AT_START], capture_output=True, text=True, check=True
     )

@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
-from app.utils.worker import Worker
+from app.server.worker import Worker
 from tests.performance.process import ROOT
-from tests.unit.conftest import make_settings
+from tests.support.app_parts import make_settings
 
 LOADED = """
 import sys, sysconfig

@@ -5,9 +5,9 @@ import os
 import pytest
 from prometheus_client import Metric
 
-from app.utils import lifecycle
-from app.utils.process_metrics import ServiceCollector, WorkerProcessCollector
-from tests.unit.conftest import make_settings
+from app.server import lifecycle
+from app.server.process_metrics import ServiceCollector, WorkerProcessCollector
+from tests.support.app_parts import make_settings
 
 NO_PROCESS = 2**22 + 1  # above the largest process ID Linux gives
 

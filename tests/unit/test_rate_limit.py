@@ -1,9 +1,10 @@
 """The limit on requests per client, on a clock that the tests move."""
 
 import pytest
+from redis import Redis
 
-from app.services.rate_limit import RateLimit
-from app.utils.store import Client, Store
+from app.http.rate_limit import RateLimit
+from app.redis_client.client import RedisClient
 from tests.unit.conftest import Clock
 
 
@@ -13,8 +14,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def limit(store: Store, clock: Clock) -> RateLimit:
-    return RateLimit(store, "3/minute", clock)
+def limit(redis: RedisClient, clock: Clock) -> RateLimit:
+    return RateLimit(redis, "3/minute", clock)
 
 
 def test_a_client_within_the_limit_goes_through_and_the_next_request_does_not(
@@ -59,8 +60,8 @@ def test_one_clients_requests_are_not_anothers(limit: RateLimit) -> None:
     assert limit.exceeded("another") == 0
 
 
-def test_all_instances_count_together(limit: RateLimit, store: Store, clock: Clock) -> None:
-    other = RateLimit(store, "3/minute", clock)
+def test_all_instances_count_together(limit: RateLimit, redis: RedisClient, clock: Clock) -> None:
+    other = RateLimit(redis, "3/minute", clock)
     for _ in range(2):
         limit.exceeded("client")
         other.exceeded("client")
@@ -68,25 +69,27 @@ def test_all_instances_count_together(limit: RateLimit, store: Store, clock: Clo
     assert other.exceeded("client") > 0
 
 
-def test_redis_holds_no_client_and_forgets(limit: RateLimit, store: Store) -> None:
+def test_redis_holds_no_client_address_and_its_counters_expire(
+    limit: RateLimit, redis: RedisClient
+) -> None:
     limit.exceeded("192.0.2.7")
 
-    def look(redis: Client) -> list[tuple[bytes, int]]:
-        return [(key, redis.ttl(key)) for key in redis.scan_iter("*")]
+    def look(client: Redis) -> list[tuple[bytes, int]]:
+        return [(key, client.ttl(key)) for key in client.scan_iter("*")]
 
-    ((key, seconds),) = store.run(look)
+    ((key, seconds),) = redis.run(look)
     assert b"192.0.2.7" not in key
     assert 0 < seconds <= 61
 
 
-def test_without_a_rate_nobody_is_counted(store: Store) -> None:
-    limit = RateLimit(store, "")
+def test_without_a_rate_no_request_is_counted(redis: RedisClient) -> None:
+    limit = RateLimit(redis, "")
 
     assert limit.exceeded("client") == 0
-    assert store.run(lambda redis: redis.dbsize()) == 0
+    assert redis.run(lambda redis: redis.dbsize()) == 0
 
 
-def test_with_redis_away_nobody_is_turned_away(away: Store) -> None:
-    limit = RateLimit(away, "1/day")
+def test_without_redis_no_request_is_refused(unavailable: RedisClient) -> None:
+    limit = RateLimit(unavailable, "1/day")
 
     assert [limit.exceeded("client") for _ in range(3)] == [0, 0, 0]

@@ -5,8 +5,9 @@ from ipaddress import ip_network
 
 import pytest
 
+from app.http.request_id import TrustedProxies
+from app.http.request_id import request_context as from_environ
 from app.utils import request_context
-from app.utils.request_context import TrustedProxies, from_environ
 
 PROXIES = TrustedProxies((ip_network("10.0.0.0/8"), ip_network("::1")))
 NONE = TrustedProxies(())

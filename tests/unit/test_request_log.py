@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from app.utils import request_context
-from app.utils.logger import REQUEST_LOGGER, JsonFormatter, LineHandler
+from app.utils.logger import JsonFormatter, LineHandler
 from app.utils.request_context import RequestContext
-from app.utils.request_log import RequestLog
-from tests.unit.conftest import make_settings
+from app.utils.request_log import REQUEST_LOGGER, RequestLog
+from tests.support.app_parts import make_settings
 
 CONTEXT = RequestContext("an-id", "a-trace", "192.0.2.7")
 FIELDS = {

@@ -8,9 +8,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.routes.deps import Services
-from app.services.fault_service import Fault
-from tests.unit.conftest import BEARER, TOKEN, nowhere
+from app.services.cache_service import CacheService
+from app.services.faults import Fault, FaultService
+from tests.support.app_parts import nowhere
+from tests.unit.conftest import BEARER, TOKEN
 
 URL = "/api/v1/cache/greeting"
 
@@ -145,15 +146,15 @@ def test_if_none_match_stores_only_what_is_not_there(client: FlaskClient) -> Non
 def test_a_conditional_write_that_another_overtakes_is_a_412(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    services: Services = app.extensions["services"]
     etag = client.put(URL, json=1).headers["ETag"]
-    replace = services.cache.replace
+    cache = app.extensions["services"][CacheService]
+    replace = cache.replace
 
     def overtaken(key: str, *arguments: Any, **conditions: Any) -> bool:
-        replace(key, b"2", 60_000)
+        replace(key, b"2", 60)
         return replace(key, *arguments, **conditions)
 
-    monkeypatch.setattr(type(services.cache), "replace", lambda _, *a, **k: overtaken(*a, **k))
+    monkeypatch.setattr(cache, "replace", overtaken)
 
     response = client.open(URL, method=method, json=3, headers={"If-Match": etag})
 
@@ -161,7 +162,7 @@ def test_a_conditional_write_that_another_overtakes_is_a_412(
     assert client.get(URL).json == 2
 
 
-def test_the_cache_tells_how_it_does(client: FlaskClient) -> None:
+def test_the_cache_reports_its_use(client: FlaskClient) -> None:
     client.get(URL)
     client.put(URL, json=1)
     client.get(URL)
@@ -187,7 +188,7 @@ def test_writing_needs_a_token_and_reading_does_not(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_with_redis_away_the_caller_is_told_to_come_back(
+def test_without_redis_the_answer_is_503_with_retry_after(
     make_client: Callable[..., FlaskClient], method: str
 ) -> None:
     response = make_client(REDIS_URL=nowhere()).open(URL, method=method, json=1)
@@ -196,8 +197,7 @@ def test_with_redis_away_the_caller_is_told_to_come_back(
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_a_fault_set_by_a_drill_strikes_here_too(app: Flask, client: FlaskClient) -> None:
-    services: Services = app.extensions["services"]
-    services.faults.set(Fault(1.0, 0, "/api/v1/cache/*"), 60)
+def test_an_injected_fault_applies_here_too(app: Flask, client: FlaskClient) -> None:
+    app.extensions["services"][FaultService].set(Fault(1.0, 0, "/api/v1/cache/*"), 60)
 
     assert client.get(URL).status_code == 500

@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.routes.deps import Services
-from app.services.item_service import StaleItem
-from tests.unit.conftest import BEARER, TOKEN, nowhere
+from app.services.items import ItemService, StaleItem
+from tests.support.app_parts import nowhere
+from tests.unit.conftest import BEARER, TOKEN
 
 URL = "/api/v1/items"
 TEA = {"name": "Tea", "description": "Green", "quantity": 3, "tags": ["kitchen"]}
@@ -142,12 +142,10 @@ def test_whoever_has_the_item_already_gets_a_304(client: FlaskClient, tea_url: s
 def test_a_write_that_others_keep_overtaking_is_a_409(
     app: Flask, client: FlaskClient, tea_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services: Services = app.extensions["services"]
-
     def overtaken(*_: Any) -> None:
         raise StaleItem
 
-    monkeypatch.setattr(services.items, "update", overtaken)
+    monkeypatch.setattr(app.extensions["services"][ItemService], "update", overtaken)
 
     assert client.patch(tea_url, json={"quantity": 4}).status_code == 409
 

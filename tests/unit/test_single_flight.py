@@ -9,11 +9,11 @@ from app.services.single_flight import SingleFlight
 
 
 @pytest.fixture
-def flights() -> SingleFlight:
+def flights() -> SingleFlight[Any]:
     return SingleFlight()
 
 
-def test_whoever_asks_while_it_is_computed_gets_the_same_result(flights: SingleFlight) -> None:
+def test_concurrent_callers_get_the_same_result(flights: SingleFlight[Any]) -> None:
     began, release = threading.Event(), threading.Event()
     calls: list[int] = []
     results: list[Any] = []
@@ -42,18 +42,18 @@ def test_whoever_asks_while_it_is_computed_gets_the_same_result(flights: SingleF
     assert len(set(map(id, results))) == len(calls)
 
 
-def test_an_error_reaches_whoever_asked(flights: SingleFlight) -> None:
+def test_an_error_reaches_the_caller(flights: SingleFlight[Any]) -> None:
     with pytest.raises(ZeroDivisionError):
         flights.share("key", lambda: 1 / 0)
 
 
-def test_after_it_is_over_the_next_one_computes_anew(flights: SingleFlight) -> None:
+def test_after_it_is_over_the_next_one_computes_anew(flights: SingleFlight[Any]) -> None:
     first = flights.share("key", object)
 
     assert flights.share("key", object) is not first
 
 
-def test_different_keys_do_not_wait_for_each_other(flights: SingleFlight) -> None:
+def test_different_keys_do_not_wait_for_each_other(flights: SingleFlight[Any]) -> None:
     inner = flights.share("outer", lambda: flights.share("inner", lambda: "both"))
 
     assert inner == "both"

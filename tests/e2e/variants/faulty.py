@@ -1,25 +1,27 @@
-"""Gunicorn's settings and the service itself, with every fifth request from outside failing."""
+"""The service, with every fifth request from outside failing: `python -m faulty`."""
 
-# pylint: disable=wildcard-import,unused-wildcard-import,invalid-name,import-outside-toplevel
 import itertools
-from typing import Any
 
-from app.gunicorn_conf import *  # noqa: F401, F403
+from flask import Flask, abort, request
 
-wsgi_app = "faulty:make()"
+from app import create_app
+from app.config import Settings
+from app.main import main
+from app.server import gunicorn_server
 
 
-def make() -> Any:
-    """The service; made in Gunicorn, after its settings have been read."""
-    from flask import abort, request
-
-    from app.main import app
-
+def create_faulty_app(settings: Settings) -> Flask:
+    application = create_app(settings)
     numbers = itertools.count(1)
 
     def fail_every_fifth() -> None:
         if "X-Forwarded-For" in request.headers and next(numbers) % 5 == 0:
             abort(500)
 
-    app.before_request(fail_every_fifth)
-    return app
+    application.before_request(fail_every_fifth)
+    return application
+
+
+if __name__ == "__main__":
+    gunicorn_server.create_app = create_faulty_app
+    main()

@@ -1,0 +1,1 @@
+"""What every request passes: middleware, checks, authentication, errors, sessions, OpenAPI."""

@@ -1,0 +1,173 @@
+"""WSGI middleware: request ID, duration, metrics, response headers and the log line.
+
+One wrapper instead of five hooks, each of which would have a cost of its own. A request is counted
+and logged before the first byte of its answer is sent, so the next scrape contains it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from app.config import Settings
+from app.http import problems
+from app.http.request_id import TrustedProxies
+from app.http.request_id import request_context as context_of
+from app.utils import metrics, request_context
+from app.utils.request_context import RequestContext
+from app.utils.request_log import RequestLog
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+ROUTE = "app.route"
+"""Key of the WSGI environment: the URL rule, set by request_checks.py."""
+METRICS_PATH = "/metrics"
+
+SECURITY_HEADERS: Headers = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+]
+# Pages set a policy of their own. Other responses may load nothing.
+API_POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+# Unless the response sets another value.
+NOT_CACHED = ("Cache-Control", "no-store")
+
+error_log = logging.getLogger("app.error")
+
+
+class Recorder(Protocol):
+    """Called after each request, for usage statistics."""
+
+    def __call__(
+        self, environ: Environ, client_ip: str, route: str, status: int, seconds: float
+    ) -> None: ...
+
+
+class RequestMiddleware:
+    """Identifies, times, counts and logs every request of a WSGI application."""
+
+    def __init__(self, application: WsgiApp, settings: Settings, record: Recorder) -> None:
+        self._application = application
+        self._proxies = TrustedProxies(settings.forwarded_allow_ips)
+        self._log = RequestLog(settings)
+        self._record = record
+        # Looking up a labelled child costs more than counting on it; routes are few.
+        self._children: dict[tuple[str, str, int], tuple[Any, Any, Any, Any]] = {}
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        context = context_of(environ, self._proxies)
+        token = request_context.set_current(context)
+        # A scrape that counted itself would never read the same twice.
+        counted = environ["PATH_INFO"] != METRICS_PATH
+        if counted:
+            metrics.IN_PROGRESS.inc()
+        started = time.perf_counter()
+        answer = _Answer(start_response, environ["REQUEST_METHOD"], context.request_id)
+        try:
+            body = self._answer(environ, answer)
+            if counted:
+                self._record_request(environ, context, answer, time.perf_counter() - started)
+            return body
+        finally:
+            if counted:
+                metrics.IN_PROGRESS.dec()
+            request_context.reset(token)
+
+    def _answer(self, environ: Environ, answer: "_Answer") -> Iterable[bytes]:
+        try:
+            return self._application(environ, answer.start)
+        except Exception:  # pylint: disable=broad-exception-caught
+            # Flask answers errors of views. This is for errors outside of them.
+            error_log.exception("Unhandled error outside of the application")
+            payload = problems.document(
+                problems.Problem(500, problems.BUG),
+                instance=_path(environ),
+                request_id=answer.request_id,
+            )
+            headers = [
+                ("Content-Type", problems.CONTENT_TYPE),
+                ("Content-Length", str(len(payload))),
+            ]
+            answer.start("500 Internal Server Error", headers)
+            return [payload]
+
+    def _record_request(
+        self,
+        environ: Environ,
+        context: RequestContext,
+        answer: "_Answer",
+        seconds: float,
+    ) -> None:
+        route = environ.get(ROUTE, metrics.UNMATCHED)
+        method = metrics.method_label(environ["REQUEST_METHOD"])
+        requests, duration, received, sent = self._series(method, route, answer.status)
+        requests.inc()
+        duration.observe(seconds)
+        if announced := _length(environ.get("CONTENT_LENGTH")):
+            received.inc(announced)
+        sent.inc(answer.length)
+        self._record(environ, context.client_ip, route, answer.status, seconds)
+        self._log.write(
+            logging.INFO if answer.status < 500 else logging.WARNING,
+            context,
+            {
+                "method": environ["REQUEST_METHOD"],
+                "path": _path(environ),
+                "route": route,
+                "status": answer.status,
+                "duration_ms": round(seconds * 1000, 3),
+                "bytes": answer.length,
+                "client_ip": context.client_ip,
+                "user_agent": environ.get("HTTP_USER_AGENT"),
+            },
+        )
+
+    def _series(self, method: str, route: str, status: int) -> tuple[Any, Any, Any, Any]:
+        key = method, route, status
+        series = self._children.get(key)
+        if series is None:
+            series = self._children[key] = (
+                metrics.REQUESTS.labels(method, route, str(status)),
+                metrics.DURATION.labels(method, route, f"{status // 100}xx"),
+                metrics.REQUEST_BYTES.labels(route),
+                metrics.RESPONSE_BYTES.labels(route),
+            )
+        return series
+
+
+class _Answer:
+    """Adds the headers of every response, and remembers its status and length."""
+
+    def __init__(self, start_response: Callable[..., Any], method: str, request_id: str) -> None:
+        self._start_response = start_response
+        self._without_body = method == "HEAD"  # its Content-Length is that of the GET
+        self.request_id = request_id
+        self.status = 500
+        self.length = 0
+
+    def start(self, status: str, headers: Headers, exc_info: Any = None) -> Any:
+        self.status = int(status[:3])
+        given = {name.lower(): value for name, value in headers}
+        self.length = 0 if self._without_body else _length(given.get("content-length"))
+        sent = [*headers, ("X-Request-ID", self.request_id), *SECURITY_HEADERS]
+        if "cache-control" not in given:
+            sent.append(NOT_CACHED)
+        if "content-security-policy" not in given:
+            sent.append(API_POLICY)
+        return self._start_response(status, sent, exc_info)
+
+
+def _path(environ: Environ) -> str:
+    """The path as text: PEP 3333 passes its bytes as if they were Latin-1."""
+    path: str = environ["PATH_INFO"]
+    return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+
+
+def _length(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() else 0

@@ -1,0 +1,206 @@
+"""A decorator that documents an endpoint and validates its requests.
+
+    @blueprint.put("/things/<name>")
+    @operation("Store a thing", path=ThingName, body=Thing, responses={200: ResponseSpec(Thing)})
+    def put_thing(name: str, body: Thing) -> Response: ...
+
+The models are pydantic's. openapi_document.py makes the OpenAPI description from them.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import current_app, request
+from gunicorn.http.errors import ParseException
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.http import json_codec
+from app.http.auth import TokenAuth
+from app.http.problems import Problem
+
+View = Callable[..., Any]
+
+MAXIMUM_SETTING = "maximum-setting"
+"""Member of a field's `json_schema_extra`: the setting that holds its largest value."""
+
+_ATTRIBUTE = "__operation__"
+
+
+class ResponseModel(BaseModel, defer_build=True):
+    """Base of models that only describe responses.
+
+    They are built when the description is made, not at each start.
+    """
+
+
+@dataclass(frozen=True)
+class ResponseSpec:
+    """A response other than an error."""
+
+    model: type[BaseModel] | None = None
+    description: str = "Done."
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Name and meaning of headers it carries."""
+    media_type: str = "application/json"
+    any_json: bool = False
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class Header:
+    """A request header that the endpoint understands."""
+
+    name: str
+    description: str
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
+class Operation:  # pylint: disable=too-many-instance-attributes
+    """The documentation of an endpoint."""
+
+    summary: str
+    responses: Mapping[int | str, ResponseSpec]
+    path: type[BaseModel] | None
+    query: type[BaseModel] | None
+    body: type[BaseModel] | None
+    any_body: bool
+    body_example: Any
+    headers: tuple[Header, ...]
+    token: bool
+    token_even_if_open: bool
+    tag: str
+
+    @property
+    def checks_requests(self) -> bool:
+        """Whether there is anything to check about a request."""
+        return bool(
+            self.token or self.path or self.query or self.body or self.any_body or self.headers
+        )
+
+
+def operation(  # pylint: disable=too-many-arguments
+    summary: str,
+    *,
+    responses: Mapping[int | str, ResponseSpec],
+    path: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    body: type[BaseModel] | None = None,
+    any_body: bool = False,
+    body_example: Any = None,
+    headers: tuple[Header, ...] = (),
+    token: bool = False,
+    token_even_if_open: bool = False,
+    tag: str = "api",
+) -> Callable[[View], View]:
+    """Document an endpoint, and validate its requests before the view gets them.
+
+    Args:
+        summary: one line.
+        responses: by status, or range of them such as `2XX`, what it answers on success.
+        path: model of the URL's variables; its fields reach the view as arguments.
+        query: model of the query; reaches the view as `query`.
+        body: model of the JSON body; reaches the view as `body`.
+        any_body: the body is any JSON value; it reaches the view as `body`.
+        body_example: an example of the body, where the model has none.
+        headers: request headers that the endpoint understands.
+        token: whether the caller needs an API token (once any is configured).
+        token_even_if_open: refuse all callers while there are no tokens.
+        tag: the group it is listed under.
+    """
+    described = Operation(
+        summary, responses, path, query, body, any_body, body_example, headers,
+        token or token_even_if_open, token_even_if_open, tag,
+    )  # fmt: skip
+
+    def decorate(view: View) -> View:
+        if not described.checks_requests:
+            setattr(view, _ATTRIBUTE, described)
+            return view
+
+        @functools.wraps(view)
+        def checked(**arguments: Any) -> Any:
+            if described.token:
+                auth: TokenAuth = current_app.extensions["auth"]
+                auth.require(
+                    request.headers.get("Authorization", ""),
+                    even_if_open=described.token_even_if_open,
+                )
+            return view(**_validated(described, arguments))
+
+        setattr(checked, _ATTRIBUTE, described)
+        return checked
+
+    return decorate
+
+
+def operation_of(view: View) -> Operation | None:
+    """The documentation of a view; None when it does not use `operation`."""
+    described: Operation | None = getattr(view, _ATTRIBUTE, None)
+    return described
+
+
+def _validated(described: Operation, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The view's arguments, taken from the request and checked."""
+    for header in described.headers:
+        if not header.pattern:
+            continue
+        value = request.headers.get(header.name)
+        if value is not None and not re.fullmatch(header.pattern, value):
+            raise Problem(422, f"The header {header.name} does not match {header.pattern}.")
+    if described.path:
+        checked = _check(described.path, arguments, "path")
+        arguments = {name: getattr(checked, name) for name in described.path.model_fields}
+    if described.query:
+        repeated = [name for name, values in request.args.lists() if len(values) > 1]
+        if repeated:
+            raise Problem(422, f"The query gives {repeated[0]!r} more than once.")
+        arguments["query"] = _check(described.query, request.args.to_dict(), "query")
+    if described.body or described.any_body:
+        value = _read_json()
+        arguments["body"] = _check(described.body, value, "body") if described.body else value
+    return arguments
+
+
+def _read_json() -> Any:
+    if not request.is_json or "Content-Encoding" in request.headers:
+        raise Problem(415, "Send the body as Content-Type: application/json, not compressed.")
+    if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise Problem(501, "The only transfer coding this service understands is chunked.")
+    return json_codec.loads(_read_body())
+
+
+def _read_body() -> bytes:
+    """The whole body: a part of it may be valid JSON too, and not what the caller meant."""
+    announced, limit = request.content_length, request.max_content_length
+    if announced is None and limit is not None:
+        # Werkzeug silently cuts a chunked body off at the limit, so read one byte more.
+        request.max_content_length = limit + 1
+    try:
+        body = request.get_data()
+    except ParseException as error:
+        raise Problem(400, f"The body is not valid chunked coding: {error}.") from error
+    if limit is not None and len(body) > limit:
+        raise RequestEntityTooLarge
+    if announced is not None and len(body) < announced:
+        raise Problem(400, "The body ended before its Content-Length.")
+    return body
+
+
+def _check(model: type[BaseModel], value: Any, place: str) -> Any:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        errors = [
+            {
+                "location": ".".join([place, *(str(part) for part in one["loc"])]),
+                "message": one["msg"],
+                "type": one["type"],
+            }
+            for one in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise Problem(422, f"The {place} is not as documented.", errors=errors) from error

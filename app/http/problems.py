@@ -1,0 +1,130 @@
+"""Errors as RFC 9457 problem documents: raised anywhere, turned into responses here."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from app.redis_client.client import RedisFull, RedisUnavailable
+from app.utils import request_context
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+BUG = "The service failed to answer. The log has more under the request ID."
+
+log = logging.getLogger("app.error")
+
+# Werkzeug's descriptions are meant for HTML pages; these tell the caller what to do.
+_DETAILS = {
+    404: "There is nothing at this path. /docs lists what exists.",
+    405: "This path does not support this method. The Allow header lists those it does.",
+    413: "The body is larger than this service accepts.",
+    415: "Send the body as Content-Type: application/json.",
+}
+
+
+class Problem(Exception):
+    """A response other than success.
+
+    Args:
+        status: the HTTP status.
+        detail: one sentence for the caller: what is wrong, and what to do about it.
+        errors: for a validation problem, one entry for each wrong value.
+        headers: response headers that belong to the status, such as `Retry-After`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+
+def title(status: int) -> str:
+    """The status's own phrase, as RFC 9457 wants for the type `about:blank`."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown Error"
+
+
+def document(problem: Problem, *, instance: str, request_id: str) -> bytes:
+    """The problem as JSON.
+
+    Args:
+        problem: what went wrong.
+        instance: path of the request, RFC 9457's `instance`.
+        request_id: the ID under which the logs have more.
+    """
+    members: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title(problem.status),
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": instance,
+        "request_id": request_id,
+    }
+    if problem.errors:
+        members["errors"] = list(problem.errors)
+    return orjson.dumps(members)
+
+
+def register(app: Flask) -> None:
+    """Answer every error of this application with a problem document."""
+    app.register_error_handler(Exception, _answer)
+
+
+def problem_for(error: Exception) -> Problem:
+    """What to tell the caller about an error."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RedisUnavailable):
+        return Problem(
+            503,
+            "The store behind this endpoint is unavailable. Try again in a moment.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    if isinstance(error, RedisFull):
+        return Problem(507, "The store is full and accepts no writes; reads still work.")
+    if (
+        isinstance(error, HTTPException)
+        and error.code
+        and not isinstance(error, InternalServerError)
+    ):
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        detail = _DETAILS.get(error.code) or str(error.description or title(error.code))
+        return Problem(error.code, detail, headers=headers)
+    return Problem(500, BUG)
+
+
+def rewrite(response: Response, problem: Problem) -> None:
+    """Make `response` say `problem` instead of what it said."""
+    path = request.path.encode("utf-8", "replace").decode()
+    payload = document(problem, instance=path, request_id=request_context.request_id())
+    response.status_code = problem.status
+    response.set_data(payload)
+    response.content_type = CONTENT_TYPE
+    for name in ("ETag", "Set-Cookie", "Cache-Control"):
+        response.headers.pop(name, None)
+    response.headers.update(problem.headers)
+
+
+def _answer(error: Exception) -> Response:
+    problem = problem_for(error)
+    if problem.status == 500 and not isinstance(error, Problem):
+        log.error("Unhandled error on %s", request.path, exc_info=error)
+    response = Response()
+    rewrite(response, problem)
+    return response

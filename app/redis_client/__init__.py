@@ -1,0 +1,1 @@
+"""The way to Redis: client, time budget and circuit breaker."""

@@ -1,0 +1,1 @@
+"""Runs what `create_app` made: Gunicorn or Granian, workers, lifecycle, periodic tasks."""

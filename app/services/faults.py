@@ -1,0 +1,73 @@
+"""Faults on demand: errors and latency that every worker of every instance adds, for a while.
+
+The setting is in Redis and expires there. Each worker reads it twice a second, so a request pays
+nothing while no fault is set.
+"""
+
+import random
+import time
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+
+import orjson
+
+from app.redis_client.client import RedisClient
+
+# An operator must still be able to see the service and to end the fault.
+EXEMPT = ("/health", "/metrics", "/api/v1/demo/faults", "/static/")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is to go wrong."""
+
+    error_rate: float
+    """Share of requests that fail, from 0 to 1."""
+    latency_ms: int
+    """Milliseconds added to each request."""
+    route: str
+    """Pattern of paths that it applies to; `*` matches anything."""
+
+
+class FaultService:
+    """Sets, reads, ends and injects the fault in force."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._key = redis.key("fault")
+        self._fault: Fault | None = None
+        self._ends_at = 0.0
+
+    def set(self, fault: Fault, seconds: int) -> None:
+        """Put `fault` in force for `seconds` seconds, in place of any other."""
+        self._redis.write(("SET", self._key, orjson.dumps(asdict(fault)), "EX", seconds))
+        self._fault, self._ends_at = fault, time.monotonic() + seconds
+
+    def clear(self) -> None:
+        """End the fault, if there is one."""
+        self._redis.write(("DEL", self._key))
+        self._fault = None
+
+    def read(self) -> tuple[Fault, float] | None:
+        """The fault in force and the seconds until it ends, from Redis."""
+        payload, ttl_ms = self._redis.read(("GET", self._key), ("PTTL", self._key))
+        return (Fault(**orjson.loads(payload)), ttl_ms / 1000) if payload else None
+
+    def refresh(self) -> None:
+        """Read the fault; a periodic task."""
+        found = self.read()
+        if found is None:
+            self._fault = None
+        else:
+            self._ends_at = time.monotonic() + found[1]
+            self._fault = found[0]
+
+    def should_fail(self, path: str) -> bool:
+        """Add the latency that is set for a path, and tell whether its request must fail."""
+        fault = self._fault
+        if fault is None or time.monotonic() >= self._ends_at or path.startswith(EXEMPT):
+            return False
+        if not fnmatchcase(path, fault.route):
+            return False
+        time.sleep(fault.latency_ms / 1000)
+        return random.random() < fault.error_rate  # not a secret  # nosec B311

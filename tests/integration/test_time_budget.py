@@ -1,0 +1,115 @@
+"""A Redis that answers, but slowly: what a request waits in all is bounded."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from app.redis_client.client import RedisClient, RedisUnavailable
+from tests.support.app_parts import make_redis
+from tests.support.one_request import one_request
+from tests.support.processes import wait_until
+from tests.support.redis_server import RedisServer
+
+BUDGET_SECONDS = 0.25
+
+
+class SlowProxy:
+    """Passes bytes between clients and Redis, each answer late by `delay` seconds."""
+
+    def __init__(self, target: int) -> None:
+        self.delay = 0.0
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            for source, sink, late in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pump, args=(source, sink, late), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, late: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if late:
+                    time.sleep(self.delay)
+                sink.sendall(data)
+        except OSError:
+            pass
+        sink.close()
+
+
+@pytest.fixture
+def proxy(own_redis: RedisServer) -> Iterator[SlowProxy]:
+    running = SlowProxy(own_redis.port)
+    yield running
+    running.close()
+
+
+def five_requests(proxy: SlowProxy, delay: float, *, warm: bool = True) -> list[tuple[float, int]]:
+    """Seconds and answers of a request with ten operations; each with a new client.
+
+    Five, because one may meet a machine that stalls.
+    """
+    results = []
+    for _ in range(5):
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        redis = make_redis(REDIS_URL=url, REDIS_TIMEOUT_MS="250")
+        if warm:
+            proxy.delay = 0.0
+            wait_until(partial(answers, redis), seconds=20, why="there is a connection")
+        proxy.delay = delay
+        results.append(ten_operations(redis))
+    return results
+
+
+def answers(redis: RedisClient) -> bool:
+    with suppress(RedisUnavailable):
+        redis.ping()
+        return True
+    return False
+
+
+def ten_operations(redis: RedisClient) -> tuple[float, int]:
+    got = 0
+    started = time.monotonic()
+    with one_request():
+        for _ in range(10):
+            try:
+                redis.ping()
+                got += 1
+            except RedisUnavailable:
+                continue
+    return time.monotonic() - started, got
+
+
+# No step may take longer than 175 ms: the slowest here stays well below that.
+@pytest.mark.parametrize("delay", [0.03, 0.08, 0.12])
+def test_slow_answers_add_up_to_the_budget_at_most(proxy: SlowProxy, delay: float) -> None:
+    results = five_requests(proxy, delay)
+
+    assert min(seconds for seconds, _ in results) < BUDGET_SECONDS + 0.1
+    assert any(0 < got < 10 for _, got in results)
+
+
+def test_a_new_connection_to_a_slow_redis_counts_as_well(proxy: SlowProxy) -> None:
+    results = five_requests(proxy, 0.09, warm=False)
+
+    assert min(seconds for seconds, _ in results) < BUDGET_SECONDS + 0.1
+
+
+def test_a_redis_that_is_a_little_slow_is_still_used(proxy: SlowProxy) -> None:
+    assert 10 in [got for _, got in five_requests(proxy, 0.01)]

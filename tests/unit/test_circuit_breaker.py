@@ -1,0 +1,114 @@
+"""The circuit breaker, on a clock that the tests move."""
+
+import pytest
+
+from app.redis_client.circuit_breaker import CircuitBreaker, State
+from tests.unit.conftest import Clock
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(threshold=3, open_seconds=1.0, clock=clock)
+
+
+def fail(breaker: CircuitBreaker, times: int) -> None:
+    for _ in range(times):
+        breaker.failure(breaker.now())
+
+
+def test_callers_that_wait_side_by_side_fail_as_one(breaker: CircuitBreaker, clock: Clock) -> None:
+    began = breaker.now()
+    for _ in range(8):
+        clock.now += 0.1
+        breaker.failure(began)
+    before = breaker.state
+
+    fail(breaker, 2)
+
+    assert before is State.CLOSED
+    assert breaker.state is State.OPEN
+
+
+def test_it_lets_callers_through_until_the_third_failure_in_a_row(breaker: CircuitBreaker) -> None:
+    fail(breaker, 2)
+    before = breaker.allow()
+
+    fail(breaker, 1)
+
+    assert before
+    assert not breaker.allow()
+    assert breaker.state is State.OPEN
+
+
+def test_a_success_in_between_starts_the_count_anew(breaker: CircuitBreaker) -> None:
+    fail(breaker, 2)
+    breaker.success()
+
+    fail(breaker, 2)
+
+    assert breaker.state is State.CLOSED
+
+
+def test_after_its_time_it_lets_one_caller_try_and_no_other(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    fail(breaker, 3)
+    clock.now += 1.0
+
+    first, second = breaker.allow(), breaker.allow()
+
+    assert (first, second) == (True, False)
+    assert breaker.state is State.HALF_OPEN
+
+
+def test_it_closes_when_the_one_who_tried_had_success(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    fail(breaker, 3)
+    clock.now += 1.0
+    breaker.allow()
+
+    breaker.success()
+
+    assert breaker.state is State.CLOSED
+    assert breaker.allow()
+
+
+def test_it_opens_for_its_whole_time_when_the_one_who_tried_failed(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    fail(breaker, 3)
+    clock.now += 1.0
+    breaker.allow()
+
+    breaker.failure(breaker.now())
+    clock.now += 0.9
+
+    assert breaker.state is State.OPEN
+    assert not breaker.allow()
+
+
+def test_one_who_tried_and_never_reported_does_not_keep_it_open_for_ever(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    fail(breaker, 3)
+    clock.now += 1.0
+    breaker.allow()
+
+    clock.now += 1.0
+
+    assert breaker.allow()
+
+
+def test_each_new_state_is_told_once(clock: Clock) -> None:
+    told: list[State] = []
+    breaker = CircuitBreaker(threshold=1, open_seconds=1.0, on_change=told.append, clock=clock)
+
+    breaker.failure(breaker.now())
+    breaker.failure(breaker.now())
+    clock.now += 1.0
+    breaker.allow()
+    breaker.success()
+    breaker.success()
+
+    assert told == [State.OPEN, State.HALF_OPEN, State.CLOSED]

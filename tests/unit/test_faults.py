@@ -1,0 +1,113 @@
+"""Faults: what they hit, what is exempt, and when they end."""
+
+import pytest
+
+from app.redis_client.client import RedisClient
+from app.services.faults import Fault, FaultService
+from tests.unit.conftest import Clock
+
+ALWAYS = Fault(error_rate=1.0, latency_ms=0, route="/api/v1/*")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("app.services.faults.time.monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def faults(redis: RedisClient) -> FaultService:
+    return FaultService(redis)
+
+
+def test_without_a_fault_no_request_fails(faults: FaultService) -> None:
+    assert not faults.should_fail("/api/v1/items")
+    assert faults.read() is None
+
+
+def test_a_fault_hits_the_paths_that_its_pattern_matches_and_no_others(
+    faults: FaultService,
+) -> None:
+    faults.set(ALWAYS, 60)
+
+    assert faults.should_fail("/api/v1/items")
+    assert not faults.should_fail("/docs")
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/health/ready", "/metrics", "/api/v1/demo/faults", "/static/index.css"]
+)
+def test_what_is_needed_to_see_and_end_a_fault_is_exempt(faults: FaultService, path: str) -> None:
+    faults.set(Fault(1.0, 0, "/*"), 60)
+
+    assert not faults.should_fail(path)
+
+
+def test_the_error_rate_is_the_share_of_requests_that_fail(
+    faults: FaultService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults.set(Fault(0.3, 0, "/api/v1/*"), 60)
+    dice = iter([0.29, 0.3, 0.99])
+    monkeypatch.setattr("app.services.faults.random.random", lambda: next(dice))
+
+    assert [faults.should_fail("/api/v1/items") for _ in range(3)] == [True, False, False]
+
+
+def test_a_fault_without_errors_only_adds_its_latency(
+    faults: FaultService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("app.services.faults.time.sleep", slept.append)
+    faults.set(Fault(0.0, 250, "/api/v1/*"), 60)
+
+    struck = faults.should_fail("/api/v1/items")
+
+    assert not struck
+    assert slept == [0.25]
+
+
+def test_a_fault_ends_by_itself(faults: FaultService, clock: Clock) -> None:
+    faults.set(ALWAYS, 60)
+
+    clock.now += 59.9
+    before = faults.should_fail("/api/v1/items")
+    clock.now += 0.1
+    after = faults.should_fail("/api/v1/items")
+
+    assert (before, after) == (True, False)
+
+
+def test_a_cleared_fault_has_ended(faults: FaultService) -> None:
+    faults.set(ALWAYS, 60)
+
+    faults.clear()
+
+    assert not faults.should_fail("/api/v1/items")
+    assert faults.read() is None
+
+
+def test_other_workers_follow_from_their_next_refresh_on(
+    faults: FaultService, redis: RedisClient
+) -> None:
+    other = FaultService(redis)
+    faults.set(ALWAYS, 60)
+
+    before = other.should_fail("/api/v1/items")
+    other.refresh()
+    during = other.should_fail("/api/v1/items")
+    faults.clear()
+    other.refresh()
+    after = other.should_fail("/api/v1/items")
+
+    assert (before, during, after) == (False, True, False)
+
+
+def test_the_fault_in_force_is_told_with_the_time_it_has_left(faults: FaultService) -> None:
+    faults.set(ALWAYS, 60)
+
+    found = faults.read()
+
+    assert found is not None
+    assert found[0] == ALWAYS
+    assert 59 < found[1] <= 60

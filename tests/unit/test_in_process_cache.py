@@ -1,0 +1,119 @@
+"""The in-process cache: no value is older than it may be."""
+
+import pytest
+
+from app.services.cache_service import CacheService, Entry, InProcessCache
+from app.utils import metrics
+from tests.support.app_parts import make_redis, make_settings
+from tests.unit.conftest import Clock
+
+MINUTE = 60.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock(100.0)
+    monkeypatch.setattr("time.monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def cache() -> InProcessCache:
+    return InProcessCache(0.5)
+
+
+def entry(clock: Clock, payload: bytes = b"1", seconds: float = MINUTE) -> Entry:
+    """An entry that was read just now."""
+    return Entry(payload, ends_at=clock.now + seconds, read_at=clock.now)
+
+
+def test_an_entry_is_kept_for_its_time_and_no_longer(cache: InProcessCache, clock: Clock) -> None:
+    cache.put("key", entry(clock))
+
+    clock.now += 0.4
+    kept = cache.get("key")
+    assert kept is not None and kept.ttl_seconds() == pytest.approx(59.6)
+
+    clock.now += 0.2
+    assert cache.get("key") is None
+
+
+def test_an_entry_ends_with_its_time_to_live(cache: InProcessCache, clock: Clock) -> None:
+    cache.put("key", entry(clock, seconds=0.1))
+
+    clock.now += 0.2
+
+    assert cache.get("key") is None
+
+
+def test_the_age_counts_from_before_redis_was_asked(cache: InProcessCache, clock: Clock) -> None:
+    slow = entry(clock)
+    clock.now += 0.6
+    cache.put("key", slow)
+
+    assert cache.get("key") is None
+
+
+def test_a_discarded_entry_is_gone(cache: InProcessCache, clock: Clock) -> None:
+    cache.put("key", entry(clock))
+
+    cache.discard("key")
+
+    assert cache.get("key") is None
+
+
+def test_an_entry_that_changes_while_it_is_read_is_not_kept(
+    cache: InProcessCache, clock: Clock
+) -> None:
+    before_the_change = entry(clock)
+    clock.now += 0.01
+    cache.discard("key")
+    cache.put("key", before_the_change)
+
+    assert cache.get("key") is None
+
+
+def test_memory_is_bounded(cache: InProcessCache, clock: Clock) -> None:
+    cache.put("large", entry(clock, b"x" * (cache.MAX_BYTES + 1)))
+    for number in range(cache.MAX_ENTRIES + 1):
+        cache.put(str(number), entry(clock))
+
+    assert cache.get("large") is None
+    assert cache.get("0") is None
+    assert cache.get(str(cache.MAX_ENTRIES)) is not None
+
+
+def hits() -> float:
+    labels = {"operation": "get", "result": "hit"}
+    return metrics.REGISTRY.get_sample_value("cache_requests_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(("milliseconds", "seen"), [("0", "theirs"), ("5000", "ours")])
+def test_the_cache_answers_from_memory_only_if_the_setting_allows_it(
+    milliseconds: str, seen: str
+) -> None:
+    settings = make_settings(CACHE_LOCAL_MS=milliseconds)
+    redis = make_redis()
+    lookups: list[bool] = []
+    cache = CacheService(settings, redis, lookups.append)
+    cache.set("key", "ours")
+    before = hits()
+    assert cache.get("key") == "ours"
+
+    redis.write(("SET", redis.key("cache", "key"), '"theirs"', "PX", 60_000))
+
+    assert cache.get("key") == seen
+    assert hits() - before == 2 and lookups == [True, True]
+
+
+def test_a_change_by_this_process_is_visible_at_once() -> None:
+    settings = make_settings(CACHE_LOCAL_MS="5000")
+    cache = CacheService(settings, make_redis())
+    cache.set("key", 1)
+    assert cache.get("key") == 1
+
+    cache.set("key", 2)
+    assert cache.get("key") == 2
+
+    cache.delete("key")
+    assert cache.get("key") is None

@@ -1,0 +1,185 @@
+"""The wrapper around the application: headers, numbers and the line of every request."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from app.http.middleware import ROUTE, RequestMiddleware
+from app.utils import metrics
+from tests.support.app_parts import make_settings
+
+Recorded = list[tuple[str, str, int]]
+
+
+def answering(status: str, headers: list[tuple[str, str]], route: str | None = None) -> Any:
+    """A WSGI application that always answers like this."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if route:
+            environ[ROUTE] = route
+        start_response(status, headers)
+        return [b"hello"]
+
+    return application
+
+
+def breaking(_environ: dict[str, Any], _start_response: Any) -> Iterable[bytes]:
+    raise ZeroDivisionError("a secret detail")
+
+
+def observed(application: Any, recorded: Recorded | None = None) -> Client:
+    def record(_: Any, client_ip: str, route: str, status: int, _seconds: float) -> None:
+        if recorded is not None:
+            recorded.append((client_ip, route, status))
+
+    return Client(RequestMiddleware(application, make_settings(), record))
+
+
+def line(caplog: pytest.LogCaptureFixture) -> Any:
+    """The one line that a request has left."""
+    (record,) = [each for each in caplog.records if each.name == "app.request"]
+    return record
+
+
+def sample(name: str, **labels: str) -> float:
+    return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture(autouse=True)
+def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+def test_every_answer_carries_the_request_id_and_the_security_headers() -> None:
+    response = observed(answering("204 No Content", [])).get("/", headers={"X-Request-ID": "mine"})
+
+    assert response.headers["X-Request-ID"] == "mine"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["X-Frame-Options"] == "DENY"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_the_length_announced_to_head_is_not_counted_as_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = observed(answering("200 OK", [("Content-Length", "5")], route="/head"))
+    client.get("/head")
+    client.head("/head")
+
+    assert [record.bytes for record in caplog.records if record.name == "app.request"] == [5, 0]
+    assert sample("http_response_bytes_total", route="/head") == 5
+
+
+def test_a_page_may_have_a_policy_of_its_own() -> None:
+    own = [("Content-Security-Policy", "default-src 'self'")]
+
+    response = observed(answering("200 OK", own)).get("/")
+
+    assert response.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
+
+
+def test_a_request_is_counted_timed_and_weighed_under_its_route() -> None:
+    route = "/things/<name>"
+    counted = ("http_requests_total", {"method": "POST", "route": route, "status": "201"})
+    timed = (
+        "http_request_duration_seconds_count",
+        {"method": "POST", "route": route, "status_class": "2xx"},
+    )
+
+    client = observed(answering("201 Created", [("Content-Length", "5")], route))
+    for _ in range(2):
+        client.post("/things/a", data=b"1234")
+
+    assert sample(counted[0], **counted[1]) == 2
+    assert sample(timed[0], **timed[1]) == 2
+    assert sample("http_request_bytes_total", route=route) == 8
+    assert sample("http_response_bytes_total", route=route) == 10
+    assert sample("http_requests_in_progress") == 0
+
+
+def test_what_matches_no_route_and_no_known_method_makes_one_series() -> None:
+    labels = {"method": "OTHER", "route": "unmatched", "status": "404"}
+    before = sample("http_requests_total", **labels)
+    client = observed(answering("404 Not Found", []))
+
+    for method in ("BREW", "PROPFIND"):
+        client.open(f"/{method}", method=method)
+
+    assert sample("http_requests_total", **labels) - before == 2
+
+
+def test_a_scrape_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
+    recorded: Recorded = []
+
+    observed(answering("200 OK", []), recorded).get("/metrics")
+
+    assert not recorded
+    assert not caplog.records
+
+
+def test_the_line_of_a_request_says_what_happened(caplog: pytest.LogCaptureFixture) -> None:
+    client = observed(answering("200 OK", [("Content-Length", "5")], "/things"))
+
+    client.get("/things?secret=1", headers={"User-Agent": "curl/8"})
+
+    record = line(caplog)
+    assert record.getMessage() == "GET /things 200"
+    assert (record.method, record.path, record.route) == ("GET", "/things", "/things")
+    assert (record.status, record.bytes, record.user_agent) == (200, 5, "curl/8")
+    assert record.duration_ms >= 0
+    assert "secret" not in str(vars(record))
+
+
+def test_a_path_is_logged_as_it_was_meant(caplog: pytest.LogCaptureFixture) -> None:
+    observed(answering("404 Not Found", [])).get("/caf%C3%A9/%FF")
+
+    assert line(caplog).path == "/café/\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [("200 OK", logging.INFO), ("404 Not Found", logging.INFO), ("503 Away", logging.WARNING)],
+)
+def test_a_failure_of_the_service_is_logged_louder(
+    caplog: pytest.LogCaptureFixture, status: str, level: int
+) -> None:
+    observed(answering(status, [])).get("/")
+
+    assert line(caplog).levelno == level
+
+
+def test_whoever_else_wants_to_know_is_told() -> None:
+    recorded: Recorded = []
+
+    observed(answering("200 OK", [], "/things"), recorded).get(
+        "/", environ_base={"REMOTE_ADDR": "192.0.2.7"}
+    )
+
+    assert recorded == [("192.0.2.7", "/things", 200)]
+
+
+def test_an_error_outside_of_the_application_is_a_500_that_tells_no_internals(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    response = observed(breaking).get("/x")
+
+    assert response.status_code == 500
+    assert response.content_type == "application/problem+json"
+    assert response.json is not None
+    assert response.json["request_id"] == response.headers["X-Request-ID"]
+    assert "secret detail" not in response.text
+    assert line(caplog).status == 500
+    assert any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("length", ["", "x", "-1", "١"])
+def test_a_length_that_is_no_number_weighs_nothing(length: str) -> None:
+    route = "/odd"
+    client = observed(answering("200 OK", [], route))
+
+    client.get("/", environ_base={"CONTENT_LENGTH": length})
+
+    assert sample("http_request_bytes_total", route=route) == 0

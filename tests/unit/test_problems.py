@@ -1,0 +1,115 @@
+"""Every error is a problem document, whatever its cause."""
+
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask, abort
+from flask.testing import FlaskClient
+from werkzeug.exceptions import ImATeapot
+
+from app.http.problems import Problem, title
+from app.redis_client.client import RedisFull, RedisUnavailable
+
+
+def fail_with(app: Flask, error: Exception) -> Any:
+    """The answer to a request whose view raises `error`."""
+
+    @app.get("/fails")
+    def fails() -> None:
+        raise error
+
+    return app.test_client().get("/fails", headers={"X-Request-ID": "mine"})
+
+
+def test_a_problem_has_the_members_of_rfc_9457(app: Flask) -> None:
+    wrong = {"location": "body.name", "message": "too long", "type": "string_too_long"}
+    problem = Problem(409, "Try again.", errors=[wrong], headers={"Retry-After": "1"})
+
+    response = fail_with(app, problem)
+
+    assert (response.status_code, response.content_type) == (409, "application/problem+json")
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.json == {
+        "type": "about:blank",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "Try again.",
+        "instance": "/fails",
+        "request_id": "mine",
+        "errors": [wrong],
+    }
+
+
+def test_an_unavailable_redis_is_a_503_with_retry_after(app: Flask) -> None:
+    response = fail_with(app, RedisUnavailable("at 10.0.0.3"))
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert "10.0.0.3" not in response.text
+
+
+def test_a_full_store_is_a_507(app: Flask) -> None:
+    assert fail_with(app, RedisFull("full")).status_code == 507
+
+
+def test_a_bug_is_a_500_without_internals_and_the_log_has_them(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = fail_with(app, ZeroDivisionError("a secret detail"))
+
+    assert response.status_code == 500
+    assert "secret" not in response.text and "Zero" not in response.text
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.exc_info is not None and record.exc_info[0] is ZeroDivisionError
+
+
+def test_an_error_of_flask_keeps_its_status_and_words(app: Flask) -> None:
+    response = fail_with(app, ImATeapot("Short and stout."))
+
+    assert (response.status_code, response.json["detail"]) == (418, "Short and stout.")
+
+
+def test_an_error_of_flask_without_words_gets_its_title(app: Flask) -> None:
+    error = ImATeapot()
+    error.description = None
+
+    assert fail_with(app, error).json["detail"] == "I'm a Teapot"
+
+
+def test_abort_500_is_told_like_any_bug(app: Flask) -> None:
+    @app.get("/aborts")
+    def aborts() -> None:
+        abort(500, "a secret detail")
+
+    response = app.test_client().get("/aborts")
+
+    assert response.status_code == 500
+    assert "secret" not in response.text
+
+
+def test_a_path_that_is_not_there_is_a_404(client: FlaskClient) -> None:
+    response = client.get("/nothing/here")
+
+    assert (response.status_code, response.content_type) == (404, "application/problem+json")
+    assert response.json is not None
+    assert response.json["instance"] == "/nothing/here"
+
+
+def test_a_method_that_is_not_answered_is_a_405_that_says_which_are(client: FlaskClient) -> None:
+    response = client.patch("/api/v1/items")
+
+    assert response.status_code == 405
+    allowed = {each.strip() for each in response.headers["Allow"].split(",")}
+    assert allowed == {"GET", "HEAD", "OPTIONS", "POST"}
+
+
+def test_a_head_request_for_nothing_has_no_body(client: FlaskClient) -> None:
+    response = client.head("/nothing")
+
+    assert (response.status_code, response.data) == (404, b"")
+
+
+def test_an_unknown_status_has_a_title_too() -> None:
+    assert title(599) == "Unknown Error"

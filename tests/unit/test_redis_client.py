@@ -1,0 +1,168 @@
+"""The Redis client: what it raises when, and how long one request may wait."""
+
+import time
+
+import pytest
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from app.redis_client.circuit_breaker import State
+from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
+from tests.support.app_parts import make_redis, nowhere
+from tests.support.one_request import one_request
+
+
+def failing(error: Exception, redis: RedisClient) -> None:
+    """Run an operation that ends like this."""
+
+    def operation(client: Redis) -> None:
+        raise error
+
+    redis.run(operation)
+
+
+def test_an_operation_reaches_the_client_and_its_result_comes_back(redis: RedisClient) -> None:
+    redis.run(lambda redis: redis.set("key", b"value"))
+
+    assert redis.run(lambda redis: redis.get("key")) == b"value"
+
+
+def test_keys_begin_with_the_prefix() -> None:
+    redis = make_redis(REDIS_KEY_PREFIX="mine:")
+
+    assert redis.key("cache", "a") == "mine:cache:a"
+
+
+def test_each_embedded_store_is_its_own() -> None:
+    first, second = make_redis(), make_redis()
+
+    first.run(lambda redis: redis.set("key", b"value"))
+
+    assert second.run(lambda redis: redis.get("key")) is None
+
+
+def test_ping_tells_the_milliseconds_it_took(redis: RedisClient) -> None:
+    assert 0 < redis.ping() < 1000
+
+
+def test_a_redis_that_does_not_exist_is_unavailable_and_was_tried(unavailable: RedisClient) -> None:
+    with pytest.raises(RedisUnavailable) as caught:
+        unavailable.ping()
+
+    assert caught.value.tried
+
+
+def test_after_three_failures_the_circuit_opens_and_redis_is_not_asked(
+    unavailable: RedisClient,
+) -> None:
+    for _ in range(3):
+        with pytest.raises(RedisUnavailable):
+            unavailable.ping()
+
+    with pytest.raises(RedisUnavailable, match="circuit") as caught:
+        unavailable.ping()
+
+    assert not caught.value.tried
+    assert unavailable.breaker.state is State.OPEN
+
+
+def test_a_request_that_has_met_one_failure_does_not_wait_again(
+    unavailable: RedisClient,
+) -> None:
+    with one_request():
+        with pytest.raises(RedisUnavailable):
+            unavailable.ping()
+
+        with pytest.raises(RedisUnavailable, match="budget") as caught:
+            unavailable.ping()
+
+    assert not caught.value.tried
+
+
+def test_the_next_request_has_its_own_budget(redis: RedisClient) -> None:
+    with one_request():
+        with pytest.raises(RedisUnavailable):
+            failing(RedisTimeoutError("slow"), redis)
+
+    with one_request():
+        assert redis.ping() > 0
+
+
+def test_the_embedded_store_uses_no_budget() -> None:
+    redis = make_redis(REDIS_TIMEOUT_MS="20")
+
+    with one_request():
+        redis.run(lambda redis: time.sleep(0.03))
+
+        assert redis.ping() > 0
+
+
+def test_slow_answers_use_up_the_budget() -> None:
+    redis = make_redis(REDIS_URL=nowhere(), REDIS_TIMEOUT_MS="20")
+
+    with one_request():
+        redis.run(lambda redis: time.sleep(0.03))
+
+        with pytest.raises(RedisUnavailable, match="budget"):
+            redis.ping()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutOfMemoryError("command not allowed when used memory > 'maxmemory'."),
+        ResponseError("OOM command not allowed when used memory > 'maxmemory'."),
+        ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+    ],
+)
+def test_a_redis_that_refuses_writes_is_full_and_not_unavailable(
+    error: Exception, redis: RedisClient
+) -> None:
+    with pytest.raises(RedisFull):
+        failing(error, redis)
+
+    assert redis.breaker.state is State.CLOSED
+
+
+@pytest.mark.parametrize("error", [ResponseError("WRONGTYPE"), ZeroDivisionError()])
+def test_an_error_of_the_caller_is_passed_on_and_does_not_open_the_circuit(
+    error: Exception, redis: RedisClient
+) -> None:
+    for _ in range(5):
+        with pytest.raises(type(error)):
+            failing(error, redis)
+
+    assert redis.breaker.state is State.CLOSED
+
+
+def test_a_script_runs_as_one_step_and_can_be_called_again(redis: RedisClient) -> None:
+    script = redis.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+
+    first, second = script(["number"], [2]), script(["number"], [3])
+
+    assert (first, second) == (2, 5)
+
+
+def test_a_closed_client_can_be_used_again(redis: RedisClient) -> None:
+    redis.close()
+
+    assert redis.ping() > 0
+
+
+def test_connections_do_not_run_out_after_many_reconnects(unavailable: RedisClient) -> None:
+    def reconnect(client: Redis) -> None:
+        for _ in range(1000):
+            client.connection_pool.make_connection()
+
+    unavailable.run(reconnect)
+
+
+def test_credentials_are_taken_from_the_settings() -> None:
+    redis = make_redis(REDIS_URL=nowhere(), REDIS_USERNAME="web", REDIS_PASSWORD="p4ss")
+
+    def used(client: Redis) -> tuple[str, str]:
+        arguments = client.connection_pool.connection_kwargs
+        return arguments["username"], arguments["password"]
+
+    assert redis.run(used) == ("web", "p4ss")

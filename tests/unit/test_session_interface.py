@@ -1,0 +1,242 @@
+"""Sessions: kept on the server, fetched when looked at, behind a cookie no script can read."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask, Response, session
+from flask.testing import FlaskClient
+from redis import Redis
+
+from app import create_app
+from app.http.session_interface import RedisSessionInterface
+from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
+from app.services.stats import StatsService
+from app.utils import metrics
+from tests.support.app_parts import make_settings
+
+URL = "/api/v1/session"
+
+
+@pytest.fixture
+def app(redis: RedisClient) -> Flask:
+    """The application, with its sessions in a store that the test can look into."""
+    app = create_app(make_settings(SESSION_TTL_SECONDS="77"))
+    app.session_interface = RedisSessionInterface(app, redis)
+    return app
+
+
+@pytest.fixture
+def kept(redis: RedisClient) -> Callable[[], dict[bytes, bytes]]:
+    """What the store holds of sessions: their keys and contents."""
+
+    def look(client: Redis) -> dict[bytes, Any]:
+        return {key: client.get(key) for key in client.scan_iter("ds:session:*")}
+
+    return lambda: redis.run(look)
+
+
+def put(client: FlaskClient, **content: Any) -> Response:
+    return client.put(URL, json=content)
+
+
+def cookie(client: FlaskClient) -> str:
+    found = client.get_cookie("session")
+    assert found is not None
+    return found.value
+
+
+def started() -> float:
+    return metrics.REGISTRY.get_sample_value("sessions_started_total") or 0.0
+
+
+def test_looking_at_a_session_that_is_not_there_starts_none(
+    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
+) -> None:
+    response = client.get(URL)
+
+    assert response.json == {"active": False, "user": None, "data": {}}
+    assert "Set-Cookie" not in response.headers
+    assert kept() == {}
+
+
+def test_what_was_put_is_read_back_by_the_same_browser_and_no_other(
+    app: Flask, client: FlaskClient
+) -> None:
+    put(client, user="ada", data={"theme": "dark"})
+
+    state = {"active": True, "user": "ada", "data": {"theme": "dark"}}
+    assert client.get(URL).json == state
+    assert app.test_client().get(URL).json["active"] is False
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites(client: FlaskClient) -> None:
+    header = put(client, data={}).headers["Set-Cookie"]
+
+    assert header.startswith("session=")
+    assert "; HttpOnly" in header and "; SameSite=Lax" in header and "; Path=/" in header
+    assert "Secure" not in header
+
+
+def test_a_secure_cookie_is_bound_to_the_host_and_can_be_taken_back() -> None:
+    client = create_app(make_settings(SESSION_COOKIE_SECURE="true")).test_client()
+
+    given = client.put(URL, json={}, base_url="https://localhost")
+    taken = client.delete(URL, base_url="https://localhost")
+
+    for response in (given, taken):
+        (header,) = response.headers.getlist("Set-Cookie")
+        assert header.startswith("__Host-session=")
+        assert "; Secure" in header and "; Path=/" in header and "Domain" not in header
+    assert "Max-Age=0" in taken.headers["Set-Cookie"]
+
+
+def test_redis_holds_no_session_id_that_could_be_used(
+    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
+) -> None:
+    put(client, data={"theme": "dark"})
+
+    ((key, content),) = kept().items()
+    assert cookie(client).encode() not in key + content
+    assert json.loads(content)["data"] == {"theme": "dark"}
+
+
+def test_another_user_gets_another_session_id_and_the_old_one_is_gone(
+    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
+) -> None:
+    put(client, data={"basket": 1})
+    before = cookie(client)
+
+    put(client, user="ada", data={"basket": 1})
+
+    assert cookie(client) != before
+    assert len(kept()) == 1
+
+
+def test_the_same_user_keeps_the_session_id(client: FlaskClient) -> None:
+    put(client, user="ada", data={"basket": 1})
+    before = cookie(client)
+
+    put(client, user="ada", data={"basket": 2})
+
+    assert cookie(client) == before
+
+
+@pytest.mark.parametrize("made_up", ["x" * 43, "../../etc", "é", "session:1", "%00"])
+def test_a_session_id_that_a_client_made_up_is_not_taken_over(
+    client: FlaskClient, made_up: str
+) -> None:
+    client.set_cookie("session", made_up)
+
+    put(client, data={})
+
+    assert cookie(client) != made_up
+
+
+def test_an_ended_session_is_forgotten_and_its_cookie_taken_back(
+    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
+) -> None:
+    put(client, user="ada", data={})
+    old = cookie(client)
+
+    response = client.delete(URL)
+    client.set_cookie("session", old)
+
+    assert response.status_code == 204
+    assert "Max-Age=0" in response.headers["Set-Cookie"]
+    assert kept() == {}
+    assert client.get(URL).json["active"] is False
+
+
+def test_ending_no_session_is_no_mistake(client: FlaskClient) -> None:
+    assert client.delete(URL).status_code == 204
+
+
+def test_a_session_lives_as_long_as_the_settings_say(
+    client: FlaskClient, redis: RedisClient
+) -> None:
+    put(client, data={})
+
+    def look(client: Redis) -> list[int]:
+        return [client.ttl(key) for key in client.scan_iter("ds:session:*")]
+
+    (seconds,) = redis.run(look)
+    assert 70 < seconds <= 77
+
+
+def test_each_session_is_counted_once_as_started_and_while_it_lives(
+    app: Flask, client: FlaskClient, redis: RedisClient
+) -> None:
+    stats = StatsService(make_settings(), redis)
+    before = started()
+
+    put(client, data={"basket": 1})
+    put(client, data={"basket": 2})
+    put(app.test_client(), data={})
+    alive = stats.population().sessions
+    client.delete(URL)
+
+    assert started() - before == 2
+    assert alive == 2
+    assert stats.population().sessions == 1
+
+
+def test_a_request_that_does_not_look_at_its_session_asks_redis_nothing(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(client, data={})
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the session was fetched")
+
+    monkeypatch.setattr(app.session_interface, "fetch", refuse)
+
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_session_holds_only_so_much(
+    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
+) -> None:
+    response = put(client, data={"text": "x" * 16_384})
+
+    assert response.status_code == 422
+    assert kept() == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RedisUnavailable("gone"), 503), (RedisFull("full"), 507)]
+)
+def test_a_session_that_could_not_be_kept_is_not_said_to_be(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(app.session_interface, "_upsert_session", fail)
+
+    response = put(client, data={})
+
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    assert response.json["status"] == status
+    assert "Set-Cookie" not in response.headers
+
+
+def test_a_session_behaves_like_a_dictionary(app: Flask) -> None:
+    with app.test_request_context():
+        session["b"] = 1
+        session["a"] = 2
+        del session["b"]
+
+        assert dict(session) == {"a": 2, "_permanent": True}
+        assert len(session) == 2
+        assert session.modified
+
+
+def test_a_session_can_be_marked_as_changed_by_hand(app: Flask) -> None:
+    with app.test_request_context():
+        before = session.modified
+        session.modified = True
+
+        assert (before, session.modified) == (False, True)

@@ -1,0 +1,266 @@
+"""Usage over all instances, on a clock that the tests move."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from app.redis_client.client import RedisClient, RedisUnavailable
+from app.services.aggregation import cache_ratio, quantile
+from app.services.stats import PopulationCollector, StatsService
+from app.utils.metrics import DURATION_BUCKETS
+from tests.support.app_parts import make_settings
+from tests.unit.conftest import Clock
+
+
+@pytest.fixture
+def make_stats(redis: RedisClient, clock: Clock) -> Callable[..., StatsService]:
+    """Makes the stats of one more worker, or of another instance."""
+    return lambda instance="one", secret="same": StatsService(
+        make_settings(INSTANCE_ID=instance, SECRET_KEY=secret), redis, clock
+    )
+
+
+@pytest.fixture
+def stats(make_stats: Callable[..., StatsService]) -> StatsService:
+    return make_stats()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(86_400.0)  # where a bucket of every window begins
+
+
+def redis_text(redis: RedisClient) -> bytes:
+    """Everything Redis holds, names and values, but for the HyperLogLogs' registers."""
+
+    def dump(client: Redis) -> bytes:
+        keys: Any = client.keys("*")
+        hashes: Any = [client.hgetall(key) for key in keys if b"stats" in key]
+        return repr((keys, hashes)).encode()
+
+    return redis.run(dump)
+
+
+def test_requests_errors_and_rates_are_reported_by_endpoint_and_in_all(
+    stats: StatsService, clock: Clock
+) -> None:
+    for _ in range(3):
+        stats.record("/a", 200, 0.001, "user")
+    stats.record("/b", 503, 0.001, "user")
+    stats.record("/b", 404, 0.001, "user")
+    clock.now += 10
+
+    report = stats.report()
+
+    assert (report["requests"], report["errors"], report["error_ratio"]) == (5, 1, 0.2)
+    assert report["requests_per_second"] == round(5 / 250, 3)
+    assert report["window_seconds"] == 250
+    rows = [(each["route"], each["requests"], each["errors"]) for each in report["endpoints"]]
+    assert rows == [("/a", 3, 0), ("/b", 2, 1)]
+
+
+def test_nothing_is_reported_as_nothing_and_no_ratio_is_made_up(stats: StatsService) -> None:
+    report = stats.report()
+
+    assert (report["requests"], report["error_ratio"], report["endpoints"]) == (0, None, [])
+    assert report["latency_ms"] == {"p50": None, "p95": None, "p99": None}
+    assert report["cache"] == {"hits": 0, "misses": 0, "ratio": None}
+    assert report["users"] == {"5m": 0, "1h": 0, "24h": 0}
+
+
+def test_workers_and_instances_are_added_up(
+    stats: StatsService, make_stats: Callable[..., StatsService]
+) -> None:
+    other = make_stats("two")
+    stats.record("/a", 200, 0.001, "first")
+    other.record("/a", 200, 0.001, "second")
+    other.flush()
+
+    report = stats.report()
+
+    assert report["requests"] == 2
+    assert report["users"]["5m"] == 2
+    assert report["instances"] == ["one", "two"]
+
+
+def test_an_instance_that_is_silent_is_forgotten(
+    stats: StatsService, make_stats: Callable[..., StatsService], clock: Clock
+) -> None:
+    make_stats("gone").flush()
+
+    clock.now += 16
+
+    assert stats.report()["instances"] == ["one"]
+
+
+def test_the_window_moves_on_and_the_total_stays(stats: StatsService, clock: Clock) -> None:
+    stats.record("/a", 500, 0.001, "user")
+    stats.flush()
+
+    clock.now += 5 * 60
+
+    report = stats.report()
+    assert report["requests"] == 0
+    assert report["total"] == {"requests": 1, "errors": 1}
+
+
+@pytest.mark.parametrize(("window", "seconds"), [("5m", 300), ("1h", 3600), ("24h", 86400)])
+def test_a_user_is_active_for_the_windows_length(
+    stats: StatsService, clock: Clock, window: str, seconds: int
+) -> None:
+    stats.record("/a", 200, 0.001, "user")
+    stats.flush()
+
+    clock.now += seconds - 1
+    within = stats.population().users[window]
+    clock.now += 1
+    after = stats.population().users[window]
+
+    assert (within, after) == (1, 0)
+
+
+def test_the_same_user_counts_once_whichever_worker_serves_them(
+    stats: StatsService, make_stats: Callable[..., StatsService]
+) -> None:
+    other = make_stats("two")
+    for worker in (stats, other):
+        worker.record("/a", 200, 0.001, "user")
+        worker.flush()
+
+    assert stats.population().users["5m"] == 1
+
+
+def test_a_reader_of_redis_without_the_secret_cannot_recognise_a_user(
+    stats: StatsService, make_stats: Callable[..., StatsService], redis: RedisClient
+) -> None:
+    stats.record("/a", 200, 0.001, "192.0.2.7 curl")
+    make_stats(secret="another").record("/a", 200, 0.001, "192.0.2.7 curl")
+
+    stats.flush()
+    guessed = make_stats(secret="another")
+    guessed.record("/a", 200, 0.001, "192.0.2.7 curl")
+    guessed.flush()
+
+    assert b"192.0.2.7" not in redis_text(redis)
+    assert stats.population().users["5m"] == 2
+
+
+def test_what_is_counted_ends_by_itself(stats: StatsService, redis: RedisClient) -> None:
+    stats.record("/a", 200, 0.001, "user")
+    stats.flush()
+
+    def endless(client: Redis) -> list[bytes]:
+        return [key for key in client.scan_iter("*") if client.ttl(key) < 0]
+
+    assert redis.run(endless) == []
+
+
+def test_lookups_of_the_cache_are_counted_for_all_time_and_for_the_window(
+    stats: StatsService, clock: Clock
+) -> None:
+    for hit in (True, True, True, False):
+        stats.record_lookup(hit)
+    stats.flush()
+
+    in_window = stats.report()["cache"]
+    clock.now += 5 * 60
+
+    assert in_window == {"hits": 3, "misses": 1, "ratio": 0.75}
+    assert stats.cache_totals() == in_window
+    assert stats.report()["cache"]["ratio"] is None
+
+
+def test_latency_percentiles_are_estimated_in_milliseconds(stats: StatsService) -> None:
+    for _ in range(100):
+        stats.record("/a", 200, 0.2, "user")
+
+    latency = stats.report()["latency_ms"]
+
+    assert latency == {"p50": 175.0, "p95": 242.5, "p99": 248.5}
+
+
+def buckets(**counts: int) -> list[int]:
+    """Counts per bucket, given by the bucket's position."""
+    filled = [0] * (len(DURATION_BUCKETS) + 1)
+    for position, count in counts.items():
+        filled[int(position.removeprefix("at_"))] = count
+    return filled
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "seconds"),
+    [
+        (buckets(), 0.5, None),
+        (buckets(at_0=10), 0.5, 0.0025),
+        (buckets(at_0=5, at_1=5), 0.5, 0.005),
+        (buckets(at_0=5, at_1=5), 0.75, 0.0075),
+        (buckets(at_11=1), 0.5, 10.0),
+        (buckets(at_2=1), 0.0, 0.0),
+    ],
+)
+def test_a_quantile_is_interpolated_within_its_bucket(
+    counts: list[int], fraction: float, seconds: float | None
+) -> None:
+    assert quantile(counts, fraction) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_ratio_is_rounded_to_four_places() -> None:
+    assert cache_ratio({"cache|hits": 1, "cache|misses": 2})["ratio"] == 0.3333
+
+
+def test_the_gauges_show_users_sessions_and_items(stats: StatsService) -> None:
+    stats.record("/a", 200, 0.001, "user")
+    stats.flush()
+
+    families = {family.name: family for family in PopulationCollector(stats).collect()}
+
+    users = {each.labels["window"]: each.value for each in families["users_active"].samples}
+    assert users == {"5m": 1, "1h": 1, "24h": 1}
+    assert families["sessions_active"].samples[0].value == 0
+    assert families["items_stored"].samples[0].value == 0
+
+
+def test_the_gauges_are_absent_not_zero_while_redis_is_unavailable(
+    unavailable: RedisClient,
+) -> None:
+    stats = StatsService(make_settings(), unavailable)
+
+    assert not list(PopulationCollector(stats).collect())
+
+
+def record_in_outage(stats: StatsService, redis: RedisClient, *users: str) -> None:
+    """A request of each user, and after each a flush that fails."""
+
+    def gone(operation: Callable[..., Any]) -> Any:
+        raise RedisUnavailable("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis, "run", gone)
+        for user in users:
+            stats.record("/a", 200, 0.001, user)
+            with pytest.raises(RedisUnavailable):
+                stats.flush()
+
+
+def test_counts_wait_for_redis_and_none_is_lost(stats: StatsService, redis: RedisClient) -> None:
+    record_in_outage(stats, redis, "first")
+    stats.record("/a", 200, 0.001, "second")
+
+    report = stats.report()
+
+    assert report["requests"] == 2
+    assert report["users"]["5m"] == 2
+
+
+def test_waiting_users_take_bounded_memory_and_their_requests_still_count(
+    stats: StatsService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.stats.MAX_USERS_WAITING", 10)
+
+    record_in_outage(stats, redis, *(f"user {number}" for number in range(30)))
+
+    report = stats.report()
+    assert report["requests"] == 30
+    assert report["users"]["5m"] == 10
