@@ -51,13 +51,6 @@ class SettingsError(ValueError):
     """A setting is missing or wrong. The text is for the person who starts the service."""
 
 
-def _digits(value: Any) -> Any:
-    """Only digits: int() would also take `1_0`."""
-    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,12}", value.strip()):
-        raise ValueError("must be a whole number")
-    return value
-
-
 def _split(value: Any) -> Any:
     """A list is separated by commas or line ends."""
     if isinstance(value, str):
@@ -139,9 +132,8 @@ def _writable_folder(value: str | None) -> str | None:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_digits)]
-Seconds = Annotated[Whole, Field(ge=1, le=3_600)]
-Lifetime = Annotated[Whole, Field(ge=1, le=YEAR_SECONDS)]
+Seconds = Annotated[int, Field(ge=1, le=3_600)]
+Lifetime = Annotated[int, Field(ge=1, le=YEAR_SECONDS)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Tokens = Annotated[
     tuple[Annotated[str, AfterValidator(_token)], ...], NoDecode, BeforeValidator(_split)
@@ -223,7 +215,7 @@ class Settings(BaseSettings):
     """The password of that user, 16 characters or more in production."""
     redis_key_prefix: str = Field("ds:", pattern=r"^[a-z0-9:_-]{1,32}$")
     """All keys begin with it."""
-    redis_timeout_ms: Whole = Field(250, ge=20, le=10_000)
+    redis_timeout_ms: int = Field(250, ge=20, le=10_000)
     """Milliseconds that a request may wait for Redis in all."""
     readiness_requires_redis: bool = False
     """Whether an instance without Redis reports that it is not ready."""
@@ -232,14 +224,14 @@ class Settings(BaseSettings):
     """Seconds that a cache entry lives by default."""
     cache_ttl_max: Lifetime = 86_400
     """Seconds that a cache entry lives at most."""
-    cache_local_ms: Whole = Field(0, ge=0, le=5_000)
+    cache_local_ms: int = Field(0, ge=0, le=5_000)
     """Milliseconds for which a worker may answer a read from its own memory; 0: never."""
     session_ttl_seconds: Lifetime = 3_600
     """Seconds that a session lives after its last change."""
     session_cookie_secure: bool = Field(default_factory=_in_production, examples=["true"])
     """Whether browsers send the session cookie over HTTPS only."""
 
-    max_content_length: Whole = Field(1_048_576, ge=1_024, le=1 << 30)
+    max_content_length: int = Field(1_048_576, ge=1_024, le=1 << 30)
     """Largest request body, in bytes."""
     rate_limit: str = Field(
         "", pattern=r"^$|^[1-9][0-9]{0,8}/(second|minute|hour|day)$", examples=["600/minute"]
@@ -275,9 +267,9 @@ class Settings(BaseSettings):
     """The HTTP server; docs/PERFORMANCE.md tells how they differ."""
     bind: Addresses = Field(("127.0.0.1:8080",), examples=["0.0.0.0:8000"])
     """Addresses to listen on: host:port or unix:path."""
-    web_concurrency: Whole = Field(0, ge=0, le=128)
+    web_concurrency: int = Field(0, ge=0, le=128)
     """Worker processes; 0: one for each CPU, and at least 2."""
-    web_threads: Whole = Field(8, ge=1, le=256)
+    web_threads: int = Field(8, ge=1, le=256)
     """Threads of each worker process."""
     keep_alive_seconds: Seconds = 75
     """Seconds for which an idle connection stays open."""
@@ -285,11 +277,11 @@ class Settings(BaseSettings):
     """Seconds after which a worker that does not respond is replaced."""
     graceful_timeout_seconds: Seconds = 30
     """Seconds that requests in flight get to finish when the service stops."""
-    drain_seconds: Whole = Field(2, ge=0, le=600)
+    drain_seconds: int = Field(2, ge=0, le=600)
     """Seconds for which a stopping service still accepts requests: load balancers must notice."""
-    max_requests: Whole = Field(0, ge=0, le=100_000_000)
+    max_requests: int = Field(0, ge=0, le=100_000_000)
     """Requests after which a worker is replaced; 0: never."""
-    max_requests_jitter: Whole = Field(0, ge=0, le=100_000_000)
+    max_requests_jitter: int = Field(0, ge=0, le=100_000_000)
     """Up to this many more requests, at random, so that not all workers are replaced at once."""
     reload: bool = False
     """Whether workers load changed code at once, for development."""

@@ -1,6 +1,5 @@
 """The entry point: reads the settings and starts the server that they name."""
 
-import gc
 import logging
 import signal
 import sys
@@ -16,7 +15,6 @@ def main() -> None:
 
     Exits with one line on standard error when a setting is missing or wrong.
     """
-    gc.disable()  # while loading; the server enables it again
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     try:

@@ -17,8 +17,8 @@ from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
-from app import create_app
 from app.config import Settings, SettingsError
+from app.factory import create_app
 from app.http.middleware import Environ, Headers, WsgiApp
 from app.server import lifecycle
 from app.server.cpu_limit import worker_count
@@ -45,7 +45,7 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
 
     server = _Server(
-        "app:create_app",
+        "app.factory:create_app",
         **listen,
         interface=Interfaces.WSGI,
         workers=worker_count(settings),

@@ -15,8 +15,8 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from app import create_app
 from app.config import Settings
+from app.factory import create_app
 from app.server import lifecycle
 from app.server.cpu_limit import worker_count
 from app.server.worker import ErrorLogger, Worker
@@ -196,7 +196,7 @@ def _load_again(keep: set[str]) -> Flask:
             del sys.modules[name]
     settings = import_module("app.config").Settings.from_env()
     import_module("app.utils.logger").configure(settings)
-    application: Flask = import_module("app").create_app(settings)
+    application: Flask = import_module("app.factory").create_app(settings)
     return application
 
 

@@ -34,11 +34,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     route, name_line, blueprint_line, test = blocks("ADD-AN-ENDPOINT.md")
     (root / "app" / "routes" / "greetings.py").write_text(route, encoding="utf-8")
     (root / "tests" / "unit" / "test_routes_greetings.py").write_text(test, encoding="utf-8")
-    app = root / "app" / "__init__.py"
-    text = app.read_text(encoding="utf-8")
+    factory = root / "app" / "factory.py"
+    text = factory.read_text(encoding="utf-8")
     text = text.replace("    health,\n", f"{name_line}    health,\n", 1)
     text = text.replace("    stats.blueprint,\n", f"    stats.blueprint,\n{blueprint_line}", 1)
-    app.write_text(text, encoding="utf-8")
+    factory.write_text(text, encoding="utf-8")
     return root
 
 
@@ -90,7 +90,7 @@ def test_it_is_described(server: GunicornServer) -> None:
     ids=lambda command: command[0],
 )
 def test_it_passes_every_check(clone: Path, command: list[str]) -> None:
-    files = ["app/__init__.py", "app/routes/greetings.py"]
+    files = ["app/factory.py", "app/routes/greetings.py"]
     if command[0] == "pytest":
         files = ["tests/unit/test_routes_greetings.py"]
     done = subprocess.run(

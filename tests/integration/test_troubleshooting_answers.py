@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from app import create_app
+from app.factory import create_app
 from tests import conftest
 from tests.support import browser
 from tests.support.app_parts import make_settings

@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
 from app.config import Settings
+from app.factory import create_app
 from app.redis_client.client import RedisClient
 from app.server import lifecycle
 from app.services.cache_service import CacheService

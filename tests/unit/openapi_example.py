@@ -5,7 +5,7 @@ from typing import Annotated
 from flask import Blueprint, Flask, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app import create_app
+from app.factory import create_app
 from app.http import json_codec
 from app.http.openapi import Header, ResponseSpec, operation
 from app.http.responses import json_response

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import create_app
+from app.factory import create_app
 from app.redis_client.client import RedisClient
 from app.services.health import HealthService
 from tests.support.app_parts import make_settings, nowhere

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from app import create_app
+from app.factory import create_app
 from app.http import openapi_document
 from tests.support.app_parts import make_settings
 from tests.unit.openapi_example import app_with_things
@@ -93,7 +93,7 @@ def test_an_endpoint_without_the_decorator_is_left_out(document: dict[str, Any])
 # In a process of its own: in this one, the description has been asked for already.
 BUILT_AT_START = """
 from pydantic import BaseModel
-import app
+from app import factory
 
 def below(model):
     for kind in model.__subclasses__():

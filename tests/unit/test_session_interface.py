@@ -9,7 +9,7 @@ from flask import Flask, Response, session
 from flask.testing import FlaskClient
 from redis import Redis
 
-from app import create_app
+from app.factory import create_app
 from app.http.session_interface import RedisSessionInterface
 from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
 from app.services.stats import StatsService

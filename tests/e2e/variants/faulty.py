@@ -4,7 +4,7 @@ import itertools
 
 from flask import Flask, abort, request
 
-from app import create_app
+from app.factory import create_app
 from app.config import Settings
 from app.main import main
 from app.server import gunicorn_server

@@ -231,7 +231,7 @@ def test_this_repository_has_a_version_and_a_changelog_to_release_from(run: Run,
     """In a clone, as it stands: what would be written if somebody prepared a release now."""
     root = Path(__file__).resolve().parents[3]
     (git.folder / "app").mkdir()
-    for name in ("app/__init__.py", "CHANGELOG.md"):
+    for name in ("app/factory.py", "CHANGELOG.md"):
         (git.folder / name).write_bytes((root / name).read_bytes())
     git.commit("Start")
     version = release(run, git, "next")
