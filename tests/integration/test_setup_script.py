@@ -140,7 +140,9 @@ def test_where_pip_has_no_settings_uv_installs_what_is_pinned(clone: Clone, tmp_
     path = f"{tmp_path}:{os.environ['PATH']}"
     unset = {name: "" for name in os.environ if name.startswith("PIP_")}
 
-    result = clone.run("setup.sh", "--local", env=unset | {"PIP_CONFIG_FILE": "/dev/null", "PATH": path})
+    result = clone.run(
+        "setup.sh", "--local", env=unset | {"PIP_CONFIG_FILE": "/dev/null", "PATH": path}
+    )
 
     assert_one_line(result, "uv pip install", "--require-hashes --no-deps")
 
@@ -219,9 +221,7 @@ def test_the_three_commands_it_prints_work(
     assert answer == '{"hello":"world"}'
 
 
-def test_a_second_start_while_it_runs_starts_no_second_service(
-    installed: Clone, port: int
-) -> None:
+def test_a_second_start_while_it_runs_starts_no_second_service(installed: Clone, port: int) -> None:
     installed.run("setup.sh", "--local", "--detach", "--port", str(port))
 
     same = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
