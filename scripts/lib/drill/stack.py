@@ -1,4 +1,4 @@
-"""The running stack: what it says of itself, and the ways to break it."""
+"""The running stack: its alerts and figures, and the ways to break it."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from . import Problem
+from command_error import CommandError
 
 ANSWER_SECONDS = 10
 STOP_SECONDS = 120
@@ -53,13 +53,13 @@ class Stack:
         return "firing" if "firing" in states else "pending" if states else "inactive"
 
     def alert_receivers(self, labels: dict[str, str]) -> list[str] | None:
-        """Who is told, as Alertmanager has it; None while it does not know the alert."""
+        """The receivers of the alert in Alertmanager; None while it does not have the alert."""
         filters = [("filter", f'{name}="{value}"') for name, value in labels.items()]
         found = _get_json(f"{self.alertmanager}/api/v2/alerts?{urlencode(filters)}")
         active = [one for one in found if one["status"]["state"] == "active"]
         return [receiver["name"] for receiver in active[0]["receivers"]] if active else None
 
-    def somebody_is_told(self, receiver: str) -> bool:
+    def reaches_somebody(self, receiver: str) -> bool:
         """Whether the receiver has any way to reach a person."""
         text = _get_json(f"{self.alertmanager}/api/v2/status")["config"]["original"]
         block = text.partition(f"- name: {receiver}\n")[2].partition("- name:")[0]
@@ -83,9 +83,9 @@ class Stack:
                 403: "the service has no API_TOKENS, and faults need one",
             }
             hint = hints.get(error.code, f"status {error.code}")
-            raise Problem(f"the service sets no fault: {hint}") from None
+            raise CommandError(f"the service sets no fault: {hint}") from None
         except OSError as error:
-            raise Problem(f"{self.service} does not answer: {error}") from None
+            raise CommandError(f"{self.service} does not answer: {error}") from None
 
     def _containers(self, service: str, status: str) -> list[str]:
         found = self._docker(
@@ -94,7 +94,7 @@ class Stack:
             *("--filter", f"label=com.docker.compose.service={service}"),
         ).split()
         if not found:
-            raise Problem(
+            raise CommandError(
                 f"no {status} container of {service} in the project {self.project}; "
                 "name another with --project"
             )
@@ -111,9 +111,9 @@ class Stack:
                 check=False,
             )
         except FileNotFoundError:
-            raise Problem("docker is not on PATH") from None
+            raise CommandError("docker is not on PATH") from None
         if done.returncode:
-            raise Problem(f"docker {arguments[0]}: {done.stderr.strip().splitlines()[-1]}")
+            raise CommandError(f"docker {arguments[0]}: {done.stderr.strip().splitlines()[-1]}")
         return done.stdout
 
 
@@ -122,4 +122,4 @@ def _get_json(url: str) -> Any:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # nosec B310
             return json.load(answer)
     except (OSError, ValueError) as error:
-        raise Problem(f"{url.split('/api/')[0]} does not answer: {error}") from None
+        raise CommandError(f"{url.split('/api/')[0]} does not answer: {error}") from None
