@@ -80,8 +80,9 @@ run_locally() {
     esac
     shift
   done
-  [[ $port =~ ^[1-9][0-9]{0,4}$ ]] && ((port < 65536)) \
-    || fail "--port needs a number from 1 to 65535, e.g. --port 8081, and not '$port'"
+  if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
+    fail "--port needs a number from 1 to 65535, e.g. --port 8081, and not '$port'"
+  fi
   require_writable
   [[ -x $python ]] || python=$(find_python)
   case $action in

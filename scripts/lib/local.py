@@ -33,7 +33,8 @@ The service answers{kept}:
 Three commands to try:
 
   curl {url}/health
-  curl -X PUT {token}-H 'Content-Type: application/json' -d '{{"hello": "world"}}' '{url}/api/v1/cache/greeting?ttl=60'
+  curl -X PUT {token}-H 'Content-Type: application/json' -d '{{"hello": "world"}}' \
+'{url}/api/v1/cache/greeting?ttl=60'
   curl {url}/api/v1/cache/greeting
 """
 
@@ -66,10 +67,15 @@ def start(lock: IO[str], port: int, *, detach: bool) -> int:
     environment = {"DRAIN_SECONDS": "0"} | os.environ | {"BIND": f"127.0.0.1:{port}"}
     output = LOG.open("wb") if detach else None
     # In a session of its own, Ctrl-C does not reach the service: it is stopped in order instead.
-    command = [sys.executable, "-m", "app"]
     service = subprocess.Popen(  # pylint: disable=consider-using-with
-        *(command, -1, None, subprocess.DEVNULL, output, output),
-        **{"cwd": ROOT, "env": environment, "start_new_session": True, "pass_fds": [lock.fileno()]},
+        [sys.executable, "-m", "app"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        pass_fds=[lock.fileno()],
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: service.terminate())

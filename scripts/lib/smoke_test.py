@@ -1,8 +1,8 @@
 """Tests one replica from inside its container: health, version, Redis, an error.
 
-deploy.sh hands this file to the container's Python on standard input. Arguments: the version and the
-commit that must answer; empty ones are not compared. Prints the version; a failure is one line on
-standard error with exit status 1.
+deploy.sh hands this file to the container's Python on standard input. Arguments: the version and
+the commit that must answer; empty ones are not compared. Prints the version; a failure is one line
+on standard error with exit status 1.
 """
 
 import http.client

@@ -78,8 +78,8 @@ def fault(reading: Reading, limits: Limits, *, final: bool) -> str | None:
     """What is wrong with the version, if there are enough requests to judge by.
 
     Args:
-        final: at the end of a step. Before that, only CERTAIN_ERRORS and more count, and latency does
-            not: the first requests fill caches.
+        final: at the end of a step. Before that, only CERTAIN_ERRORS and more count, and latency
+            does not: the first requests fill caches.
     """
     if reading.requests < 0:
         return "a replica of the new version has restarted"

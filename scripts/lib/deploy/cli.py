@@ -31,7 +31,8 @@ Puts a version of the service into service without dropping a request.
   ./scripts/deploy.sh --rollback                   back to the version before
 
 The new version starts beside the old one and is tested before it gets requests. A failure, or
-Ctrl-C, puts the old one back. DOCKER_HOST or the context names the engine. See docs/DEPLOYMENT.md."""
+Ctrl-C, puts the old one back. DOCKER_HOST or the context names the engine; docs/DEPLOYMENT.md has
+the details."""
 
 EPILOG = """\
 exit status: 0 in service; 1 refused or rolled back, the old version serves; 2 wrong usage;

@@ -1,8 +1,8 @@
 """The deploy lock and the history of deploys.
 
-Both are one container that can exist only once and appends lines to a file. It lives in the engine, so
-all who deploy to it share it, and it ends with the connection of the deploy that started it, so no
-lock outlives its deploy.
+Both are one container that can exist only once and appends lines to a file. It lives in the engine,
+so all who deploy to it share it, and it ends with the connection of the deploy that started it, so
+no lock outlives its deploy.
 """
 
 import json
@@ -75,8 +75,8 @@ def parse(lines: Iterable[str]) -> list[Deploy]:
         except ValueError:
             continue  # the last line of an engine that lost power
         if entry.pop("event") == "begun":
-            images = {"previous": Image(**entry.pop("before")), "target": Image(**entry.pop("to"))}
-            deploys[entry["id"]] = Deploy(**entry, **images)
+            previous, target = Image(**entry.pop("before")), Image(**entry.pop("to"))
+            deploys[entry["id"]] = Deploy(**entry, previous=previous, target=target)
         elif entry["id"] in deploys:
             deploys[entry["id"]] = replace(deploys[entry["id"]], **entry)
     return list(deploys.values())

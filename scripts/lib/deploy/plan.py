@@ -1,4 +1,4 @@
-"""The steps in which a version is put into service: `--dry-run` prints them, a deploy takes them."""
+"""The steps that put a version into service: `--dry-run` prints them, a deploy takes them."""
 
 from dataclasses import dataclass
 from enum import Enum, auto

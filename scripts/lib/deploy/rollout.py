@@ -123,7 +123,7 @@ class Replicas:
         self._docker.compose("rm", "--stop", "--force", NEXT)
 
 
-class Rollout:
+class Rollout:  # pylint: disable=too-many-instance-attributes
     """One deploy on the running stack."""
 
     def __init__(  # pylint: disable=too-many-arguments,too-many-positional-arguments
