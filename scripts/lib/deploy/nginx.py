@@ -1,8 +1,8 @@
 """Where nginx sends requests: the configuration for each stage of a deploy.
 
 A server given by name is unknown to a new nginx worker until its DNS query is answered; from the
-workers before, it takes over only primary servers of the same name. So every server that is new to a
-stage is given by address: no worker ever starts without a server to send to.
+workers before, it takes over only primary servers of the same name. So every server that is new to
+a stage is given by address: no worker ever starts without a server to send to.
 """
 
 import time
