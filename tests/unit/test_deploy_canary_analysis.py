@@ -131,7 +131,7 @@ def watch(prometheus: Prometheus, *, insist: bool = True, replicas: int = 1) -> 
     """Watch for ten seconds; returns how many it took by Prometheus' clock."""
     played: Any = prometheus
     analysis = CanaryAnalysis(played, Limits(0.01, 1000, 20), replicas=replicas)
-    analysis.watch(10, insist=insist, check=lambda: None, show=lambda _text: None)
+    analysis.watch(10, insist=insist, check=lambda: None)
     return prometheus.time - 100
 
 

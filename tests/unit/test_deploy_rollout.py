@@ -12,8 +12,7 @@ from command_error import CommandError
 from deploy import nginx
 from deploy.canary_analysis import Limits
 from deploy.docker_client import Image
-from deploy.plan import Plan
-from deploy.rollout import NEXT, WEB, Progress, Rollout
+from deploy.rollout import NEXT, WEB, Plan, Rollout
 
 OLD = Image("app:old-000000000000", "sha256:old", "1.0", "unknown")
 NEW = Image("app:new-111111111111", "sha256:new", "2.0", "unknown")
@@ -85,7 +84,7 @@ class Stack:
 def rollout(stack: Stack, folder: Path) -> Rollout:
     plan = Plan(OLD, NEW, "deploy", "blue-green", 1, 0, 1, Limits(0.01, 1000, 20))
     played: Any = stack
-    return Rollout(plan, played, played, played, played, folder / ".env", Progress())
+    return Rollout(plan, played, played, played, played, folder / ".env", print)
 
 
 def test_a_deploy_ends_with_the_new_version_in_the_place_of_the_old_one(tmp_path: Path) -> None:

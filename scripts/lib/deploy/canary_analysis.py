@@ -163,20 +163,12 @@ class CanaryAnalysis:
         self._replicas = replicas
         self._previous = Reading(0.0, 0.0, {})
 
-    def watch(
-        self,
-        seconds: float,
-        *,
-        insist: bool,
-        check: Callable[[], None],
-        show: Callable[[str], None],
-    ) -> Reading:
+    def watch(self, seconds: float, *, insist: bool, check: Callable[[], None]) -> Reading:
         """Return what was counted, when the version has been good for so long.
 
         Args:
             insist: refuse a version that got too few requests to judge it.
             check: called before each query; raises CommandError if a replica has ended.
-            show: takes the figures of each query.
 
         Raises:
             CommandError: the version is not good, or Prometheus cannot say.
@@ -196,7 +188,6 @@ class CanaryAnalysis:
                 time.sleep(POLL_SECONDS)
                 continue
             counted = reading.since(self._previous)
-            show(f"{elapsed:.0f} of {seconds:g} s: {counted if fresh else '…'}")
             if fresh and (found := fault(counted, self._limits, final=covered)):
                 raise CommandError(found)
             if covered and (counted.requests >= self._limits.requests or not insist):

@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +17,10 @@ from command_error import CommandError
 
 from . import history
 from .canary_analysis import Limits, Prometheus
-from .docker_client import ROOT, DockerClient, Image, check_reference, name_for_build
+from .docker_client import ROOT, DockerClient, Image, name_for_build
 from .history import Deploy, History
 from .nginx import Nginx
-from .plan import Plan
-from .rollout import WEB, Progress, Replicas, Rollout
+from .rollout import WEB, Plan, Replicas, Rollout
 
 USAGE = """\
 Puts a version of the service into service without dropping a request.
@@ -41,6 +41,7 @@ exit status: 0 in service; 1 refused or rolled back, the old version serves; 2 w
 WATCH_SECONDS = {"blue-green": 20.0, "canary": 60.0}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DONE, NOT_IN_SERVICE, STUCK = 0, 1, 3
+STARTED = time.monotonic()
 
 
 class Parser(argparse.ArgumentParser):
@@ -115,7 +116,6 @@ class Session:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
-        self.progress = Progress()
         self.docker = DockerClient(context=given.context, env_file=given.env_file)
         config = self.docker.connect()
         self.replicas = int(config["services"][WEB].get("deploy", {}).get("replicas", 1))
@@ -139,7 +139,7 @@ class Session:
             if last and last.unfinished:
                 self._recover(held, last)
             elif self.given.recover:
-                self.progress.say("nothing to recover: the last deploy has ended as it should")
+                say("nothing to recover: the last deploy has ended as it should")
             return DONE if self.given.recover else self._deploy(held)
 
     def _deploy(self, held: History) -> int:
@@ -155,8 +155,8 @@ class Session:
             previous=previous,
             target=plan.target,
         )
-        self.progress.say(f"in service: {previous}")
-        self.progress.say(f"to come:    {plan.target}")
+        say(f"in service: {previous}")
+        say(f"to come:    {plan.target}")
         rollout = self._rollout(plan)
         held.write(history.begun(deploy))
         for signal_ in SIGNALS:
@@ -169,23 +169,27 @@ class Session:
         self._ignore_signals()
         held.write(history.ended(deploy, history.IN_SERVICE))
         self.docker.forget_images(history.outdated(held.deploys, keep=plan.target.reference))
-        self.progress.good(f"in service: {plan.target}")
+        say(f"in service: {plan.target}")
         return DONE
 
-    def _target(self, deploys: list[Deploy], running: str) -> Image:
-        """What is to be put into service; it is pulled or built first."""
-        if self.given.rollback:
-            return self.docker.image(self._previous_version(deploys, running))
-        if self.given.image:
-            return self.docker.find_image(self.given.image)
-        self.progress.say(f"building {name_for_build()[0]}")
-        return self.docker.build_image()
+    def _target(self, deploys: list[Deploy], running: str, *, change: bool = True) -> Image:
+        """The image to be put into service.
 
-    def _previous_version(self, deploys: list[Deploy], running: str) -> str:
-        image = history.previous_version(deploys, running)
-        if image is None:
-            raise CommandError("the history has no version before this one: give --image")
-        return image.reference
+        Args:
+            change: pull it or build it first; without, only describe it.
+        """
+        if self.given.rollback:
+            image = history.previous_version(deploys, running)
+            if image is None:
+                raise CommandError("the history has no version before this one: give --image")
+            return self.docker.image(image.reference, change=change)
+        if self.given.image:
+            return self.docker.find_image(self.given.image, change=change)
+        name, commit = name_for_build()
+        if not change:
+            return Image(f"{name}, to be built", "", "this clone", commit)
+        say(f"building {name}")
+        return self.docker.build_image()
 
     def _plan(self, previous: Image, target: Image) -> Plan:
         given = self.given
@@ -203,7 +207,7 @@ class Session:
     def _rollout(self, plan: Plan) -> Rollout:
         replicas = Replicas(self.docker, count=plan.replicas, health_seconds=plan.health_seconds)
         parts = (self.docker, Nginx(self.docker), replicas, Prometheus(self.docker))
-        return Rollout(plan, *parts, self.given.settings, self.progress)
+        return Rollout(plan, *parts, self.given.settings, say)
 
     def _interrupt(self, number_: int, _frame: object) -> None:
         self.docker.interrupted_by = signal.Signals(number_).name
@@ -214,46 +218,43 @@ class Session:
             signal.signal(signal_, signal.SIG_IGN)
 
     def _restore(self, held: History, deploy: Deploy, rollout: Rollout, reason: str) -> int:
-        self.progress.bad(f"{reason}: rolling back")
+        say(f"{reason}: rolling back")
         try:
             restored = rollout.restore()
         except CommandError as error:
             held.write(history.ended(deploy, history.FAILED, f"{reason}; then: {error}"))
-            self.progress.bad(f"{error}: the running replicas go on serving. Correct that,")
-            self.progress.bad("then run ./scripts/deploy.sh --recover")
+            say(f"{error}: the running replicas go on serving. Correct that,")
+            say("then run ./scripts/deploy.sh --recover")
             return STUCK
         outcome = history.ROLLED_BACK if restored else history.IN_SERVICE
         held.write(history.ended(deploy, outcome, reason))
         if restored:
-            self.progress.bad(f"rolled back: {deploy.previous.reference} is in service")
+            say(f"rolled back: {deploy.previous.reference} is in service")
             return NOT_IN_SERVICE
-        self.progress.bad(f"no way back without an outage: {deploy.target.reference} is in service")
+        say(f"no way back without an outage: {deploy.target.reference} is in service")
         return STUCK
 
     def _recover(self, held: History, last: Deploy) -> None:
-        self.progress.say(f"the deploy of {last.at} by {last.who} was cut off: putting things back")
+        say(f"the deploy of {last.at} by {last.who} was cut off: putting things back")
         rollout = self._rollout(self._plan(last.previous, last.target))
         if self._restore(held, last, rollout, "cut off") == STUCK:
             raise CommandError("the recovery is not complete")
 
     def _print_plan(self) -> None:
-        running, built = self.running, ""
+        running = self.running
         previous = self.docker.image(running.reference, running.image, change=False)
-        if self.given.rollback:
-            deploys = history.read(self.docker, running.image)
-            target = self.docker.image(self._previous_version(deploys, running.image), change=False)
-        elif self.given.image:
-            check_reference(self.given.image)
-            target = self.docker.image(self.given.image, change=False)
-        else:
-            name, commit = name_for_build()
-            target, built = Image(name, "", "this clone", commit), ", to be built"
-        plan = self._plan(previous, target)
+        deploys = history.read(self.docker, running.image) if self.given.rollback else []
+        plan = self._plan(previous, self._target(deploys, running.image, change=False))
         print(f"in service: {previous}, {self.replicas} replicas, project {self.docker.project}")
-        print(f"to come:    {target}{built}, {plan.strategy}")
-        for step_number, step in enumerate(plan.steps(), start=1):
-            print(f"{step_number:4}. {step.text}")
+        print(f"to come:    {plan.target}, {plan.strategy}")
+        for number_, (text, _take) in enumerate(self._rollout(plan).steps(), start=1):
+            print(f"{number_:4}. {text}")
         print("If a step fails, and at Ctrl-C, everything is put back. Nothing has been changed.")
+
+
+def say(text: str) -> None:
+    """A line of progress, with the seconds since the start."""
+    print(f"{time.monotonic() - STARTED:5.0f} s  {text}", flush=True)
 
 
 def who() -> str:

@@ -37,17 +37,12 @@ class Container:  # pylint: disable=too-many-instance-attributes
 
     id: str
     name: str
-    image: str
-    """ID of the image it runs."""
-    reference: str
-    """Name of the image, as it was given."""
-    status: str
-    """created, running, restarting, exited …"""
-    health: str
-    """starting, healthy or unhealthy; empty without a health check"""
+    image: str  # its ID
+    reference: str  # the image's name, as it was given
+    status: str  # created, running, restarting, exited …
+    health: str  # starting, healthy or unhealthy; empty without a health check
     restarts: int
-    addresses: dict[str, str]
-    """Network name to IP address."""
+    addresses: dict[str, str]  # network name to IP address
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ class DockerClient:
 
     def docker(self, *arguments: str, given: str = "", seconds: float = COMMAND_SECONDS) -> str:
         """Run `docker` with this text on its standard input; returns what it printed."""
-        return self._run(["docker", *arguments], NO_VARIABLES, given, seconds)
+        return self._run(["docker", *arguments], seconds, input=given)
 
     def compose(
         self,
@@ -101,19 +96,16 @@ class DockerClient:
         seconds: float = COMPOSE_SECONDS,
     ) -> str:
         """Run `docker compose` with these variables set, e.g. WEB_IMAGE."""
-        return self._run([*self._compose, *arguments], environment, "", seconds)
+        return self._run([*self._compose, *arguments], seconds, environment, input="")
 
     def start(self, *arguments: str, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
         """Start `docker compose` and leave it running, with pipes to talk to it."""
         return subprocess.Popen(
             [*self._compose, *arguments],
-            cwd=ROOT,
-            env=self._environment | dict(environment),
+            **self._options(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
         )
 
     def containers(self, service: str) -> list[Container]:
@@ -129,19 +121,19 @@ class DockerClient:
 
     def last_log_line(self, container: Container) -> str:
         command = ["docker", "logs", "--tail", "1", container.id]
-        line = self._run(command, NO_VARIABLES, "", 10, stderr=subprocess.STDOUT)
+        line = self._run(command, 10, input="", stderr=subprocess.STDOUT)
         return line.strip()[:300] or "it has logged nothing"
 
-    def find_image(self, reference: str) -> Image:
+    def find_image(self, reference: str, *, change: bool = True) -> Image:
         """The image that a user named. A tag of a registry is pulled: it may have moved.
 
         Raises:
             CommandError: the name is malformed or does not say which version it means.
         """
         check_reference(reference)
-        if _has_registry(reference) and "@" not in reference:
+        if change and _has_registry(reference) and "@" not in reference:
             self._pull(reference)
-        return self.image(reference)
+        return self.image(reference, change=change)
 
     def image(self, reference: str, image_id: str = "", *, change: bool = True) -> Image:
         """The image of this ID, else of this name, under a name that cannot move.
@@ -195,42 +187,37 @@ class DockerClient:
         except CommandError as error:
             raise CommandError(f"{reference} is not here and cannot be pulled ({error})") from error
 
+    def _options(self, environment: Mapping[str, str]) -> dict[str, Any]:
+        # In a session of its own: Ctrl-C must not reach the commands that roll back.
+        options = {"cwd": ROOT, "text": True, "start_new_session": True}
+        return options | {"env": self._environment | dict(environment)}
+
     def _run(
         self,
         command: Sequence[str],
-        environment: Mapping[str, str],
-        given: str,
         seconds: float,
-        stderr: int = subprocess.PIPE,
+        environment: Mapping[str, str] = NO_VARIABLES,
+        **options: Any,
     ) -> str:
         # Between two commands only: a `docker compose up` that is cut off half way leaves a
         # container that a rollback cannot see yet.
         if self.interrupted_by:
             name, self.interrupted_by = self.interrupted_by, ""
             raise KeyboardInterrupt(f"interrupted by {name}")
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        options |= self._options(environment)
         name = " ".join(command[:2])
         try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=self._environment | dict(environment),
-                input=given,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                timeout=seconds,
-                check=False,
-                start_new_session=True,  # Ctrl-C must not reach the commands that roll back
-            )
+            done = subprocess.run(command, timeout=seconds, check=False, **options)
         except FileNotFoundError as error:
             raise CommandError(f"{command[0]} is not installed") from error
         except subprocess.TimeoutExpired as error:
             raise CommandError(f"{name}: no end within {seconds:g} s") from error
+        output: str = done.stdout
         if done.returncode:
-            lines = (done.stderr or done.stdout or "").split("\n")
-            reason = [line.strip() for line in lines if line.strip()][-1:]
-            raise CommandError(f"{name}: {''.join(reason) or f'exit status {done.returncode}'}")
-        return done.stdout
+            reason = (done.stderr or output).strip().rpartition("\n")[2].strip()
+            raise CommandError(f"{name}: {reason or f'exit status {done.returncode}'}")
+        return output
 
 
 def check_reference(reference: str) -> None:

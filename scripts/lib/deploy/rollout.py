@@ -1,51 +1,37 @@
-"""Takes the steps of a plan, and puts everything back when one of them fails."""
+"""The steps that put a version into service, and the way back when one of them fails."""
 
-import os
-import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import env_file
 from command_error import CommandError
 
 from . import nginx
-from .canary_analysis import CanaryAnalysis, Prometheus
+from .canary_analysis import CanaryAnalysis, Limits, Prometheus
 from .docker_client import ROOT, UNKNOWN, DockerClient, Image
-from .plan import CANARY_PERCENTS, Action, Plan, Step
 
 WEB, NEXT = "web", "web-next"
 SMOKE_SECONDS = 60.0
 
 
-class Progress:
-    """One line per step on standard output, with the seconds since the start."""
+@dataclass(frozen=True)
+class Plan:  # pylint: disable=too-many-instance-attributes
+    """Everything that decides how a deploy goes."""
 
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._terminal = sys.stdout.isatty()
-        self._transient = False
-
-    def say(self, text: str, colour: int = 0) -> None:
-        if colour and self._terminal and not os.environ.get("NO_COLOR"):
-            text = f"\033[{colour}m{text}\033[0m"
-        newline = "\n" if self._transient else ""
-        self._transient = False
-        print(f"{newline}{self._stamp()}  {text}", flush=True)
-
-    def good(self, text: str) -> None:
-        self.say(text, 32)
-
-    def bad(self, text: str) -> None:
-        self.say(text, 31)
-
-    def transient(self, text: str) -> None:
-        """A line that replaces the one before it; on a terminal only."""
-        if self._terminal:
-            print(f"\r\033[K{self._stamp()}       {text}", end="", flush=True)
-            self._transient = True
-
-    def _stamp(self) -> str:
-        return f"{time.monotonic() - self._started:5.0f} s"
+    previous: Image
+    target: Image
+    kind: str
+    """deploy or rollback"""
+    strategy: str
+    """blue-green or canary"""
+    replicas: int
+    watch_seconds: float
+    """How long each shift of traffic is watched; 0: not at all."""
+    health_seconds: float
+    """How long the new replicas may take to become healthy."""
+    limits: Limits
 
 
 class Replicas:
@@ -134,19 +120,55 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         replicas: Replicas,
         prometheus: Prometheus,
         settings: Path,
-        progress: Progress,
+        say: Callable[[str], None],
     ) -> None:
         """Args:
         settings: the file whose WEB_IMAGE names what is in service.
+        say: prints a line of progress.
         """
         self._plan = plan
         self._docker = docker
         self._nginx = proxy
         self._replicas = replicas
         self._settings = settings
-        self._progress = progress
+        self._say = say
         self._prometheus = prometheus
         self._analysis = CanaryAnalysis(prometheus, plan.limits, replicas=plan.replicas)
+
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        """Each step of the deploy, as text and as a function."""
+        plan, limits, watch = self._plan, self._plan.limits, ""
+        if plan.watch_seconds:
+            watch = (
+                f" and watch it for {plan.watch_seconds:g} s (at most"
+                f" {limits.error_ratio:.1%} errors, p99 {limits.p99_ms:g} ms)"
+            )
+        count = "1 replica" if plan.replicas == 1 else f"{plan.replicas} replicas"
+        start = (
+            f"start {count} of the new version beside the old ones, and wait until they are"
+            f" healthy (at most {plan.health_seconds:g} s)"
+        )
+        split: list[tuple[str, Callable[[], None]]] = []
+        if plan.strategy == "canary":
+            part = "of the requests"
+            split = [
+                (f"send it 10 % {part}, POST and PATCH excepted,{watch}", lambda: self._split(10)),
+                (f"send it 50 % {part}{watch}", lambda: self._split(50, writes=True)),
+            ]
+        return [
+            (start, lambda: self._replicas.start(NEXT, plan.target)),
+            ("smoke-test each of them directly", lambda: self._smoke_test(NEXT)),
+            (
+                "copy its static files to where nginx serves them",
+                lambda: self._replicas.publish(plan.target),
+            ),
+            *split,
+            (f"send it all requests{watch}", self._switch),
+            ("wait until nothing is sent to the old version any more", self._cut_over),
+            ("renew the old replicas with the new version, and smoke-test them", self._renew),
+            ("send all requests to those, and wait until none goes elsewhere", self._promote),
+            ("stop the replicas that bridged the change", self._stop),
+        ]
 
     def run(self) -> None:
         """Take every step.
@@ -154,36 +176,10 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         Raises:
             CommandError, KeyboardInterrupt: a step failed; `restore` puts everything back.
         """
-        steps = self._plan.steps()
-        for number, step in enumerate(steps, start=1):
-            self._progress.say(f"{number}/{len(steps)}  {step.text}", 1)
-            self._take(step)
-
-    def _take(self, step: Step) -> None:
-        target = self._plan.target
-        match step.action:
-            case Action.START:
-                self._replicas.start(NEXT, target)
-            case Action.SMOKE_TEST:
-                self._smoke_test(NEXT)
-            case Action.PUBLISH:
-                self._replicas.publish(target)
-            case Action.SPLIT:
-                writes = step.percent > CANARY_PERCENTS[0]
-                web, candidate = self._addresses(WEB), self._addresses(NEXT)
-                self._shift(nginx.split(web, candidate, step.percent, writes=writes))
-            case Action.SWITCH:
-                retry_errors = bool(self._plan.watch_seconds)
-                self._shift(nginx.cut_over(self._addresses(NEXT), retry_errors=retry_errors))
-            case Action.CUT_OVER:
-                self._cut_over()
-            case Action.RENEW:
-                self._renew(target)
-                self._smoke_test(WEB)
-            case Action.PROMOTE:
-                self._promote()
-            case Action.STOP:
-                self._stop()
+        steps = self.steps()
+        for number, (text, take) in enumerate(steps, start=1):
+            self._say(f"{number}/{len(steps)}  {text}")
+            take()
 
     def restore(self) -> bool:
         """Have the previous version in service and no candidate, however far the deploy has come.
@@ -201,16 +197,24 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
                 if bridged:
                     self._cut_over()
                 if bridged or not self._replicas.healthy(WEB, target):
-                    self._progress.say(f"     starting {previous} again")
-                    self._renew(previous)
-            self._progress.say("     all requests go to web; waiting until none goes elsewhere")
+                    self._say(f"     starting {previous} again")
+                    self._put_into_service(previous)
+            self._say("     all requests go to web; waiting until none goes elsewhere")
             self._promote()
         self._stop()
         return self._replicas.run(WEB, previous) or previous.id == target.id
 
     def _smoke_test(self, service: str) -> None:
         version = self._replicas.smoke_test(service, self._plan.target)
-        self._progress.say(f"     {service} answers as version {version}")
+        self._say(f"     {service} answers as version {version}")
+
+    def _split(self, percent: int, *, writes: bool = False) -> None:
+        web, candidate = self._addresses(WEB), self._addresses(NEXT)
+        self._shift(nginx.split(web, candidate, percent, writes=writes))
+
+    def _switch(self) -> None:
+        retry_errors = bool(self._plan.watch_seconds)
+        self._shift(nginx.cut_over(self._addresses(NEXT), retry_errors=retry_errors))
 
     def _shift(self, configuration: str) -> None:
         """Send the candidate its share, and analyse how it answers."""
@@ -218,15 +222,14 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         if not self._plan.watch_seconds:
             return
         if not self._prometheus.running:
-            self._progress.say("     not watched: Prometheus is not running")
+            self._say("     not watched: Prometheus is not running")
             return
         counted = self._analysis.watch(
             self._plan.watch_seconds,
             insist=self._plan.strategy == "canary",
             check=lambda: self._replicas.check(NEXT),
-            show=self._progress.transient,
         )
-        self._progress.say(f"     it answered {counted}")
+        self._say(f"     it answered {counted}")
 
     def _cut_over(self) -> None:
         """From here on an error of the new version is not retried on the old one, which is about to
@@ -235,7 +238,11 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         self._nginx.wait_for_old_workers()
         self._replicas.check(NEXT)
 
-    def _renew(self, image: Image) -> None:
+    def _renew(self) -> None:
+        self._put_into_service(self._plan.target)
+        self._smoke_test(WEB)
+
+    def _put_into_service(self, image: Image) -> None:
         env_file.set_value(self._settings, "WEB_IMAGE", image.reference)
         self._replicas.start(WEB, image)
 

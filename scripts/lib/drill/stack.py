@@ -1,7 +1,6 @@
 """The running stack: its alerts and figures, and the ways to break it."""
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from command_error import CommandError
+from deploy.docker_client import DockerClient
 
 ANSWER_SECONDS = 10
 STOP_SECONDS = 120
@@ -34,11 +34,11 @@ class Stack:
 
     def stop(self, service: str) -> None:
         """Stop all of a service's containers."""
-        self._docker("stop", *self._containers(service, "running"))
+        self._docker("stop", service, "running")
 
     def start(self, service: str) -> None:
         """Start those that are stopped."""
-        self._docker("start", *self._containers(service, "exited"))
+        self._docker("start", service, "exited")
 
     def figure(self, query: str) -> float | None:
         """A query's single value now; None where there is none."""
@@ -87,34 +87,17 @@ class Stack:
         except OSError as error:
             raise CommandError(f"{self.service} does not answer: {error}") from None
 
-    def _containers(self, service: str, status: str) -> list[str]:
-        found = self._docker(
-            *("ps", "--all", "--quiet", "--filter", f"status={status}"),
-            *("--filter", f"label=com.docker.compose.project={self.project}"),
-            *("--filter", f"label=com.docker.compose.service={service}"),
-        ).split()
-        if not found:
+    def _docker(self, verb: str, service: str, status: str) -> None:
+        """Run `docker VERB` on the service's containers that have this status."""
+        docker = DockerClient()
+        docker.project = self.project
+        ids = [one.id for one in docker.containers(service) if one.status == status]
+        if not ids:
             raise CommandError(
                 f"no {status} container of {service} in the project {self.project}; "
                 "name another with --project"
             )
-        return found
-
-    @staticmethod
-    def _docker(*arguments: str) -> str:
-        try:
-            done = subprocess.run(
-                ["docker", *arguments],
-                capture_output=True,
-                text=True,
-                timeout=STOP_SECONDS,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise CommandError("docker is not on PATH") from None
-        if done.returncode:
-            raise CommandError(f"docker {arguments[0]}: {done.stderr.strip().splitlines()[-1]}")
-        return done.stdout
+        docker.docker(verb, *ids, seconds=STOP_SECONDS)
 
 
 def _get_json(url: str) -> Any:
