@@ -79,10 +79,10 @@ online() {
 }
 
 covered_tests() {
-  local gate=()
-  ((${#PYTEST_ARGUMENTS[@]})) || gate=(--cov-fail-under=95)
-  step "unit and integration tests" pytest_step --cov --cov-report=term "${gate[@]+"${gate[@]}"}" \
-    tests/unit tests/integration
+  local options=(--cov --cov-report=term)
+  # A file's tests share a service, so they run in one process.
+  ((${#PYTEST_ARGUMENTS[@]})) || options+=(--cov-fail-under=95 --numprocesses=auto --dist=loadfile)
+  step "unit and integration tests" pytest_step "${options[@]}" tests/unit tests/integration
 }
 
 e2e_tests() {

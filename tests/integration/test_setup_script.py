@@ -14,7 +14,6 @@ import requests
 
 from tests.support.clone import Clone
 from tests.support.processes import free_port, wait_until
-from tests.support.redis_server import RedisServer
 
 OFFLINE = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",  # where nothing listens
@@ -67,15 +66,6 @@ def assert_one_line(result: subprocess.CompletedProcess[str], *words: str) -> No
     errors = [line for line in result.stderr.splitlines() if not line.startswith("Building ")]
     assert result.returncode not in (0, 2) and len(errors) == 1, result
     assert all(word in errors[0] for word in words), errors[0]
-
-
-def test_help_names_every_option_and_installs_nothing(clone: Clone) -> None:
-    result = clone.run("setup.sh", "--help")
-
-    assert result.returncode == 0
-    for word in ("--local", "--port N", "--detach", "--stop", "--status", "REDIS_URL"):
-        assert word in result.stdout
-    assert clone.leftovers() == []
 
 
 @pytest.mark.parametrize(
@@ -204,17 +194,13 @@ def test_the_service_is_started_reported_and_stopped(installed: Clone, port: int
     assert installed.run("setup.sh", "--local", "--status").returncode == 3
 
 
-@pytest.mark.parametrize(
-    "env", [{}, {"API_TOKENS": "first-token-of-a-test-run,second-token-of-a-test-run"}]
-)
-def test_the_three_commands_it_prints_work(
-    installed: Clone, port: int, env: dict[str, str]
-) -> None:
+def test_the_three_commands_it_prints_work_and_show_no_token(installed: Clone, port: int) -> None:
+    env = {"API_TOKENS": "first-token-of-a-test-run,second-token-of-a-test-run"}
     started = installed.run("setup.sh", "--local", "--detach", "--port", str(port), env=env)
 
     commands = re.findall(r"^  (curl .*)$", started.stdout, re.MULTILINE)
 
-    assert len(commands) == 3
+    assert len(commands) == 3 and "first-token" not in started.stdout
     for command in commands:
         command = command.replace("curl", "curl --silent --show-error --fail", 1)
         answer = subprocess.check_output(["bash", "-c", command], env=env, text=True, timeout=10)
@@ -259,16 +245,6 @@ def test_a_killed_service_is_not_taken_for_a_running_one(installed: Clone, port:
     )
     again = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
     assert again.returncode == 0, again.stderr
-
-
-def test_redis_url_is_honoured(installed: Clone, port: int, own_redis: RedisServer) -> None:
-    env = {"REDIS_URL": own_redis.url}
-
-    started = installed.run("setup.sh", "--local", "--detach", "--port", str(port), env=env)
-
-    assert "nothing is kept" not in started.stdout
-    health = requests.get(f"http://127.0.0.1:{port}/health", timeout=5).json()
-    assert health["checks"]["redis"]["status"] == "healthy"
 
 
 def test_a_wrong_setting_is_shown_and_nothing_runs(installed: Clone, port: int) -> None:

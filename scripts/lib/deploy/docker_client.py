@@ -266,10 +266,10 @@ def name_for_build() -> tuple[str, str]:
 
 
 def version_of_the_clone() -> str:
-    text = (ROOT / "app" / "__init__.py").read_text(encoding="utf-8")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "app").glob("*.py"))
     match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if not match:
-        raise CommandError('app/__init__.py lacks the line __version__ = "…"')
+        raise CommandError('app/ lacks the line __version__ = "…"')
     return match[1]
 
 
