@@ -1,17 +1,13 @@
 #!/usr/bin/env bash
-# Measures the service beside its peers; --help says what and how.
+# Measures the service beside its peers; --help lists the options.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
-source "$here/lib/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-# What Python prints would otherwise go out line by line, and nothing would be compiled ahead.
+# Set, these would slow down the peers: unbuffered output, and no compiled bytecode.
 unset PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
-
 cd "$ROOT"
-case " $* " in
-  *" --help "* | *" -h "*) exec "$(find_python)" -m tests.performance.bench --help ;;
-esac
+case " $* " in *" --help "* | *" -h "*) exec "$(find_python)" -m tests.performance.bench --help ;; esac
 ensure_environment bench
 exec "$VENV/bin/python" -m tests.performance.bench "$@"

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Breaks the running stack on purpose and follows the alert to its end; --help says how, lib/drill/
-# does it.
+# Breaks the running stack on purpose and follows the alert to its end; --help lists the drills.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
-source "$here/lib/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-# Needs the standard library alone.
-python=$(command -v "$VENV/bin/python" || find_python)
-PYTHONPATH="$LIB${PYTHONPATH:+:$PYTHONPATH}" exec "$python" -m drill "$@"
+# The standard library is enough.
+python="$VENV/bin/python"
+[[ -x $python ]] || python=$(find_python)
+PYTHONPATH="$LIB" exec "$python" -m drill.cli "$@"

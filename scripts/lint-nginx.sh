@@ -1,28 +1,18 @@
 #!/usr/bin/env bash
-# Checks nginx's configuration: gixy for what is risky, nginx itself for what is wrong.
+# Checks nginx's configuration: gixy for risky settings, nginx itself for errors.
 set -euo pipefail
 
-usage() {
+if (($#)); then
   cat <<'USAGE'
 Usage: ./scripts/lint-nginx.sh
 
 gixy (from requirements-dev.txt) analyses docker/nginx with the defaults of docker-compose.yml; then
-`nginx -t` reads it in the image that docker-compose.yml names, where a container engine answers and
-openssl is there to make a throw-away certificate. Exit status 1 if either finds anything.
+`nginx -t` reads it in the image that docker-compose.yml names, if a container engine answers and
+openssl can make a throw-away certificate. Exit status 1 if either finds anything.
 USAGE
-}
-
-case ${1:-} in
-  "") ;;
-  -h | --help)
-    usage
-    exit
-    ;;
-  *)
-    echo "error: unknown option $1; --help lists all" >&2
-    exit 1
-    ;;
-esac
+  [[ $1 == --help || $1 == -h ]]
+  exit
+fi
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)
@@ -66,7 +56,7 @@ check_syntax() {
   echo "nginx -t: the configuration is right"
 }
 
-# NAME=value for each variable of the templates
+# compose_defaults: NAME=value for each variable of the templates
 compose_defaults() {
   local name
   for name in $(grep -ohE '\$\{[A-Z_]+\}' docker/nginx/templates/* | tr -d '{}$' | sort -u); do

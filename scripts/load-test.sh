@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# A load test with a latency gate against any deployment; --help says how.
+# A load test with a latency limit against any deployment; --help lists the options.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
-source "$here/lib/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
 unset PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
-# Mistakes are told before an environment is built, so any Python has to do for that.
+# Options are checked before an environment is built, with any Python.
 python=$(find_python)
 "$python" "$ROOT/tests/performance/load_options.py" "$@" || exit
 case " $* " in *" --help "* | *" -h "*) exit ;; esac

@@ -1,33 +1,44 @@
 #!/usr/bin/env bash
-# From a fresh clone to a running service; --help says how.
+# From a fresh clone to a running service; --help lists the options.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
 source "$here/lib/common.sh"
-# shellcheck source=scripts/lib/local.sh
-source "$here/lib/local.sh"
 # shellcheck source=scripts/lib/stack.sh
 source "$here/lib/stack.sh"
 
 usage() {
-  echo "From a fresh clone to a running service."
-  echo
-  stack_usage
-  echo
-  local_usage
-  echo
-  own_usage
-}
-
-own_usage() {
   cat <<'USAGE'
-The clone made your own:
-  ./scripts/setup.sh --name NAME [--holder HOLDER]
+Usage: ./scripts/setup.sh [--dev] | --status | --down | --reset [--yes]
+       ./scripts/setup.sh --local [--port N] [--detach] | --local --status | --local --stop
+       ./scripts/setup.sh --name NAME [--holder HOLDER]
 
-  --name NAME      put NAME wherever the service's name stands: image, Compose project, dashboards,
-                   docs; lower-case letters, digits and hyphens, e.g. my-service
-  --holder HOLDER  name HOLDER in the licence, above the notice that came with the clone
+The whole stack in containers (nginx, the service, Redis, Prometheus, Grafana and their exporters):
+  (no option)   check the engine, make infrastructure/.env, build, start, wait until all is healthy;
+                the first start makes secrets and a development certificate
+  --dev         the same for work on the service: source mounted, reload on change, a debugger's port
+  --status      print the state of each service; exit status 3 if the stack does not run
+  --down        stop it; data, secrets and settings are kept
+  --reset       stop it and delete its data (items, metrics, dashboards' state); asks first unless
+                --yes is given. Settings, secrets and certificates are files of yours and are kept
+  DOCKER_HOST, DOCKER_CONTEXT   another engine than this machine's
+
+The service on this machine, without containers; needs Python 3.11 or newer:
+  --local       build .venv from the pinned requirements, start Gunicorn on 127.0.0.1 and wait until
+                it answers; Ctrl-C stops it
+  --port N      listen on port N instead of 8080
+  --detach      return once the service answers and leave it running; it logs to .run/local.log
+  --stop        stop what --detach has started
+  --status      print whether it runs and where; exit status 3 if it does not
+  REDIS_URL     a Redis to use, e.g. redis://127.0.0.1:6379/0; without it the embedded store is used
+                and nothing is kept when the service stops
+  Every other setting of the service may be given in the environment as well.
+
+The clone made your own:
+  --name NAME      replace the service's name everywhere: image, Compose project, dashboards, docs;
+                   lower-case letters, digits and hyphens, e.g. my-service
+  --holder HOLDER  add HOLDER to the licence, above the notice that came with the clone
                    Neither commits anything: look at it with git diff.
 
 Exit status: 0 done; 1 refused or failed, one line says why; 3 --status: it does not run.
@@ -35,28 +46,54 @@ USAGE
 }
 
 main() {
-  local argument python local=false rest=()
+  local python
   for argument in "$@"; do
     case $argument in
-      -h | --help)
-        usage
-        return
-        ;;
+      -h | --help) usage && return ;;
       --name | --name=* | --holder | --holder=*)
         python=$(find_python)
         exec "$python" "$LIB/rename.py" "$@"
         ;;
-      --local) local=true ;;
-      *) rest+=("$argument") ;;
     esac
   done
   cd "$ROOT"
+  case " $* " in
+    *" --local "*) run_locally "$@" ;;
+    *) run_stack "$@" ;;
+  esac
+}
 
-  if $local; then
-    local_main "${rest[@]+"${rest[@]}"}"
-  else
-    stack_main "${rest[@]+"${rest[@]}"}"
+run_locally() {
+  local action=start port=8080 python="$VENV/bin/python"
+  while (($#)); do
+    case $1 in
+      --local) ;;
+      --port | --port=*)
+        if [[ $1 == --port ]]; then
+          (($# > 1)) || fail "--port needs a number, e.g. --port 8081"
+          shift
+        fi
+        port=${1#--port=}
+        ;;
+      --detach | --stop | --status) action=${1#--} ;;
+      *) fail "unknown option $1; ./scripts/setup.sh --help lists them all" ;;
+    esac
+    shift
+  done
+  if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
+    fail "--port needs a number from 1 to 65535, e.g. --port 8081, and not '$port'"
   fi
+  require_writable
+  [[ -x $python ]] || python=$(find_python)
+  case $action in
+    start | detach)
+      # Before the half minute that building .venv may take.
+      "$python" "$LIB/local.py" status "$port" >/dev/null || require_free_port "$port" "--port $((port + 1))"
+      ensure_environment runtime
+      python="$VENV/bin/python"
+      ;;
+  esac
+  exec "$python" "$LIB/local.py" "$action" "$port"
 }
 
 main "$@"

@@ -1,4 +1,4 @@
-# Sourced by run-tests.sh: the steps, and how one is run, timed and remembered.
+# Sourced by run-tests.sh: the steps, and a function that runs one and remembers its result.
 # shellcheck shell=bash
 
 PYTEST_ARGUMENTS=()
@@ -6,7 +6,7 @@ RESULTS=()
 CLOSING_LINES=()
 FAILED=0
 
-# step NAME COMMAND...: a failure is remembered and does not hide what comes after it
+# step NAME COMMAND...: run it; a failure does not stop the steps after it
 step() {
   local name=$1 start=$SECONDS status=0 result
   shift
@@ -21,7 +21,7 @@ step() {
   RESULTS+=("$(printf '%s  %5d s  %s' "$result" $((SECONDS - start)) "$name")")
 }
 
-# skipped NAME REASON: said at once, again at the end, and in a workflow on the summary page
+# skipped NAME REASON: printed now, in the summary, and in a workflow on the summary page
 skipped() {
   [[ -z ${GITHUB_STEP_SUMMARY:-} ]] || printf '%s is skipped: %s\n\n' "$1" "$2" >>"$GITHUB_STEP_SUMMARY"
   printf '\n%s\n' "$(colour 33 "== $1 SKIPPED: $2")"
@@ -38,7 +38,7 @@ lint_steps() {
   step black black --check --quiet --diff .
   step flake8 flake8
   step pylint pylint --recursive=y app scripts docker monitoring
-  # Fixtures are used by naming a parameter like the function that makes them.
+  # A test's parameter has the name of the fixture it uses.
   step "pylint tests" pylint --disable=redefined-outer-name,consider-using-with,duplicate-code tests
   step mypy mypy
   step shellcheck shellcheck_step
@@ -51,7 +51,7 @@ shellcheck_step() {
     -o \( -name '*.sh' -o -path ./.ci/run \) -type f -print0 | xargs -0 shellcheck --external-sources
 }
 
-# Every pinned version must have been looked up: one that could not be is no clean bill of health.
+# --strict: a version that could not be looked up is a failure.
 security_steps() {
   step pip-audit online pip-audit --requirement requirements.txt \
     --requirement requirements-granian.txt --require-hashes --disable-pip --strict --progress-spinner off
@@ -64,7 +64,7 @@ security_steps() {
   step licences scripts/ci/licences.py
 }
 
-# online TOOL ARGUMENT...: run a tool that asks a service; being offline is told in one line
+# online TOOL ARGUMENT...: run a tool that queries a service; without network, print one line
 online() {
   local output=".run/$1.log" status=0
   local unreachable='could not be audited|ConnectionError|ConnectError|ProxyError|Max retries exceeded|timed out'
@@ -78,22 +78,16 @@ online() {
   return "$status"
 }
 
-# The coverage gate holds for all tests, not for a selection of them.
 covered_tests() {
-  local gate=()
-  ((${#PYTEST_ARGUMENTS[@]})) || gate=(--cov-fail-under=95)
-  step "unit and integration tests" pytest_step --cov --cov-report=term "${gate[@]+"${gate[@]}"}" \
-    tests/unit tests/integration
+  local options=(--cov --cov-report=term)
+  # A file's tests share a service, so they run in one process.
+  ((${#PYTEST_ARGUMENTS[@]})) || options+=(--cov-fail-under=95 --numprocesses=auto --dist=loadfile)
+  step "unit and integration tests" pytest_step "${options[@]}" tests/unit tests/integration
 }
 
 e2e_tests() {
-  local reason=""
-  if [[ -z $(find tests/e2e -name 'test_*.py' 2>/dev/null) ]]; then
-    reason="there are none in tests/e2e"
-  elif ! docker info >/dev/null 2>&1; then
-    reason="NO CONTAINER ENGINE ANSWERS: start Docker to run them"
-  fi
-  if [[ -z $reason ]]; then
+  local reason="NO CONTAINER ENGINE ANSWERS: start Docker to run them"
+  if docker info >/dev/null 2>&1; then
     step "end-to-end tests" pytest_step tests/e2e
   elif [[ ${CI:-} == true ]]; then
     step "end-to-end tests: $reason" false
@@ -102,7 +96,7 @@ e2e_tests() {
   fi
 }
 
-# pytest_step ARGUMENT...: keeps pytest's closing line for the summary
+# pytest_step ARGUMENT...: run pytest and keep its closing line for the summary
 pytest_step() {
   local log=.run/pytest.log status=0 look=()
   [[ -n $COLOURED ]] && look=(--color=yes)

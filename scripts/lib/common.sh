@@ -1,14 +1,15 @@
-# Sourced by the scripts: messages, the right Python, and the project's environment in .venv.
+# Sourced by the scripts: messages, a suitable Python, and the virtual environments.
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck disable=SC2034  # for the scripts that source this
 LIB="$ROOT/scripts/lib"
 VENV="$ROOT/.venv"
 
-# Compiled bytecode is what makes the second start quick.
+# Compiled bytecode makes the second start quick.
 unset PYTHONDONTWRITEBYTECODE
 
-# Only for a person's eyes, and not against their will (https://no-color.org).
+# Colour only on a terminal, and not if NO_COLOR is set (https://no-color.org).
 COLOURED=""
 [[ -t 1 && -z ${NO_COLOR:-} ]] && COLOURED=yes
 
@@ -24,44 +25,101 @@ colour() {
 say() { printf '%s\n' "$*"; }
 
 fail() {
-  local label="error:"
-  [[ ! -t 2 ]] || label=$(colour 31 "$label")
-  printf '%s %s\n' "$label" "$*" >&2
+  printf 'error: %s\n' "$*" >&2
   exit 1
 }
 
-# PYTHON, else the newest Python on PATH; at least 3.11 and able to make an environment.
+require_writable() {
+  mkdir -p "$ROOT/.run" 2>/dev/null && [[ -w $ROOT && -w $ROOT/.run ]] && return
+  fail "$ROOT cannot be written: clone it to a folder of yours"
+}
+
+# require_free_port PORT REMEDY
+require_free_port() {
+  if (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+    fail "port $1 is taken by another program: choose another, e.g. $2"
+  fi
+}
+
+# find_python: prints PYTHON, else the newest Python on PATH; at least 3.11, with the module venv
 find_python() {
-  local name path version seen="" without_venv=""
+  local name path version too_old="" no_venv=""
   for name in ${PYTHON:-python3.14 python3.13 python3.12 python3.11 python3 python}; do
     while IFS= read -r path; do
       version=$("$path" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
       if ! "$path" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-        seen=${seen:-"$version ($path)"}
-      elif "$path" -c 'import ensurepip, venv' 2>/dev/null; then
-        printf '%s\n' "$path"
-        return
+        too_old=${too_old:-"$version ($path)"}
+      elif ! "$path" -c 'import ensurepip, venv' 2>/dev/null; then
+        no_venv=${no_venv:-"Python $version ($path)"}
       else
-        without_venv=${without_venv:-"Python $version ($path)"}
+        say "$path" && return
       fi
     done < <(type -aP "$name")
   done
-  if [[ -n $without_venv ]]; then
-    fail "$without_venv cannot make virtual environments: install python3-venv (apt-get install python3-venv)"
-  fi
-  fail "Python 3.11 or newer is needed, found ${seen:-none}: install one (apt-get install python3, brew install python) and have it on PATH"
+  [[ -z $no_venv ]] || fail "$no_venv cannot make virtual environments: install python3-venv (apt-get install python3-venv)"
+  fail "Python 3.11 or newer is needed, found ${too_old:-none}: install one (apt-get install python3, brew install python) and have it on PATH"
 }
 
-# environment_is_current runtime|dev|bench|load
-environment_is_current() {
-  [[ -x $VENV/bin/python ]] && "$VENV/bin/python" "$LIB/environment.py" check "$1" 2>/dev/null
-}
-
-# ensure_environment runtime|dev|bench|load: $VENV holds exactly what is pinned, built only when it does not
+# ensure_environment runtime|dev|bench|load: build what is missing or differs from the pinned
+# requirements. bench and load have environments of their own, and VENV is theirs afterwards.
 ensure_environment() {
   local python
-  case $1 in bench | load) VENV="$ROOT/.run/environment-$1" ;; esac
-  environment_is_current "$1" && return
+  case $1 in
+    runtime) PINNED=(requirements.txt) ;;
+    dev) PINNED=(requirements.txt requirements-dev.txt) ;;
+    # The versions that are shipped come last: they replace those that the peers were locked with.
+    bench) PINNED=(tests/performance/requirements.txt requirements-granian.txt) VENV="$ROOT/.run/environment-bench" ;;
+    load) PINNED=(tests/performance/requirements-load.txt) VENV="$ROOT/.run/environment-load" ;;
+  esac
+  environment_is_current && return
   python=$(find_python)
-  "$python" "$LIB/environment.py" make "$1"
+  require_writable
+  # Locked by Python, because macOS has no flock(1); the lock ends with this subshell.
+  (
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    environment_is_current || build_environment "$python"
+  ) 9>"$ROOT/.run/environment.lock"
+}
+
+# The development environment can run the service, too.
+environment_is_current() {
+  local stamp
+  stamp=$(cat "$VENV/stamp" 2>/dev/null) || return 1
+  [[ $stamp == "$(stamp "${PINNED[@]}")" || $stamp == "$(stamp requirements.txt requirements-dev.txt)" ]]
+}
+
+# stamp FILE...: place and version of the environment's Python, and a checksum of what is pinned
+stamp() { (cd "$ROOT" && "$VENV/bin/python" -c 'import sys; print(sys.prefix, sys.version_info[:2])' && cat "$@" | cksum); }
+
+# build_environment PYTHON: a failure or a signal restores the environment that was there before
+build_environment() {
+  local log="$ROOT/.run/environment.log" old="$ROOT/.run/environment-old" file
+  trap 'rm -rf "$VENV"; [[ ! -e $old ]] || mv "$old" "$VENV"' EXIT
+  trap 'exit 130' INT TERM
+  say "Building ${VENV#"$ROOT/"} with $("$1" --version) (details: .run/environment.log)" >&2
+  rm -rf "$old" && { [[ ! -e $VENV ]] || mv "$VENV" "$old"; }
+  "$1" -m venv "$VENV" >"$log" 2>&1 || fail "no virtual environment could be made: $(tail -n 1 "$log")"
+  for file in "${PINNED[@]}"; do
+    install_requirements "$ROOT/$file" >>"$log" 2>&1 || fail "the pinned requirements could not be installed" \
+      "($(grep -iE '^ *(error|caused by)' "$log" | tail -n 1)): check the network, or set PIP_INDEX_URL to an index that this machine can reach"
+  done
+  stamp "${PINNED[@]}" >"$VENV/stamp"
+  trap - EXIT
+  rm -rf "$old"
+}
+
+# install_requirements FILE: pip's settings count only if they say how to reach an index; user, target,
+# prefix, root or constraint would send packages elsewhere. uv reads none, so it is used without any.
+install_requirements() {
+  local name value settings names='index-url|extra-index-url|no-index|find-links|trusted-host|cert|client-cert|proxy|timeout|default-timeout|cache-dir|no-cache-dir'
+  settings=$("$VENV/bin/python" -m pip config list | sort -r | sed -nE "s/^.*\.($names)='(.+)'\$/\1 \2/p")
+  if [[ -z $settings ]] && command -v uv >/dev/null; then
+    uv pip install --python "$VENV/bin/python" --compile-bytecode --require-hashes --no-deps -r "$1"
+    return
+  fi
+  unset "${!PIP_@}"
+  while read -r name value; do
+    [[ -z $name ]] || export "PIP_$(tr 'a-z-' 'A-Z_' <<<"$name")=${value//\\n/ }"
+  done <<<"$settings"
+  PIP_CONFIG_FILE=/dev/null PIP_RETRIES=1 "$VENV/bin/python" -m pip install --require-hashes --no-deps -r "$1"
 }

@@ -1,7 +1,7 @@
 """Print nginx's whole configuration, as `nginx -T` would, from the files in docker/nginx.
 
-gixy reads this form, so that it can analyse without a container engine. Templates are filled with
-the defaults that docker-compose.yml gives their variables.
+gixy reads this form, so it needs no container engine. Templates are filled with the defaults that
+docker-compose.yml gives their variables.
 """
 
 import re
@@ -15,30 +15,24 @@ COMPOSE = ROOT / "infrastructure" / "docker-compose.yml"
 
 
 def defaults() -> dict[str, str]:
-    """What `${NAME:-value}` in the Compose file says for each NAME."""
+    """The value of each `${NAME:-value}` in the Compose file."""
     return dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE.read_text(encoding="utf-8")))
 
 
 def files(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Name below /etc/nginx and text of each file; templates are filled with `values`."""
     for file in sorted(SOURCE.rglob("*"), key=lambda path: (len(path.parts), path)):
-        if not file.is_file():
-            continue
-        text = file.read_text(encoding="utf-8")
-        name = str(file.relative_to(SOURCE))
-        if file.suffix == ".template":
-            name = f"conf.d/{file.stem}"
-            text = re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
-        yield name, text
-
-
-def main() -> None:
-    for name, text in files(defaults()):
-        print(f"# configuration file /etc/nginx/{name}:\n{text}")
+        if file.is_file():
+            name, text = str(file.relative_to(SOURCE)), file.read_text(encoding="utf-8")
+            if file.suffix == ".template":
+                name = f"conf.d/{file.stem}"
+                text = re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
+            yield name, text
 
 
 if __name__ == "__main__":
     try:
-        main()
+        for path, content in files(defaults()):
+            print(f"# configuration file /etc/nginx/{path}:\n{content}")
     except KeyError as missing:
         sys.exit(f"docker-compose.yml gives no default for {missing.args[0]}")

@@ -1,63 +1,54 @@
 # Sourced by setup.sh: the container stack, from a fresh clone to all healthy.
 # shellcheck shell=bash
 
-# shellcheck source=scripts/lib/stack_checks.sh
-source "$LIB/stack_checks.sh"
-# shellcheck source=scripts/lib/stack_progress.sh
-source "$LIB/stack_progress.sh"
+# The first versions with what the Compose files use (subpaths of volumes).
+ENGINE_AT_LEAST=26.0
+COMPOSE_AT_LEAST=2.26
+DISK_AT_LEAST_MB=2048
+# The service does without any other.
+ESSENTIAL=" init web nginx redis "
 
-# From the clone's root, where setup.sh works.
 STACK_LOG=.run/stack.log
 STACK_SETTINGS=infrastructure/.env
 COMPOSE_FILES=()
 SERVICES=()
 LEFT_OUT=()
 
-stack_usage() {
-  cat <<'USAGE'
-The whole stack in containers (nginx, the service, Redis, Prometheus, Grafana and what they need):
-  ./scripts/setup.sh [--dev]
-  ./scripts/setup.sh --status | --down | --reset [--yes]
-
-  (no option)   check the engine, make infrastructure/.env, build, start, wait until all is healthy;
-                secrets and a development certificate are made at the first start, once. Leaves
-                ./scripts/supervise.sh running until --down, which starts again what gets killed
-  --dev         the same for work on the service: source mounted, reload on change, a debugger's port
-  --status      say how each service is; exit status 3 if the stack does not run
-  --down        stop it; data, secrets and settings are kept
-  --reset       stop it and delete its data (items, metrics, dashboards' state); asks first.
-                --yes answers. Settings, secrets and certificates are kept: they are files of yours
-  DOCKER_HOST, DOCKER_CONTEXT   another engine than this machine's
-USAGE
-}
-
-stack_main() {
-  local action=start dev=false yes=false argument
+run_stack() {
+  local action=start yes=false argument
   for argument in "$@"; do
     case $argument in
-      --dev) dev=true ;;
+      --dev) COMPOSE_FILES=(--file infrastructure/docker-compose.yml --file infrastructure/docker-compose.dev.yml) ;;
       --status | --down | --reset) action=${argument#--} ;;
       --yes) yes=true ;;
-      --port* | --detach | --stop) fail "$argument belongs to --local; ./scripts/setup.sh --help tells more" ;;
+      --port* | --detach | --stop) fail "$argument belongs to --local; ./scripts/setup.sh --help lists the options" ;;
       *) fail "unknown option $argument; ./scripts/setup.sh --help lists them all" ;;
     esac
   done
-  mkdir -p .run
+  require_writable
   : >"$STACK_LOG"
-  if $dev; then
-    COMPOSE_FILES=(--file infrastructure/docker-compose.yml --file infrastructure/docker-compose.dev.yml)
-  fi
   require_engine
   case $action in
     start) stack_start ;;
-    status) stack_status ;;
-    down) stack_down ;;
-    reset) stack_reset "$yes" ;;
+    status)
+      [[ -n $(compose ps --quiet) ]] || { say "The stack does not run; ./scripts/setup.sh starts it." && return 3; }
+      compose ps --format 'table {{.Service}}\t{{.Status}}\t{{.Image}}'
+      ;;
+    down) compose --profile '*' down --remove-orphans ;;
+    reset)
+      $yes || confirm_reset
+      compose --profile '*' down --volumes --remove-orphans
+      ;;
   esac
 }
 
-compose() {
-  docker compose "${COMPOSE_FILES[@]+"${COMPOSE_FILES[@]}"}" "$@"
+compose() { docker compose "${COMPOSE_FILES[@]+"${COMPOSE_FILES[@]}"}" "$@"; }
+
+confirm_reset() {
+  local answer
+  [[ -t 0 ]] || fail "--reset deletes all data of the stack: add --yes to do so without being asked"
+  read -r -p "Delete all items, metrics and other data of the stack? Type yes: " answer
+  [[ $answer == yes ]] || fail "nothing has been deleted"
 }
 
 stack_start() {
@@ -71,75 +62,194 @@ stack_start() {
   choose_services
   start_and_wait
   trap - INT TERM
-  supervise
   stack_welcome
 }
 
-# Once, never overwritten: everything in it is optional.
-make_settings() {
-  [[ -e $STACK_SETTINGS ]] && return
-  (umask 077 && cp infrastructure/.env.example "$STACK_SETTINGS")
-  local socket
-  socket=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null) || socket=""
-  if [[ $socket == unix://* && $socket != unix:///var/run/docker.sock ]]; then
-    printf '\n# Where this engine listens.\nDOCKER_SOCKET=%s\n' "${socket#unix://}" >>"$STACK_SETTINGS"
-  fi
-  say "Made infrastructure/.env: every setting is in there, with its default."
-}
-
-# Before anything is fetched: other services run on the image built here. A version that a deploy
-# has put into WEB_IMAGE is run as it is, and never built over.
-build_images() {
-  local deployed what=()
-  deployed=$(setting WEB_IMAGE)
-  [[ ${deployed:-devops-starter:local} == devops-starter:local ]] || what=(nginx-exporter)
-  if git rev-parse HEAD >/dev/null 2>&1; then
-    # The commit's date and not the clock's: the same commit gives the same image.
-    export GIT_COMMIT=${GIT_COMMIT:-$(git rev-parse HEAD)} BUILD_DATE=${BUILD_DATE:-$(git log -1 --format=%cI)}
-  fi
-  say "Building the images (a minute or two the first time)."
-  logged compose --progress plain build "${what[@]+"${what[@]}"}"
-}
-
-# What `docker kill` ends, no restart policy starts again. One supervisor a stack: it holds the lock
-# for as long as it runs, and ends when the stack is removed.
-supervise() {
-  command -v flock >/dev/null || return 0
-  (
-    flock --timeout 10 9 || exit 0
-    exec setsid ./scripts/supervise.sh
-  ) 9>.run/supervise.lock >>.run/supervise.log 2>&1 </dev/null &
-}
-
-stack_status() {
-  if [[ -z $(compose ps --quiet) ]]; then
-    say "The stack does not run; ./scripts/setup.sh starts it."
-    return 3
-  fi
-  compose ps --format 'table {{.Service}}\t{{.Status}}\t{{.Image}}'
-}
-
-stack_down() {
-  compose --profile '*' down --remove-orphans
-}
-
-stack_reset() {
-  local answer=""
-  if [[ $1 != true ]]; then
-    [[ -t 0 ]] || fail "--reset deletes all data of the stack: add --yes to do so without being asked"
-    read -r -p "Delete all items, metrics and other data of the stack? Type yes: " answer
-    [[ $answer == yes ]] || fail "nothing has been deleted"
-  fi
-  compose --profile '*' down --volumes --remove-orphans
-}
-
-# A stack that ran before is left as it is; one that was only just starting is taken away again.
+# A stack that ran before goes on; one that was being started is removed.
 stack_interrupted() {
   trap - INT TERM
-  say
   if [[ -z $1 ]]; then
     say "Interrupted: removing what was started."
     compose down >/dev/null 2>&1 || true
   fi
   exit 130
+}
+
+require_engine() {
+  local said version
+  command -v docker >/dev/null \
+    || fail "docker is not installed: https://docs.docker.com/engine/install/ (or try ./scripts/setup.sh --local, which needs Python alone)"
+  if ! said=$(docker version --format '{{.Server.Version}}' 2>&1); then
+    said=$(tail -n 1 <<<"$said")
+    case $said in
+      *"permission denied"*) fail "this user may not use the engine: sudo usermod -aG docker ${USER:-$(id -un)}, then log in again" ;;
+      *) fail "the container engine does not answer: start Docker (sudo systemctl start docker, or Docker Desktop); it said: $said" ;;
+    esac
+  fi
+  at_least "$said" "$ENGINE_AT_LEAST" \
+    || fail "Docker Engine $ENGINE_AT_LEAST or newer is needed, this is $said: https://docs.docker.com/engine/install/"
+  version=$(docker compose version --short 2>/dev/null) \
+    || fail "Docker Compose is missing: install the package docker-compose-plugin"
+  at_least "${version#v}" "$COMPOSE_AT_LEAST" \
+    || fail "Docker Compose $COMPOSE_AT_LEAST or newer is needed, this is $version: update the package docker-compose-plugin"
+}
+
+# at_least VERSION MINIMUM: by the first two numbers
+at_least() {
+  local major minor
+  IFS=.- read -r major minor _ <<<"$1"
+  minor=${minor%%[!0-9]*}
+  ((major > ${2%%.*} || (major == ${2%%.*} && ${minor:-0} >= ${2#*.})))
+}
+
+require_disk_space() {
+  local root free
+  root=$(docker info --format '{{.DockerRootDir}}')
+  # An engine elsewhere, or in a virtual machine, has its folder there.
+  [[ -d $root ]] || return 0
+  free=$(df -Pm "$root" | awk 'NR == 2 {print $4}')
+  ((free >= DISK_AT_LEAST_MB)) \
+    || fail "only $free MB are free in $root, and $DISK_AT_LEAST_MB are needed: docker system prune removes what is unused"
+}
+
+require_free_ports() {
+  local name port
+  [[ ${DOCKER_HOST:-unix://} == unix://* ]] || return 0
+  for name in HTTP_PORT:8080 HTTPS_PORT:8443 PROMETHEUS_PORT:9090 GRAFANA_PORT:3000 ALERTMANAGER_PORT:9093; do
+    port=$(setting "${name%%:*}")
+    port=${port:-${name##*:}}
+    require_free_port "${port##*:}" "${name%%:*}=$((${port##*:} + 1)) in infrastructure/.env"
+  done
+}
+
+# setting NAME: its value in the environment, else in infrastructure/.env, else nothing
+setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" "$STACK_SETTINGS" | tail -n 1)}"; }
+
+# Made once and never overwritten: everything in it is optional.
+make_settings() {
+  local socket
+  [[ ! -e $STACK_SETTINGS ]] || return 0
+  (umask 077 && cp infrastructure/.env.example "$STACK_SETTINGS")
+  socket=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null) || socket=""
+  if [[ $socket == unix://* && $socket != unix:///var/run/docker.sock ]]; then
+    printf '\n# The socket of this engine.\nDOCKER_SOCKET=%s\n' "${socket#unix://}" >>"$STACK_SETTINGS"
+  fi
+  say "Made infrastructure/.env: it lists every setting with its default."
+}
+
+# A version that a deploy has written to WEB_IMAGE runs as it is and is not built again.
+build_images() {
+  local deployed what=()
+  deployed=$(setting WEB_IMAGE)
+  [[ ${deployed:-devops-starter:local} == devops-starter:local ]] || what=(nginx-exporter)
+  if git rev-parse HEAD >/dev/null 2>&1; then
+    # The commit's date instead of the clock's: the same commit gives the same image.
+    export GIT_COMMIT=${GIT_COMMIT:-$(git rev-parse HEAD)} BUILD_DATE=${BUILD_DATE:-$(git log -1 --format=%cI)}
+  fi
+  say "Building the images (a minute or two the first time)."
+  compose --progress plain build "${what[@]+"${what[@]}"}" >>"$STACK_LOG" 2>&1 || explain_failure
+}
+
+# Fills SERVICES with all that can be started. A service whose image cannot be fetched is left out and
+# named, unless it is essential.
+choose_services() {
+  local service all_fetched=true
+  say "Fetching images."
+  fetch || all_fetched=false
+  for service in $(compose config --services); do
+    if $all_fetched || fetch "$service"; then
+      SERVICES+=("$service")
+    elif [[ $ESSENTIAL == *" $service "* ]]; then
+      fail "the image of $service cannot be fetched: $(tail -n 1 "$STACK_LOG")"
+    else
+      LEFT_OUT+=("$service")
+      say "$(colour 33 "Without $service:") its image cannot be fetched."
+      # The console links to nothing that does not run.
+      case $service in grafana | prometheus | alertmanager)
+        export "$(tr '[:lower:]' '[:upper:]' <<<"$service")_URL="
+        ;;
+      esac
+    fi
+  done
+}
+
+# fetch [SERVICE]: all images, or a service's; those that are built here are not fetched
+fetch() { compose pull --quiet --ignore-buildable --policy missing "$@" >>"$STACK_LOG" 2>&1; }
+
+# Start all services and print a line as each becomes healthy.
+start_and_wait() {
+  local process started=$SECONDS printed=" " service state
+  compose up --detach --no-build --wait "${SERVICES[@]}" >>"$STACK_LOG" 2>&1 &
+  process=$!
+  say "Starting ${#SERVICES[@]} services."
+  while true; do
+    while read -r service state; do
+      if [[ $state == healthy && $printed != *" $service "* ]]; then
+        printf '  %-18s healthy after %d s\n' "$service" $((SECONDS - started))
+        printed+="$service "
+      fi
+    done < <(compose ps --format '{{.Service}} {{.Health}}' 2>/dev/null)
+    kill -0 "$process" 2>/dev/null || break
+    sleep 0.5
+  done
+  wait "$process" && return
+  while read -r service state; do
+    if [[ $state == unhealthy || $state == exited* ]]; then
+      say "$service, its last lines:" >&2
+      compose logs --no-log-prefix --tail 5 "$service" >&2
+    fi
+  done < <(compose ps --all --format '{{.Service}} {{.Health}}{{if not .Health}}{{.State}}{{.ExitCode}}{{end}}' | grep -v 'exited0$')
+  explain_failure
+}
+
+# Causes with a known remedy in one line; for any other, the last lines of the log.
+explain_failure() {
+  local port
+  case $(tail -n 40 "$STACK_LOG") in
+    *"no space left on device"*) fail "the disk is full: docker system prune removes what is unused" ;;
+    *"port is already allocated"* | *"address already in use"*)
+      port=$(grep -oE '[0-9.]+:[0-9]+: bind|:[0-9]+ failed' "$STACK_LOG" | grep -oE '[0-9]{2,5}' | tail -n 1)
+      fail "port ${port:-8080} is taken by another program: set another one in infrastructure/.env (HTTP_PORT and the like)"
+      ;;
+    *"could not find an available"*"network"* | *"all predefined address pools have been fully subnetted"*)
+      fail "the engine has no networks left: docker network prune removes unused ones"
+      ;;
+    *"failed to resolve source metadata"* | *"no such host"* | *"TLS handshake timeout"*)
+      fail "an image cannot be fetched: connect to the network and run this again; $(grep -aE 'ERROR|rror' "$STACK_LOG" | tail -n 1)"
+      ;;
+  esac
+  tail -n 15 "$STACK_LOG" >&2
+  fail "that did not work; .run/stack.log has all of the output"
+}
+
+stack_welcome() {
+  local http name port address
+  http=$(published nginx 8080)
+  say
+  say "$(colour 32 "All healthy after $SECONDS s.") The service answers on http://$http and https://$(published nginx 8443)"
+  say "(with a development certificate, unless you have put your own into infrastructure/certs/)."
+  say
+  for name in Grafana:3000 Prometheus:9090 Alertmanager:9093; do
+    port=${name#*:} name=${name%:*}
+    address=$(published "$(tr '[:upper:]' '[:lower:]' <<<"$name")" "$port")
+    [[ -z $address ]] || printf '  %-13s http://%s\n' "$name" "$address"
+  done
+  cat <<WELCOME
+
+Grafana's user is admin, with the password in infrastructure/secrets/grafana_admin_password. Try:
+  curl http://$http/health
+  curl http://$http/api/v1/items -d '{"name": "lamp"}' -H 'Content-Type: application/json' \\
+       -H "Authorization: Bearer \$(cat infrastructure/secrets/api_token)"
+  curl http://$http/api/v1/items
+
+Stop: ./scripts/setup.sh --down   Look: ./scripts/setup.sh --status, docker compose logs
+WELCOME
+  ((${#LEFT_OUT[@]} == 0)) || say "$(colour 33 "Left out:") ${LEFT_OUT[*]} (run this again when their images can be fetched)"
+}
+
+# published SERVICE PORT: its address, or nothing
+published() {
+  local address
+  address=$(compose port "$1" "$2" 2>/dev/null) || return 0
+  printf '%s' "${address/0.0.0.0/127.0.0.1}"
 }

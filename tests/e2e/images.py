@@ -6,9 +6,6 @@ from pathlib import Path
 
 from tests.e2e.stack import ROOT, Stack, docker
 
-# A development machine without a registry may have a script beside the repository that makes
-# images of these names.
-PROVIDER = ROOT.parent / "shared" / "engine" / "pull"
 PULL_SECONDS = 600
 # Without these there is nothing to test; the others are left out where they cannot be had.
 ESSENTIAL = {"init", "web", "nginx", "redis"}
@@ -50,13 +47,5 @@ def _present(image: str) -> bool:
 
 def provide(image: str) -> None:
     """Get an image, if it can be had."""
-    if _present(image):
-        return
-    if not PROVIDER.exists():
+    if not _present(image):
         docker("pull", "--quiet", image, seconds=PULL_SECONDS, check=False)
-        return
-    subprocess.run([PROVIDER, image], check=False, timeout=PULL_SECONDS)
-    official = image.replace("nginxinc/nginx-unprivileged:", "nginx:")
-    if not _present(image) and official != image:
-        subprocess.run([PROVIDER, official], check=False, timeout=PULL_SECONDS)
-        docker("tag", official, image, check=False)

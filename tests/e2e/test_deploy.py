@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripts.lib.deploy import traffic
+from deploy import nginx
 from tests.e2e.deploying import Deploys, load_on
 from tests.e2e.stack import Stack, docker
 from tests.support.processes import wait_until
@@ -188,7 +188,7 @@ def _wait_for_line(process: "subprocess.Popen[str]", text: str) -> None:
 
 
 def _only_web_serves(deploys: Deploys) -> None:
-    assert deploys.traffic() == traffic.stable()
+    assert deploys.traffic() == nginx.stable()
     assert not deploys.stack.containers("web-next")
     assert not deploys.lock()
 

@@ -1,102 +1,61 @@
-"""`docker kill`, and scripts/supervise.sh, which undoes it.
-
-The engine itself starts again whatever crashes (test_resilience.py), but what was ended by a signal
-through its own interface stays down under every restart policy.
-"""
+"""Crashes under load, which the engine repairs, and `docker kill`, which is an order."""
 
 import asyncio
-import subprocess
-from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.breaking import RECOVERY_SECONDS, started, under_load, wait_for_new_run
+from tests.e2e.breaking import crash, is_healthy, started, under_load, wait_for_new_run
 from tests.e2e.load import Report, lost_items
-from tests.e2e.stack import ROOT, Stack, clean_environment, docker, inspect
-from tests.support.processes import wait_until
+from tests.e2e.stack import Stack, docker, inspect
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-ASIDE = [
+MONITORING = [
     *("prometheus", "alertmanager", "edge-exporter", "nginx-exporter"),
     *("redis-exporter", "blackbox-exporter", "node-exporter"),
 ]
 
 
-@pytest.fixture(scope="module")
-def supervised(stack: Stack) -> Iterator[Stack]:
-    """The stack with the supervisor beside it."""
-    process = subprocess.Popen(
-        [ROOT / "scripts" / "supervise.sh", "--project", stack.project],
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout and "Watching" in process.stdout.readline()
-    yield stack
-    process.terminate()
-    process.communicate(timeout=10)
-    assert process.returncode == 143
+def crash_under_load(stack: Stack, *services: str) -> Report:
+    """Crash a container of each service in turn; returns what became of the requests meanwhile."""
+
+    async def crash_each() -> None:
+        for service in services:
+            container = stack.containers(service)[0]
+            before = started(container)
+            await asyncio.to_thread(crash, stack, container)
+            await asyncio.to_thread(wait_for_new_run, container, before)
+
+    return under_load(stack, crash_each())
 
 
-def kill_under_load(stack: Stack, service: str) -> Report:
-    """Kill a service's first container; returns what became of the requests meanwhile."""
-    container = stack.containers(service)[0]
-    before = started(container)
-
-    async def kill() -> None:
-        await asyncio.to_thread(docker, "kill", container)
-        await asyncio.to_thread(wait_for_new_run, container, before)
-
-    return under_load(stack, kill())
-
-
-@pytest.mark.parametrize("service", ASIDE)
-def test_what_only_watches_can_be_killed_unnoticed(supervised: Stack, service: str) -> None:
-    report = kill_under_load(supervised, service)
+def test_crashes_of_the_monitoring_fail_no_request(stack: Stack) -> None:
+    report = crash_under_load(stack, *MONITORING)
 
     assert not report.failures, report.summary()
 
 
-def test_a_killed_replica_takes_only_the_posts_along_that_it_had_begun(supervised: Stack) -> None:
-    report = kill_under_load(supervised, "web")
+def test_without_redis_what_does_not_need_it_is_answered(stack: Stack) -> None:
+    report = crash_under_load(stack, "redis")
 
-    assert all(" POST /api/v1/items: 502 " in one for one in report.failures), report.failures
-
-
-def test_without_redis_what_does_not_need_it_is_answered(supervised: Stack) -> None:
-    report = kill_under_load(supervised, "redis")
-
-    needless = [one for one in report.failures if " /api/v1/info: " in one or " /health: " in one]
-    assert not needless
+    failures = "".join(report.failures)
+    assert " /api/v1/info: " not in failures and " /health: " not in failures
     assert all(": 503 " in one for one in report.failures), report.failures
     assert report.items
-    assert not lost_items(supervised.http, supervised.token, report.items)
+    assert not lost_items(stack.http, stack.token, report.items)
 
 
-def test_a_killed_nginx_is_back(supervised: Stack) -> None:
-    report = kill_under_load(supervised, "nginx")
+def test_a_crash_of_nginx_loses_no_acknowledged_item(stack: Stack) -> None:
+    report = crash_under_load(stack, "nginx")
 
-    assert not lost_items(supervised.http, supervised.token, report.items)
+    assert not lost_items(stack.http, stack.token, report.items)
 
 
-def test_what_was_stopped_on_purpose_stays_stopped(supervised: Stack) -> None:
-    stopped, killed = supervised.containers("blackbox-exporter") + supervised.containers(
-        "node-exporter"
-    )
-    before = started(killed)
+def test_what_docker_kill_ends_stays_down_until_compose_starts_it(stack: Stack) -> None:
+    container = stack.containers("node-exporter")[0]
 
-    docker("stop", stopped)
-    docker("kill", killed)
+    docker("kill", container)
 
-    wait_for_new_run(killed, before)  # so the supervisor has seen both
-    try:
-        assert inspect(stopped)["State"]["Status"] == "exited"
-    finally:
-        docker("start", stopped)
-    wait_until(
-        lambda: inspect(stopped)["State"]["Health"]["Status"] == "healthy",
-        seconds=RECOVERY_SECONDS,
-        why="it is healthy again",
-    )
+    assert inspect(container)["State"]["Status"] == "exited"
+    stack.up()
+    assert is_healthy(container)

@@ -54,7 +54,7 @@ def test_every_line_of_the_tour_answers_what_stands_behind_it(
 
 def test_what_the_first_command_prints_is_what_the_readme_shows() -> None:
     shown = README.partition("from then on after a second:\n\n```\n")[2].partition("```")[0]
-    program = "from local_welcome import welcome; print(welcome('http://127.0.0.1:8080'))"
+    program = "from local import welcome; print(welcome('http://127.0.0.1:8080'))"
 
     printed = subprocess.run(
         [sys.executable, "-c", program],

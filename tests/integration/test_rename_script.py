@@ -155,14 +155,8 @@ def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
     ("arguments", "word"),
     [
         (["--name", "My Service"], "'My Service'"),
-        (["--name", "-x"], "--name"),
-        (["--name", "9lives"], "'9lives'"),
-        (["--name", "a--b"], "'a--b'"),
-        (["--name", "dash-"], "'dash-'"),
-        (["--name", "../up"], "'../up'"),
         (["--name", "a$(id)"], "'a$(id)'"),
         (["--name", "x" * 41], "40 at most"),
-        (["--name", ""], "''"),
         (["--name"], "--name"),
         (["--name", "redis"], "already means something"),
         (["--name", PRESENT], "already"),
@@ -179,9 +173,3 @@ def test_an_odd_name_is_refused_in_one_line_and_changes_nothing(
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and word in done.stderr
     assert git(original, "status", "--porcelain") == ""
-
-
-def test_the_command_in_the_readme_is_this_one(original: Path) -> None:
-    section = text_of(original / "README.md").partition("## Make it yours")[2]
-
-    assert './scripts/setup.sh --name my-service --holder "' in section.partition("## ")[0]

@@ -17,7 +17,7 @@ from tests.support.clone import ROOT, Clone
 from tests.support.processes import free_port
 
 GOOD = {
-    "version": "echo 28.5.2",
+    "version": "echo 100.1.0-rc.1",
     "compose version": "echo v2.40.3",
     "info": "echo /nowhere",
     "context": "echo unix:///var/run/docker.sock",
@@ -50,7 +50,7 @@ def setup(
     # Compose's options before its command are of no interest here.
     docker = f'said="$*"\ncase "${{said/ --progress plain/}}" in\n{cases}\n  *) true ;;\nesac'
     folder = clone.folder / "bin"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name, what in ({"docker": docker} | (programs or {})).items():
         (folder / name).write_text(f"#!/bin/bash\n{what}\n")
         (folder / name).chmod(0o755)
@@ -88,12 +88,6 @@ def test_an_engine_that_will_not_do_is_told_in_one_line(
     clone: Clone, says: dict[str, str], words: tuple[str, ...]
 ) -> None:
     assert_refused(setup(clone, says=says), *words)
-
-
-def test_a_newer_engine_is_no_older_one(clone: Clone) -> None:
-    result = setup(clone, says={"version": "echo 100.1.0-rc.1", "compose version": "echo v10.2"})
-
-    assert result.returncode == 0, result.stderr
 
 
 def test_a_missing_engine_points_to_the_way_without_one(clone: Clone) -> None:
@@ -141,12 +135,8 @@ def test_a_failing_build_is_told_by_its_cause(
 
 def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clone: Clone) -> None:
     links = clone.folder / "links"
-    failing = {
-        "compose pull --quiet --ignore-buildable --policy missing grafana": "exit 1",
-        "compose pull --quiet --ignore-buildable --policy missing web": "true",
-        "compose pull --quiet --ignore-buildable --policy missing nginx": "true",
-        "compose pull --quiet --ignore-buildable --policy missing redis": "true",
-        "compose pull --quiet --ignore-buildable --policy missing init": "true",
+    pull = "compose pull --quiet --ignore-buildable --policy missing"
+    failing = {f"{pull} {name}": "true" for name in ("web", "nginx", "redis", "init")} | {
         "compose pull": "exit 1",
         "compose up": f"echo \"${{GRAFANA_URL-default}} ${{PROMETHEUS_URL-default}}\" >'{links}'",
     }
@@ -170,13 +160,7 @@ def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> Non
     assert first.returncode == 0, first.stderr
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
     assert settings.read_text() == (settings.parent / ".env.example").read_text()
-
-
-def test_settings_that_exist_are_left_alone(clone: Clone) -> None:
-    settings = clone.folder / "infrastructure" / ".env"
-
-    setup(clone, settings="LOG_LEVEL=DEBUG\n")
-
+    assert setup(clone, settings="LOG_LEVEL=DEBUG\n").returncode == 0
     assert settings.read_text() == "LOG_LEVEL=DEBUG\n"
 
 

@@ -16,9 +16,12 @@ KEPT = ("PATH", "HOME", "LANG", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "http
 class Clone:
     """`run` starts one of its scripts and returns what came out."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, copy: bool = True) -> None:
+        """With copy=False, the folder contains a clone already."""
         self.folder = folder
         self.venv = folder / ".venv"
+        if not copy:
+            return
         folder.mkdir()
         for part in PARTS:
             source, target = ROOT / part, folder / part
@@ -58,7 +61,7 @@ class Clone:
 
     def leftovers(self) -> list[str]:
         """What of an environment is there, whole or in parts."""
-        found = [self.venv, *(self.folder / ".run").glob("venv-*")]
+        found = [self.venv, self.folder / ".run" / "environment-old"]
         return [path.name for path in found if path.exists()]
 
 

@@ -2,17 +2,20 @@
 
 import json
 
-from scripts.lib.deploy.history import (
+import pytest
+from deploy.docker_client import Image
+from deploy.history import (
     FAILED,
     IN_SERVICE,
     ROLLED_BACK,
     VERSIONS_KEPT,
     Deploy,
+    begun,
+    ended,
     outdated,
     parse,
-    version_before,
+    previous_version,
 )
-from scripts.lib.deploy.images import Image
 
 
 def image(name: str) -> Image:
@@ -29,59 +32,45 @@ def rollback(before: str, to: str) -> Deploy:
     return deploy(before, to, kind="rollback")
 
 
-def test_a_rollback_goes_to_the_version_before_the_running_one() -> None:
-    assert version_before([deploy("a", "b"), deploy("b", "c")], "sha256:c") == image("b")
+@pytest.mark.parametrize(
+    ("deploys", "running", "expected"),
+    [
+        ([deploy("a", "b"), deploy("b", "c")], "c", "b"),
+        # Two rollbacks go back two versions.
+        ([deploy("a", "b"), deploy("b", "c"), rollback("c", "b")], "b", "a"),
+        # A version deployed after a rollback follows the one that was gone back to.
+        ([deploy("a", "b"), rollback("b", "a"), deploy("a", "c")], "c", "a"),
+        # A deploy that was rolled back never was in service.
+        ([deploy("a", "b"), deploy("b", "c", outcome=ROLLED_BACK)], "b", "a"),
+        # Started by hand: the last one that was deployed.
+        ([deploy("a", "b")], "by-hand", "b"),
+        # Renewing a version does not make another one.
+        ([deploy("a", "b"), deploy("b", "b")], "b", "a"),
+        ([deploy("a", "a")], "a", None),
+        ([], "a", None),
+    ],
+)
+def test_a_rollback_goes_to_the_version_before_the_running_one(
+    deploys: list[Deploy], running: str, expected: str | None
+) -> None:
+    found = previous_version(deploys, f"sha256:{running}")
+
+    assert found == (image(expected) if expected else None)
 
 
-def test_two_rollbacks_go_back_two_versions() -> None:
-    deploys = [deploy("a", "b"), deploy("b", "c"), rollback("c", "b")]
+def test_a_deploy_is_two_lines_and_the_second_one_ends_it() -> None:
+    made = deploy("a", "b", outcome="")
+    lines = [json.dumps(begun(made)), json.dumps(ended(made, ROLLED_BACK, "why"))]
 
-    assert version_before(deploys, "sha256:b") == image("a")
+    (cut_off,), (whole,) = parse(lines[:1]), parse(lines)
 
-
-def test_a_version_deployed_again_after_a_rollback_is_new_once_more() -> None:
-    deploys = [deploy("a", "b"), rollback("b", "a"), deploy("a", "c")]
-
-    assert version_before(deploys, "sha256:c") == image("a")
-
-
-def test_deploys_that_were_rolled_back_never_were_in_service() -> None:
-    deploys = [deploy("a", "b"), deploy("b", "c", outcome=ROLLED_BACK)]
-
-    assert version_before(deploys, "sha256:b") == image("a")
-
-
-def test_a_version_that_somebody_started_by_hand_gives_way_to_the_last_deployed_one() -> None:
-    assert version_before([deploy("a", "b")], "sha256:by-hand") == image("b")
-
-
-def test_renewing_the_same_version_is_no_version_of_its_own() -> None:
-    assert version_before([deploy("a", "b"), deploy("b", "b")], "sha256:b") == image("a")
-
-
-def test_without_a_history_there_is_nothing_to_go_back_to() -> None:
-    assert version_before([], "sha256:a") is None
-    assert version_before([deploy("a", "a")], "sha256:a") is None
-
-
-def test_a_deploy_is_told_by_two_lines_and_the_second_one_ends_it() -> None:
-    begun = {"event": "begun", "id": "1", "at": "t", "who": "w", "kind": "deploy"}
-    begun |= {"strategy": "canary", "before": image("a").as_json(), "to": image("b").as_json()}
-    ended = {"event": "ended", "id": "1", "ended": "u", "outcome": ROLLED_BACK, "reason": "why"}
-
-    cut_off = parse([json.dumps(begun)])[0]
-    whole = parse([json.dumps(begun), json.dumps(ended)])[0]
-
-    assert cut_off.unfinished
+    assert cut_off == made and cut_off.unfinished
     assert not whole.unfinished
     assert "a app:a -> b app:b  rolled back: why" in str(whole)
 
 
 def test_half_a_line_at_the_end_does_not_hide_the_rest() -> None:
-    begun = {"event": "begun", "id": "1", "at": "t", "who": "w", "kind": "deploy"}
-    begun |= {"strategy": "canary", "before": image("a").as_json(), "to": image("b").as_json()}
-
-    assert len(parse([json.dumps(begun), '{"event": "end'])) == 1
+    assert len(parse([json.dumps(begun(deploy("a", "b"))), '{"event": "end'])) == 1
 
 
 def test_a_deploy_that_could_not_put_things_back_waits_for_recovery() -> None:

@@ -8,34 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from scripts.lib.deploy import Problem, traffic
-from scripts.lib.deploy.gate import Limits
-from scripts.lib.deploy.images import Image
-from scripts.lib.deploy.plan import Plan
-from scripts.lib.deploy.progress import Progress
-from scripts.lib.deploy.replicas import NEXT, WEB
-from scripts.lib.deploy.rollout import Parts, Rollout
+from command_error import CommandError
+from deploy import nginx
+from deploy.canary_analysis import Limits
+from deploy.docker_client import Image
+from deploy.rollout import NEXT, WEB, Plan, Rollout
 
 OLD = Image("app:old-000000000000", "sha256:old", "1.0", "unknown")
 NEW = Image("app:new-111111111111", "sha256:new", "2.0", "unknown")
 ADDRESSES = {WEB: ["10.0.0.1"], NEXT: ["10.0.0.2"]}
-TO_CANDIDATE = traffic.handed_over(ADDRESSES[NEXT], retry_errors=False)
+TO_CANDIDATE = nginx.cut_over(ADDRESSES[NEXT], retry_errors=False)
 
 
 @dataclass
 class Stack:
     """Plays nginx, the replicas and Prometheus."""
 
-    running: dict[str, Image] = field(default_factory=lambda: {WEB: OLD})
-    configuration: str = field(default_factory=traffic.stable)
+    images: dict[str, Image] = field(default_factory=lambda: {WEB: OLD})
+    configuration: str = field(default_factory=nginx.stable)
     log: list[str] = field(default_factory=list)
     fails_at: str = ""
-    count: int = 1
 
     # nginx
-    def direct(self, configuration: str) -> None:
-        self._happens("direct")
+    def apply(self, configuration: str) -> None:
+        self._happens("apply")
         self.configuration = configuration
 
     def current(self) -> str:
@@ -44,28 +40,25 @@ class Stack:
     def wait_for_old_workers(self) -> None:
         self._happens("wait for old workers")
 
-    def addresses(self, replicas: list[Any]) -> list[str]:
-        return [one.address for one in replicas]
+    def addresses(self, replicas: list[str]) -> list[str]:
+        return replicas
 
     # replicas
-    def of(self, service: str) -> list[Any]:
-        return [_Replica(ADDRESSES[service][0])] if service in self.running else []
-
     def start(self, service: str, image: Image) -> None:
         if service == WEB:
             assert self.configuration == TO_CANDIDATE, "requests went to what is being renewed"
-        self.running[service] = image
+        self.images[service] = image
         self._happens(f"start {service} {image.version}")
 
-    def has(self, service: str, image: Image) -> bool:
-        return self.running.get(service) == image
+    def run(self, service: str, image: Image) -> bool:
+        return self.images.get(service) == image
 
-    serve = has
+    healthy = run
 
-    def check_alive(self, service: str) -> None:
+    def check(self, service: str) -> None:
         self._happens(f"check {service}")
 
-    def smoke_test(self, service: str, image: Image, _script: str) -> str:
+    def smoke_test(self, service: str, image: Image) -> str:
         self._happens(f"smoke-test {service}")
         return image.version
 
@@ -75,34 +68,23 @@ class Stack:
     def stop_next(self) -> None:
         assert "10.0.0.2" not in self.configuration, "requests went to what is being stopped"
         self._happens("stop web-next")
-        self.running.pop(NEXT, None)
+        self.images.pop(NEXT, None)
 
-    # Prometheus
-    running_prometheus = False
+    # docker
+    def running(self, service: str) -> list[str]:
+        return ADDRESSES[service] if service in self.images else []
 
     def _happens(self, what: str) -> None:
         self.log.append(what)
         if what == self.fails_at:
             self.fails_at = ""
-            raise Problem(f"{what} failed")
+            raise CommandError(f"{what} failed")
 
 
-@dataclass
-class _Replica:
-    address: str
-    status: str = "running"
-
-
-class _NoPrometheus:
-    running = False
-
-
-def rollout(stack: Stack, folder: Path, *, kind: str = "deploy") -> Rollout:
-    plan = Plan(OLD, NEW, kind, "blue-green", 1, 0, 1, Limits(0.01, 1000, 20))
-    nginx: Any = stack
-    replicas: Any = stack
-    prometheus: Any = _NoPrometheus()
-    return Rollout(plan, Parts(nginx, prometheus, replicas), folder / ".env", Progress())
+def rollout(stack: Stack, folder: Path) -> Rollout:
+    plan = Plan(OLD, NEW, "deploy", "blue-green", 1, 0, 1, Limits(0.01, 1000, 20))
+    played: Any = stack
+    return Rollout(plan, played, played, played, played, folder / ".env", print)
 
 
 def test_a_deploy_ends_with_the_new_version_in_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -110,8 +92,8 @@ def test_a_deploy_ends_with_the_new_version_in_the_place_of_the_old_one(tmp_path
 
     rollout(stack, tmp_path).run()
 
-    assert stack.running == {WEB: NEW}
-    assert stack.configuration == traffic.stable()
+    assert stack.images == {WEB: NEW}
+    assert stack.configuration == nginx.stable()
     assert (tmp_path / ".env").read_text() == f"WEB_IMAGE={NEW.reference}\n"
 
 
@@ -129,7 +111,7 @@ def test_old_replicas_are_renewed_only_when_no_nginx_worker_knows_them_any_more(
 
 @pytest.mark.parametrize(
     "step",
-    ["start web-next 2.0", "smoke-test web-next", "publish", "direct", "wait for old workers"]
+    ["start web-next 2.0", "smoke-test web-next", "publish", "apply", "wait for old workers"]
     + ["check web-next", "start web 2.0", "smoke-test web"],
 )
 def test_whichever_step_fails_the_version_before_is_in_service_again(
@@ -138,13 +120,13 @@ def test_whichever_step_fails_the_version_before_is_in_service_again(
     stack = Stack(fails_at=step)
     deploy = rollout(stack, tmp_path)
 
-    with pytest.raises(Problem, match=step):
+    with pytest.raises(CommandError, match=step):
         deploy.run()
     restored = deploy.restore()
 
     assert restored
-    assert stack.running == {WEB: OLD}
-    assert stack.configuration == traffic.stable()
+    assert stack.images == {WEB: OLD}
+    assert stack.configuration == nginx.stable()
 
 
 def test_a_failure_before_any_request_was_shifted_leaves_the_old_replicas_alone(
@@ -153,7 +135,7 @@ def test_a_failure_before_any_request_was_shifted_leaves_the_old_replicas_alone(
     stack = Stack(fails_at="smoke-test web-next")
     deploy = rollout(stack, tmp_path)
 
-    with pytest.raises(Problem):
+    with pytest.raises(CommandError):
         deploy.run()
     deploy.restore()
 
@@ -162,26 +144,26 @@ def test_a_failure_before_any_request_was_shifted_leaves_the_old_replicas_alone(
 
 
 def test_what_was_renewed_already_goes_back_while_the_candidate_serves(tmp_path: Path) -> None:
-    stack = Stack({WEB: NEW, NEXT: NEW}, traffic.given_back(ADDRESSES[WEB], ADDRESSES[NEXT]))
+    stack = Stack({WEB: NEW, NEXT: NEW}, nginx.promote(ADDRESSES[WEB], ADDRESSES[NEXT]))
 
     assert rollout(stack, tmp_path).restore()
 
-    assert stack.running == {WEB: OLD}
+    assert stack.images == {WEB: OLD}
     assert (tmp_path / ".env").read_text() == f"WEB_IMAGE={OLD.reference}\n"
 
 
 def test_without_a_candidate_to_bridge_it_the_way_back_is_not_taken(tmp_path: Path) -> None:
-    stack = Stack({WEB: NEW}, traffic.given_back(ADDRESSES[WEB], []))
+    stack = Stack({WEB: NEW}, nginx.promote(ADDRESSES[WEB], []))
 
     assert not rollout(stack, tmp_path).restore()
 
-    assert stack.running == {WEB: NEW}
-    assert stack.configuration == traffic.stable()
+    assert stack.images == {WEB: NEW}
+    assert stack.configuration == nginx.stable()
 
 
 def test_a_deploy_cut_off_at_its_last_step_is_completed(tmp_path: Path) -> None:
-    stack = Stack({WEB: NEW, NEXT: NEW}, traffic.stable())
+    stack = Stack({WEB: NEW, NEXT: NEW}, nginx.stable())
 
     assert not rollout(stack, tmp_path).restore()
 
-    assert stack.running == {WEB: NEW}
+    assert stack.images == {WEB: NEW}

@@ -77,7 +77,7 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.write(json.dumps(body).encode())
 
     def log_message(self, *_arguments: object) -> None:  # pylint: disable=arguments-differ
-        """Not of interest."""
+        """Silent."""
 
 
 @pytest.fixture
@@ -106,22 +106,17 @@ def hold(played: Played, folder: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_a_drill_breaks_it_waits_for_the_alert_mends_it_and_waits_for_its_end(
+def test_a_drill_breaks_it_waits_for_the_alert_repairs_it_and_waits_for_its_end(
     played: Played, tmp_path: Path
 ) -> None:
     status, output, _ = hold(played, tmp_path, "errors", "--wait", "10")
 
     assert status == 0
-    told = [output.index(text) for text in ("Broken.", "firing ", "Mended.", "has ended.")]
+    told = [output.index(text) for text in ("Broken.", "firing ", "Repaired.", "has ended.")]
     assert told == sorted(told)
     assert "docs/MONITORING.md#errorbudgetburnsfast" in output
-    assert played.fault is None
-
-
-def test_it_says_when_the_alert_reaches_nobody(played: Played, tmp_path: Path) -> None:
-    _, output, _ = hold(played, tmp_path, "errors", "--wait", "10")
-
     assert "'page', which reaches nobody" in output
+    assert played.fault is None
 
 
 def test_an_alert_that_does_not_come_is_a_failure_and_the_fault_is_ended(
@@ -131,8 +126,8 @@ def test_an_alert_that_does_not_come_is_a_failure_and_the_fault_is_ended(
 
     status, output, errors = hold(played, tmp_path, "errors", "--wait", "1")
 
-    assert (status, errors) == (1, "error: not firing within 1 s\n")
-    assert "Mended." in output
+    assert (status, errors) == (1, "error: not within 1 s: the alert is firing\n")
+    assert "Repaired." in output
     assert played.fault is None
 
 
@@ -153,7 +148,7 @@ def test_ctrl_c_ends_the_fault(played: Played, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
 
-    assert (process.returncode, errors) == (130, "interrupted; what was broken is mended\n")
+    assert (process.returncode, errors) == (130, "interrupted; what was broken is repaired\n")
     assert played.fault is None
 
 
@@ -172,30 +167,17 @@ def test_a_service_that_sets_no_fault_is_one_line_that_says_why(
     assert hint in errors
 
 
-def test_a_stack_that_is_not_there_is_one_line(played: Played, tmp_path: Path) -> None:
-    status, _, errors = hold(played, tmp_path, "errors", "--prometheus", "http://127.0.0.1:9")
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--prometheus", "http://127.0.0.1:9", "http://127.0.0.1:9 does not answer"),
+        ("--token-file", "/nowhere", "/nowhere contains no token"),
+    ],
+)
+def test_what_a_drill_cannot_use_is_one_line(
+    played: Played, tmp_path: Path, option: str, value: str, words: str
+) -> None:
+    status, _, errors = hold(played, tmp_path, "errors", option, value)
 
     assert (status, errors.count("\n")) == (2, 1)
-    assert "http://127.0.0.1:9 does not answer" in errors
-
-
-def test_a_missing_token_is_one_line(played: Played, tmp_path: Path) -> None:
-    status, _, errors = hold(played, tmp_path, "errors", "--token-file", "/nowhere")
-
-    assert (status, errors.count("\n")) == (2, 1)
-    assert "/nowhere holds no token" in errors
-
-
-def test_help_names_every_drill(played: Played, tmp_path: Path) -> None:
-    status, output, _ = hold(played, tmp_path, "--help")
-
-    assert status == 0
-    for name in ("errors", "latency", "redis-down", "web-down"):
-        assert f"\n  {name} " in output
-
-
-def test_an_unknown_drill_is_refused(played: Played, tmp_path: Path) -> None:
-    status, _, errors = hold(played, tmp_path, "nonsense")
-
-    assert status == 2
-    assert "invalid choice: 'nonsense'" in errors
+    assert words in errors

@@ -1,20 +1,44 @@
-"""What the history's lines tell: who deployed what and when, and which version was before."""
+"""The deploy lock and the history of deploys.
+
+Both are one container that can exist only once and appends lines to a file. It lives in the engine,
+so all who deploy to it share it, and it ends with the connection of the deploy that started it, so
+no lock outlives its deploy.
+"""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import IO, Any
 
-from .images import Image
+from command_error import CommandError
+
+from .docker_client import DockerClient, Image
 
 IN_SERVICE, ROLLED_BACK, FAILED = "in service", "rolled back", "failed"
-# Images that stay here for --rollback.
+# Images that are kept for --rollback.
 VERSIONS_KEPT = 6
+
+# In the container: print the history and an empty line, append each line given, and confirm it.
+WRITER = """\
+import os, sys
+with open("/deploys/history.jsonl", "a+", encoding="utf-8") as file:
+    file.seek(0)
+    print(file.read(), flush=True)
+    for line in sys.stdin:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+        print("written", flush=True)
+"""
+HOLDER = '{{index .Config.Labels "deploy.who"}}, since {{index .Config.Labels "deploy.since"}}'
 
 
 @dataclass(frozen=True)
 class Deploy:  # pylint: disable=too-many-instance-attributes
-    """One deploy, as the history tells it."""
+    """One deploy in the history."""
 
     id: str
     at: str
@@ -22,11 +46,10 @@ class Deploy:  # pylint: disable=too-many-instance-attributes
     kind: str
     """deploy or rollback"""
     strategy: str
-    before: Image
-    """What was in service."""
-    to: Image
+    previous: Image
+    target: Image
     outcome: str = ""
-    """IN_SERVICE, ROLLED_BACK or FAILED; empty while it runs, and for ever if it was cut off"""
+    """IN_SERVICE, ROLLED_BACK or FAILED; empty while it runs, and if it was cut off"""
     ended: str = ""
     reason: str = ""
 
@@ -35,14 +58,16 @@ class Deploy:  # pylint: disable=too-many-instance-attributes
         return self.outcome in ("", FAILED)
 
     def __str__(self) -> str:
-        images = " -> ".join(f"{one.version} {one.reference}" for one in (self.before, self.to))
-        how = self.outcome or "cut off, or still under way"
+        images = " -> ".join(
+            f"{one.version} {one.reference}" for one in (self.previous, self.target)
+        )
+        outcome = self.outcome or "cut off, or still under way"
         reason = f": {self.reason}" if self.reason else ""
-        return f"{self.at}  {self.who}  {self.kind} ({self.strategy})  {images}  {how}{reason}"
+        return f"{self.at}  {self.who}  {self.kind} ({self.strategy})  {images}  {outcome}{reason}"
 
 
 def parse(lines: Iterable[str]) -> list[Deploy]:
-    """The deploys that the history's lines tell of, oldest first."""
+    """The deploys in the lines of the history, oldest first."""
     deploys: dict[str, Deploy] = {}
     for line in lines:
         try:
@@ -50,15 +75,28 @@ def parse(lines: Iterable[str]) -> list[Deploy]:
         except ValueError:
             continue  # the last line of an engine that lost power
         if entry.pop("event") == "begun":
-            entry |= {name: Image(**entry[name]) for name in ("before", "to")}
-            deploys[entry["id"]] = Deploy(**entry)
+            previous, target = Image(**entry.pop("before")), Image(**entry.pop("to"))
+            deploys[entry["id"]] = Deploy(**entry, previous=previous, target=target)
         elif entry["id"] in deploys:
             deploys[entry["id"]] = replace(deploys[entry["id"]], **entry)
     return list(deploys.values())
 
 
-def version_before(deploys: Iterable[Deploy], running: str) -> Image | None:
-    """The image that was in service before the running one: two rollbacks go back two versions.
+def begun(deploy: Deploy) -> dict[str, Any]:
+    """The line of a deploy that begins; a second one, of `ended`, completes it."""
+    names = ("id", "at", "who", "kind", "strategy")
+    images = {"before": asdict(deploy.previous), "to": asdict(deploy.target)}
+    return {"event": "begun"} | {name: getattr(deploy, name) for name in names} | images
+
+
+def ended(deploy: Deploy, outcome: str, reason: str = "") -> dict[str, Any]:
+    """The line of a deploy that has ended."""
+    end = {"id": deploy.id, "ended": now(), "outcome": outcome, "reason": reason}
+    return {"event": "ended"} | end
+
+
+def previous_version(deploys: Iterable[Deploy], running: str) -> Image | None:
+    """The image that was in service before the running one; two rollbacks go back two versions.
 
     Args:
         running: ID of the image that is in service.
@@ -67,13 +105,13 @@ def version_before(deploys: Iterable[Deploy], running: str) -> Image | None:
     for deploy in deploys:
         if deploy.outcome != IN_SERVICE:
             continue
-        if not versions or versions[-1].id != deploy.before.id:
-            versions.append(deploy.before)
+        if not versions or versions[-1].id != deploy.previous.id:
+            versions.append(deploy.previous)
         if deploy.kind == "rollback":
-            while len(versions) > 1 and versions[-1].id != deploy.to.id:
+            while len(versions) > 1 and versions[-1].id != deploy.target.id:
                 versions.pop()
-        if versions[-1].id != deploy.to.id:
-            versions.append(deploy.to)
+        if versions[-1].id != deploy.target.id:
+            versions.append(deploy.target)
     if versions and versions[-1].id == running:
         versions.pop()
     return versions[-1] if versions else None
@@ -81,6 +119,77 @@ def version_before(deploys: Iterable[Deploy], running: str) -> Image | None:
 
 def outdated(deploys: Iterable[Deploy], *, keep: str) -> list[str]:
     """Names of images that no rollback will need: all but the last few versions."""
-    names = [name for deploy in deploys for name in (deploy.before.reference, deploy.to.reference)]
-    newest_first = list(dict.fromkeys([keep, *reversed(names)]))
-    return newest_first[VERSIONS_KEPT:]
+    images = [image for deploy in deploys for image in (deploy.previous, deploy.target)]
+    newest_first = dict.fromkeys([keep, *(image.reference for image in reversed(images))])
+    return list(newest_first)[VERSIONS_KEPT:]
+
+
+class History:
+    """The history, while the lock is held."""
+
+    def __init__(self, container: "subprocess.Popen[str]", deploys: list[Deploy]) -> None:
+        self._container = container
+        self.deploys = deploys
+
+    def write(self, entry: dict[str, Any]) -> None:
+        confirmed = ""
+        with suppress(OSError):
+            given, printed = _pipes(self._container)
+            given.write(json.dumps(entry) + "\n")
+            given.flush()
+            confirmed = printed.readline()
+        if confirmed != "written\n":
+            raise CommandError("the container that holds lock and history has ended")
+
+
+@contextmanager
+def lock(docker: DockerClient, image: str, who: str) -> Iterator[History]:
+    """Hold the lock until the end of the context.
+
+    Args:
+        image: any image with Python that the engine has.
+
+    Raises:
+        CommandError: another deploy holds it.
+    """
+    name = f"{docker.project}-deploy"
+    container = docker.start(
+        *("run", "--rm", "--no-deps", "--no-TTY", "--name", name),
+        *("--label", f"deploy.who={who}", "--label", f"deploy.since={now()}"),
+        *("deployer", "python", "-c", WRITER),
+        environment={"WEB_NEXT_IMAGE": image},
+    )
+    lines = []
+    while (line := _pipes(container)[1].readline()) != "\n":
+        if not line:
+            raise CommandError(_refusal(docker, name, container.communicate()[1]))
+        lines.append(line)
+    try:
+        yield History(container, parse(lines))
+    finally:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            container.communicate(timeout=30)
+
+
+def read(docker: DockerClient, image: str) -> list[Deploy]:
+    """The history, without the lock."""
+    command = ("run", "--rm", "--no-deps", "--no-TTY", "deployer", "python", "-c", WRITER)
+    return parse(docker.compose(*command, environment={"WEB_NEXT_IMAGE": image}).splitlines())
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _pipes(process: "subprocess.Popen[str]") -> tuple[IO[str], IO[str]]:
+    assert process.stdin and process.stdout  # nosec B101
+    return process.stdin, process.stdout
+
+
+def _refusal(docker: DockerClient, name: str, error: str) -> str:
+    if "already in use" not in error:
+        return f"lock and history are not available: {error.strip().rpartition(chr(10))[2]}"
+    with suppress(CommandError):
+        holder = docker.docker("inspect", "--format", HOLDER, name).strip()
+        return f"another deploy is under way, by {holder}: wait until it has ended"
+    return "another deploy was under way and has just ended: try again"

@@ -1,149 +1,259 @@
-"""Takes the steps of a plan, and puts everything back when one of them fails."""
+"""The steps that put a version into service, and the way back when one of them fails."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import settings_file, traffic
-from .engine import Engine
-from .gate import Prometheus
-from .plan import CANARY_PERCENTS, Action, Plan, Step
-from .progress import Progress
-from .replicas import NEXT, WEB, Replicas
-from .watch import Watch
+import env_file
+from command_error import CommandError
+
+from . import nginx
+from .canary_analysis import CanaryAnalysis, Limits, Prometheus
+from .docker_client import ROOT, UNKNOWN, DockerClient, Image
+
+WEB, NEXT = "web", "web-next"
+SMOKE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What of the running stack a deploy deals with."""
+class Plan:  # pylint: disable=too-many-instance-attributes
+    """Everything that decides how a deploy goes."""
 
-    nginx: traffic.Nginx
-    prometheus: Prometheus
-    replicas: Replicas
+    previous: Image
+    target: Image
+    kind: str
+    """deploy or rollback"""
+    strategy: str
+    """blue-green or canary"""
+    replicas: int
+    watch_seconds: float
+    """How long each shift of traffic is watched; 0: not at all."""
+    health_seconds: float
+    """How long the new replicas may take to become healthy."""
+    limits: Limits
 
-    @classmethod
-    def of(cls, engine: Engine, plan: Plan) -> "Parts":
-        replicas = Replicas(engine, count=plan.replicas, health_seconds=plan.health_seconds)
-        return cls(traffic.Nginx(engine), Prometheus(engine), replicas)
+
+class Replicas:
+    """The replicas of `web` and of `web-next`, between which a deploy shifts traffic."""
+
+    def __init__(self, docker: DockerClient, *, count: int, health_seconds: float) -> None:
+        """Args:
+        count: replicas of each service.
+        health_seconds: how long starting may take.
+        """
+        self._docker = docker
+        self._count = count
+        self._health_seconds = health_seconds
+
+    def start(self, service: str, image: Image) -> None:
+        """Make a service's replicas run this image, and wait until all are healthy.
+
+        Raises:
+            CommandError: one ends, restarts or is not healthy in time.
+        """
+        variable = "WEB_IMAGE" if service == WEB else "WEB_NEXT_IMAGE"
+        command = ("up", "--detach", "--no-deps", "--no-build", "--quiet-pull", service)
+        self._docker.compose(*command, environment={variable: image.reference})
+        deadline = time.monotonic() + self._health_seconds
+        while not self.healthy(service, image):
+            self.check(service)
+            if time.monotonic() > deadline:
+                raise CommandError(f"{service} is not healthy after {self._health_seconds:g} s")
+            time.sleep(0.5)
+
+    def healthy(self, service: str, image: Image) -> bool:
+        """Whether all of a service's replicas run this image and are healthy."""
+        return self.run(service, image) and all(
+            one.health == "healthy" for one in self._docker.containers(service)
+        )
+
+    def run(self, service: str, image: Image) -> bool:
+        """Whether all of a service's replicas run this image, healthy or not."""
+        replicas = self._docker.containers(service)
+        return len(replicas) == self._count and all(
+            one.image == image.id and one.status == "running" for one in replicas
+        )
+
+    def check(self, service: str) -> None:
+        """Raise CommandError if one has ended, has restarted or is unhealthy."""
+        for one in self._docker.containers(service):
+            ended = one.restarts or one.status in ("exited", "dead", "restarting")
+            if ended or one.health == "unhealthy":
+                state = "has ended" if ended else "is unhealthy"
+                raise CommandError(f"{one.name} {state}: {self._docker.last_log_line(one)}")
+
+    def smoke_test(self, service: str, image: Image) -> str:
+        """Run smoke_test.py in each replica; returns the version that answers."""
+        script = (ROOT / "scripts" / "lib" / "smoke_test.py").read_text(encoding="utf-8")
+        wanted = ["" if one == UNKNOWN else one for one in (image.version, image.commit)]
+        version = ""
+        for one in self._docker.containers(service):
+            command = ("exec", "--interactive", one.id, "python", "-IS", "-", *wanted)
+            try:
+                version = self._docker.docker(*command, given=script, seconds=SMOKE_SECONDS).strip()
+            except CommandError as error:
+                reason = str(error).removeprefix("docker exec: ")
+                raise CommandError(f"{one.name} fails the smoke test: {reason}") from error
+        return version
+
+    def publish(self, image: Image) -> None:
+        """Copy the image's static files to where nginx serves them, as docker/init does."""
+        code = (ROOT / "docker" / "init" / "files.py").read_text(encoding="utf-8")
+        code += "\npublish(Path('/srv/app/static'), Path('/static'))\n"
+        command = ("run", "--rm", "--no-deps", "--no-TTY", "deployer", "python", "-c", code)
+        self._docker.compose(*command, environment={"WEB_NEXT_IMAGE": image.reference})
+
+    def stop_next(self) -> None:
+        """Stop and remove the candidate; requests in flight are finished."""
+        self._docker.compose("rm", "--stop", "--force", NEXT)
 
 
-class Rollout:
+class Rollout:  # pylint: disable=too-many-instance-attributes
     """One deploy on the running stack."""
 
-    def __init__(self, plan: Plan, parts: Parts, settings: Path, progress: Progress) -> None:
+    def __init__(  # pylint: disable=too-many-arguments,too-many-positional-arguments
+        self,
+        plan: Plan,
+        docker: DockerClient,
+        proxy: nginx.Nginx,
+        replicas: Replicas,
+        prometheus: Prometheus,
+        settings: Path,
+        say: Callable[[str], None],
+    ) -> None:
         """Args:
-        settings: the file whose WEB_IMAGE says what is in service.
+        settings: the file whose WEB_IMAGE names what is in service.
+        say: prints a line of progress.
         """
         self._plan = plan
-        self._nginx, self._prometheus, self._replicas = (
-            parts.nginx,
-            parts.prometheus,
-            parts.replicas,
-        )
+        self._docker = docker
+        self._nginx = proxy
+        self._replicas = replicas
         self._settings = settings
-        self._progress = progress
-        self._watch = Watch(self._prometheus, self._replicas, plan.limits, progress)
+        self._say = say
+        self._prometheus = prometheus
+        self._analysis = CanaryAnalysis(prometheus, plan.limits, replicas=plan.replicas)
+
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        """Each step of the deploy, as text and as a function."""
+        plan, limits, watch = self._plan, self._plan.limits, ""
+        if plan.watch_seconds:
+            watch = (
+                f" and watch it for {plan.watch_seconds:g} s (at most"
+                f" {limits.error_ratio:.1%} errors, p99 {limits.p99_ms:g} ms)"
+            )
+        count = "1 replica" if plan.replicas == 1 else f"{plan.replicas} replicas"
+        start = (
+            f"start {count} of the new version beside the old ones, and wait until they are"
+            f" healthy (at most {plan.health_seconds:g} s)"
+        )
+        split: list[tuple[str, Callable[[], None]]] = []
+        if plan.strategy == "canary":
+            part = "of the requests"
+            split = [
+                (f"send it 10 % {part}, POST and PATCH excepted,{watch}", lambda: self._split(10)),
+                (f"send it 50 % {part}{watch}", lambda: self._split(50, writes=True)),
+            ]
+        return [
+            (start, lambda: self._replicas.start(NEXT, plan.target)),
+            ("smoke-test each of them directly", lambda: self._smoke_test(NEXT)),
+            (
+                "copy its static files to where nginx serves them",
+                lambda: self._replicas.publish(plan.target),
+            ),
+            *split,
+            (f"send it all requests{watch}", self._switch),
+            ("wait until nothing is sent to the old version any more", self._cut_over),
+            ("renew the old replicas with the new version, and smoke-test them", self._renew),
+            ("send all requests to those, and wait until none goes elsewhere", self._promote),
+            ("stop the replicas that bridged the change", self._stop),
+        ]
 
     def run(self) -> None:
         """Take every step.
 
         Raises:
-            Problem, Interrupted: a step failed; `restore` puts everything back.
+            CommandError, KeyboardInterrupt: a step failed; `restore` puts everything back.
         """
-        methods = {
-            Action.START: self._start,
-            Action.SMOKE_TEST: self._smoke_test,
-            Action.PUBLISH: self._publish,
-            Action.SHARE: self._share,
-            Action.SWITCH: self._switch,
-            Action.HAND_OVER: self._hand_over,
-            Action.RENEW: self._renew,
-            Action.GIVE_BACK: self._give_back,
-            Action.STOP: self._stop,
-        }
-        steps = self._plan.steps()
-        for number, step in enumerate(steps, start=1):
-            self._progress.step(number, len(steps), step.text)
-            methods[step.action](step)
+        steps = self.steps()
+        for number, (text, take) in enumerate(steps, start=1):
+            self._say(f"{number}/{len(steps)}  {text}")
+            take()
 
     def restore(self) -> bool:
-        """Have the version before in service and no candidate, however far the deploy has come.
+        """Have the previous version in service and no candidate, however far the deploy has come.
 
         Requests are never sent to replicas that are being renewed. Where that leaves no way back,
         because the candidate is gone and `web` has the new version already, that one stays.
 
         Returns:
-            Whether the version before is in service.
+            Whether the previous version is in service.
         """
-        before, to = self._plan.before, self._plan.to
-        current = self._nginx.current()
-        if current != traffic.stable():
-            if not self._replicas.has(WEB, before) and self._replicas.serve(NEXT, to):
-                self._hand_over()
-                self._take_back()
-            elif not self._replicas.has(WEB, before) and not self._replicas.serve(WEB, to):
-                self._take_back()
-            self._progress.say("     all requests go to web; waiting until none goes elsewhere")
-            self._give_back()
+        previous, target = self._plan.previous, self._plan.target
+        if self._nginx.current() != nginx.stable():
+            if not self._replicas.run(WEB, previous):
+                bridged = self._replicas.healthy(NEXT, target)
+                if bridged:
+                    self._cut_over()
+                if bridged or not self._replicas.healthy(WEB, target):
+                    self._say(f"     starting {previous} again")
+                    self._put_into_service(previous)
+            self._say("     all requests go to web; waiting until none goes elsewhere")
+            self._promote()
         self._stop()
-        return self._replicas.has(WEB, before) or before.id == to.id
+        return self._replicas.run(WEB, previous) or previous.id == target.id
 
-    def _take_back(self) -> None:
-        self._progress.say(f"     starting {self._plan.before} again")
-        settings_file.set_image(self._settings, self._plan.before.reference)
-        self._replicas.start(WEB, self._plan.before)
+    def _smoke_test(self, service: str) -> None:
+        version = self._replicas.smoke_test(service, self._plan.target)
+        self._say(f"     {service} answers as version {version}")
 
-    def _start(self, _step: Step) -> None:
-        self._replicas.start(NEXT, self._plan.to)
-
-    def _smoke_test(self, _step: Step | None = None, service: str = NEXT) -> None:
-        script = (Path(__file__).parent / "smoke.py").read_text(encoding="utf-8")
-        version = self._replicas.smoke_test(service, self._plan.to, script)
-        self._progress.say(f"     {service} answers as version {version}")
-
-    def _publish(self, _step: Step) -> None:
-        self._replicas.publish(self._plan.to)
-
-    def _share(self, step: Step) -> None:
+    def _split(self, percent: int, *, writes: bool = False) -> None:
         web, candidate = self._addresses(WEB), self._addresses(NEXT)
-        writes = step.percent > CANARY_PERCENTS[0]
-        self._shift(traffic.shared(web, candidate, step.percent, writes=writes))
+        self._shift(nginx.split(web, candidate, percent, writes=writes))
 
-    def _switch(self, _step: Step) -> None:
+    def _switch(self) -> None:
         retry_errors = bool(self._plan.watch_seconds)
-        self._shift(traffic.handed_over(self._addresses(NEXT), retry_errors=retry_errors))
+        self._shift(nginx.cut_over(self._addresses(NEXT), retry_errors=retry_errors))
 
     def _shift(self, configuration: str) -> None:
-        """Send the candidate its share, and watch what becomes of it."""
-        plan = self._plan
-        if plan.watch_seconds and self._prometheus.running:
-            self._nginx.direct(configuration)
-            self._watch.run(plan.watch_seconds, insist=plan.strategy == "canary")
+        """Send the candidate its share, and analyse how it answers."""
+        self._nginx.apply(configuration)
+        if not self._plan.watch_seconds:
             return
-        self._nginx.direct(configuration)
-        if plan.watch_seconds:
-            self._progress.say("     not watched: Prometheus is not running")
+        if not self._prometheus.running:
+            self._say("     not watched: Prometheus is not running")
+            return
+        counted = self._analysis.watch(
+            self._plan.watch_seconds,
+            insist=self._plan.strategy == "canary",
+            check=lambda: self._replicas.check(NEXT),
+        )
+        self._say(f"     it answered {counted}")
 
-    def _hand_over(self, _step: Step | None = None) -> None:
-        """From here on an error of the new version is not asked again of the old one, which is
-        about to be renewed."""
-        self._nginx.direct(traffic.handed_over(self._addresses(NEXT), retry_errors=False))
+    def _cut_over(self) -> None:
+        """From here on an error of the new version is not retried on the old one, which is about to
+        be renewed."""
+        self._nginx.apply(nginx.cut_over(self._addresses(NEXT), retry_errors=False))
         self._nginx.wait_for_old_workers()
-        self._replicas.check_alive(NEXT)
+        self._replicas.check(NEXT)
 
-    def _renew(self, _step: Step) -> None:
-        settings_file.set_image(self._settings, self._plan.to.reference)
-        self._replicas.start(WEB, self._plan.to)
-        self._smoke_test(service=WEB)
+    def _renew(self) -> None:
+        self._put_into_service(self._plan.target)
+        self._smoke_test(WEB)
 
-    def _give_back(self, _step: Step | None = None) -> None:
-        self._nginx.direct(traffic.given_back(self._addresses(WEB), self._addresses(NEXT)))
+    def _put_into_service(self, image: Image) -> None:
+        env_file.set_value(self._settings, "WEB_IMAGE", image.reference)
+        self._replicas.start(WEB, image)
+
+    def _promote(self) -> None:
+        self._nginx.apply(nginx.promote(self._addresses(WEB), self._addresses(NEXT)))
         self._nginx.wait_for_old_workers()
 
-    def _stop(self, _step: Step | None = None) -> None:
-        if self._nginx.current() != traffic.stable():
-            self._nginx.direct(traffic.stable())
+    def _stop(self) -> None:
+        if self._nginx.current() != nginx.stable():
+            self._nginx.apply(nginx.stable())
         self._replicas.stop_next()
 
     def _addresses(self, service: str) -> list[str]:
-        running = [one for one in self._replicas.of(service) if one.status == "running"]
-        return self._nginx.addresses(running)
+        return self._nginx.addresses(self._docker.running(service))

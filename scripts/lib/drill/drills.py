@@ -11,20 +11,20 @@ class Drill:
     """One drill."""
 
     what: str
-    """What is done to the stack, as a sentence."""
+    """What is done to the stack."""
     why: str
     """Why the alert follows, and when."""
     alert: dict[str, str]
     """Labels of the alert that must fire."""
     watch: dict[str, str]
-    """What to show meanwhile: a name for each query."""
-    break_it: Callable[[Stack], None]
-    mend_it: Callable[[Stack], None]
+    """Figures to print meanwhile: a name for each query."""
+    break_: Callable[[Stack], None]
+    repair: Callable[[Stack], None]
     paths: tuple[str, ...]
-    """What the visitors ask for."""
+    """Requested by the simulated users meanwhile."""
 
 
-FAULT_SECONDS = 900  # the longest the service takes; the drill ends it itself
+FAULT_SECONDS = 900  # the longest that the service accepts; the drill ends the fault before
 
 
 def _fault(**settings: float) -> Callable[[Stack], None]:
@@ -50,8 +50,8 @@ DRILLS = {
         ),
         alert={"alertname": "ErrorBudgetBurnsFast", "slo": "availability", "window": "1h"},
         watch=_burn("availability"),
-        break_it=_fault(error_rate=0.2),
-        mend_it=Stack.end_fault,
+        break_=_fault(error_rate=0.2),
+        repair=Stack.end_fault,
         paths=("/api/v1/info", "/api/v1/items"),
     ),
     "latency": Drill(
@@ -62,8 +62,8 @@ DRILLS = {
         ),
         alert={"alertname": "ErrorBudgetBurnsFast", "slo": "latency", "window": "1h"},
         watch=_burn("latency"),
-        break_it=_fault(latency_ms=400),
-        mend_it=Stack.end_fault,
+        break_=_fault(latency_ms=400),
+        repair=Stack.end_fault,
         paths=("/api/v1/info", "/api/v1/items"),
     ),
     "redis-down": Drill(
@@ -74,8 +74,8 @@ DRILLS = {
         ),
         alert={"alertname": "RedisDown"},
         watch={"redis_up": "redis_up", "open circuits": "count(cache_circuit_state > 0)"},
-        break_it=lambda stack: stack.stop("redis"),
-        mend_it=lambda stack: stack.start("redis"),
+        break_=lambda stack: stack.stop("redis"),
+        repair=lambda stack: stack.start("redis"),
         paths=("/api/v1/info", "/"),
     ),
     "web-down": Drill(
@@ -86,8 +86,8 @@ DRILLS = {
         ),
         alert={"alertname": "WebDown"},
         watch={"replicas": 'sum(up{job="web"})', "probes": "min(probe_success)"},
-        break_it=lambda stack: stack.stop("web"),
-        mend_it=lambda stack: stack.start("web"),
+        break_=lambda stack: stack.stop("web"),
+        repair=lambda stack: stack.start("web"),
         paths=("/api/v1/info",),
     ),
 }

@@ -1,14 +1,14 @@
-"""The running stack: what it says of itself, and the ways to break it."""
+"""The running stack: its alerts and figures, and the ways to break it."""
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from . import Problem
+from command_error import CommandError
+from deploy.docker_client import DockerClient
 
 ANSWER_SECONDS = 10
 STOP_SECONDS = 120
@@ -34,11 +34,11 @@ class Stack:
 
     def stop(self, service: str) -> None:
         """Stop all of a service's containers."""
-        self._docker("stop", *self._containers(service, "running"))
+        self._docker("stop", service, "running")
 
     def start(self, service: str) -> None:
         """Start those that are stopped."""
-        self._docker("start", *self._containers(service, "exited"))
+        self._docker("start", service, "exited")
 
     def figure(self, query: str) -> float | None:
         """A query's single value now; None where there is none."""
@@ -53,13 +53,13 @@ class Stack:
         return "firing" if "firing" in states else "pending" if states else "inactive"
 
     def alert_receivers(self, labels: dict[str, str]) -> list[str] | None:
-        """Who is told, as Alertmanager has it; None while it does not know the alert."""
+        """The receivers of the alert in Alertmanager; None while it does not have the alert."""
         filters = [("filter", f'{name}="{value}"') for name, value in labels.items()]
         found = _get_json(f"{self.alertmanager}/api/v2/alerts?{urlencode(filters)}")
         active = [one for one in found if one["status"]["state"] == "active"]
         return [receiver["name"] for receiver in active[0]["receivers"]] if active else None
 
-    def somebody_is_told(self, receiver: str) -> bool:
+    def reaches_somebody(self, receiver: str) -> bool:
         """Whether the receiver has any way to reach a person."""
         text = _get_json(f"{self.alertmanager}/api/v2/status")["config"]["original"]
         block = text.partition(f"- name: {receiver}\n")[2].partition("- name:")[0]
@@ -83,38 +83,21 @@ class Stack:
                 403: "the service has no API_TOKENS, and faults need one",
             }
             hint = hints.get(error.code, f"status {error.code}")
-            raise Problem(f"the service sets no fault: {hint}") from None
+            raise CommandError(f"the service sets no fault: {hint}") from None
         except OSError as error:
-            raise Problem(f"{self.service} does not answer: {error}") from None
+            raise CommandError(f"{self.service} does not answer: {error}") from None
 
-    def _containers(self, service: str, status: str) -> list[str]:
-        found = self._docker(
-            *("ps", "--all", "--quiet", "--filter", f"status={status}"),
-            *("--filter", f"label=com.docker.compose.project={self.project}"),
-            *("--filter", f"label=com.docker.compose.service={service}"),
-        ).split()
-        if not found:
-            raise Problem(
+    def _docker(self, verb: str, service: str, status: str) -> None:
+        """Run `docker VERB` on the service's containers that have this status."""
+        docker = DockerClient()
+        docker.project = self.project
+        ids = [one.id for one in docker.containers(service) if one.status == status]
+        if not ids:
+            raise CommandError(
                 f"no {status} container of {service} in the project {self.project}; "
                 "name another with --project"
             )
-        return found
-
-    @staticmethod
-    def _docker(*arguments: str) -> str:
-        try:
-            done = subprocess.run(
-                ["docker", *arguments],
-                capture_output=True,
-                text=True,
-                timeout=STOP_SECONDS,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise Problem("docker is not on PATH") from None
-        if done.returncode:
-            raise Problem(f"docker {arguments[0]}: {done.stderr.strip().splitlines()[-1]}")
-        return done.stdout
+        docker.docker(verb, *ids, seconds=STOP_SECONDS)
 
 
 def _get_json(url: str) -> Any:
@@ -122,4 +105,4 @@ def _get_json(url: str) -> Any:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # nosec B310
             return json.load(answer)
     except (OSError, ValueError) as error:
-        raise Problem(f"{url.split('/api/')[0]} does not answer: {error}") from None
+        raise CommandError(f"{url.split('/api/')[0]} does not answer: {error}") from None

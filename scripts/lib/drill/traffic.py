@@ -1,4 +1,4 @@
-"""Visitors: requests at a steady rate, whatever comes back."""
+"""Simulated users: requests at a constant rate, whatever the answers are."""
 
 import itertools
 import threading
@@ -12,7 +12,7 @@ ANSWER_SECONDS = 15
 
 
 class Traffic:
-    """Asks for paths in turn, `rate` times a second, between `start` and `stop`."""
+    """Requests paths in turn, `rate` times a second, between `start` and `stop`."""
 
     def __init__(self, base: str, paths: tuple[str, ...], rate: float) -> None:
         self.rate = rate
@@ -23,20 +23,20 @@ class Traffic:
         self._over = threading.Event()
 
     def start(self) -> None:
-        """Begin; the visitors do not keep the process alive."""
+        """Begin; the threads do not keep the process alive."""
         for _ in range(THREADS):
-            threading.Thread(target=self._visit, daemon=True).start()
+            threading.Thread(target=self._request, daemon=True).start()
 
     def stop(self) -> None:
         self._over.set()
 
     def _next(self) -> tuple[float, str]:
-        """When the next request is due, and what it asks for."""
+        """When the next request is due, and its URL."""
         with self._lock:
             self._due = max(self._due + 1 / self.rate, time.monotonic() - 1)
             return self._due, next(self._paths)
 
-    def _visit(self) -> None:
+    def _request(self) -> None:
         while not self._over.is_set():
             due, url = self._next()
             if self._over.wait(max(0.0, due - time.monotonic())):
@@ -45,7 +45,7 @@ class Traffic:
 
 
 def _ask(url: str) -> str:
-    """The status' first digit, as in 5xx; `none` where no answer came."""
+    """The class of the status, such as 5xx; `none` without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # nosec B310
             answer.read()

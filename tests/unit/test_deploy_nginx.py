@@ -4,8 +4,7 @@ import re
 from math import isclose
 
 import pytest
-
-from scripts.lib.deploy import traffic
+from deploy import nginx
 
 WEB, CANDIDATE = ["10.0.0.1", "10.0.0.2"], ["10.0.0.3", "10.0.0.4"]
 
@@ -28,7 +27,7 @@ def test_the_candidate_gets_its_share_whatever_the_number_of_replicas(
 ) -> None:
     web, candidate = (WEB + CANDIDATE)[:old], [f"10.1.0.{number}" for number in range(new)]
 
-    named, *addressed = servers(traffic.shared(web, candidate, percent, writes=True))
+    named, *addressed = servers(nginx.split(web, candidate, percent, writes=True))
 
     # The name stands for as many servers as there are old replicas.
     theirs, ours = weight(named) * old, sum(weight(one) for one in addressed)
@@ -36,7 +35,7 @@ def test_the_candidate_gets_its_share_whatever_the_number_of_replicas(
 
 
 def test_the_first_share_has_no_request_that_must_not_be_repeated() -> None:
-    configuration = traffic.shared(WEB, CANDIDATE, 10, writes=False)
+    configuration = nginx.split(WEB, CANDIDATE, 10, writes=False)
 
     assert "POST service_writes; PATCH service_writes;" in configuration
     assert [one.split()[0] for one in servers(configuration, "service_writes")] == [
@@ -45,22 +44,22 @@ def test_the_first_share_has_no_request_that_must_not_be_repeated() -> None:
     ]
 
 
-def test_what_the_candidate_answers_with_an_error_is_asked_again_of_the_old_version() -> None:
+def test_what_the_candidate_answers_with_an_error_is_retried_on_the_old_version() -> None:
     for configuration in (
-        traffic.shared(WEB, CANDIDATE, 10, writes=False),
-        traffic.handed_over(CANDIDATE, retry_errors=True),
+        nginx.split(WEB, CANDIDATE, 10, writes=False),
+        nginx.cut_over(CANDIDATE, retry_errors=True),
     ):
         assert "proxy_next_upstream error timeout http_500" in configuration
 
 
-def test_while_errors_count_as_failures_no_error_takes_the_old_version_out() -> None:
-    configuration = traffic.shared(WEB, CANDIDATE, 50, writes=True)
+def test_while_errors_count_as_failures_the_old_version_is_never_skipped() -> None:
+    configuration = nginx.split(WEB, CANDIDATE, 50, writes=True)
 
     assert "max_fails=0" in servers(configuration)[0]
 
 
-def test_old_replicas_that_are_about_to_be_renewed_only_stand_by() -> None:
-    configuration = traffic.handed_over(CANDIDATE, retry_errors=False)
+def test_old_replicas_that_are_about_to_be_renewed_are_only_a_backup() -> None:
+    configuration = nginx.cut_over(CANDIDATE, retry_errors=False)
 
     *candidate, web = servers(configuration)
     assert web.startswith("web:8000 resolve") and web.endswith("backup")
@@ -68,8 +67,8 @@ def test_old_replicas_that_are_about_to_be_renewed_only_stand_by() -> None:
     assert configuration.endswith("proxy_next_upstream error timeout;\n")
 
 
-def test_giving_back_needs_no_name_to_be_resolved_first() -> None:
-    found = servers(traffic.given_back(WEB, CANDIDATE))
+def test_promoting_needs_no_name_to_be_resolved_first() -> None:
+    found = servers(nginx.promote(WEB, CANDIDATE))
 
     assert [one.split()[0] for one in found if "backup" not in one] == [
         "10.0.0.1:8000",
@@ -83,4 +82,4 @@ def test_giving_back_needs_no_name_to_be_resolved_first() -> None:
 
 
 def test_between_deploys_the_file_is_the_one_in_the_repository() -> None:
-    assert servers(traffic.stable()) == ["web:8000 resolve max_fails=3 fail_timeout=1s"]
+    assert servers(nginx.stable()) == ["web:8000 resolve max_fails=3 fail_timeout=1s"]

@@ -1,0 +1,187 @@
+"""Whether a version is fit for more requests, by what Prometheus has counted of it."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_error import CommandError
+from deploy import canary_analysis
+from deploy.canary_analysis import CanaryAnalysis, Limits, Reading, fault, scraped_since
+
+from tests.support.monitoring import run_tool
+
+LIMITS = Limits(error_ratio=0.01, p99_ms=500, requests=20)
+QUICK, SLOW = {0.1: 1.0, math.inf: 1.0}, {0.5: 0.0, 1.0: 1.0, math.inf: 1.0}
+
+
+def reading(
+    requests: float, errors: float = 0, buckets: dict[float, float] | None = None
+) -> Reading:
+    share = QUICK if buckets is None else buckets
+    return Reading(requests, errors, {bound: part * requests for bound, part in share.items()})
+
+
+@pytest.mark.parametrize(
+    ("counted", "final", "expected"),
+    [
+        (reading(1000), True, None),
+        (reading(200, errors=2), True, None),
+        (
+            reading(200, errors=40),
+            True,
+            "the new version fails 20.0% of 200 requests, and 1.0% is the limit",
+        ),
+        # A single error is judged at the end of a step; six end it at once.
+        (reading(30, errors=1), False, None),
+        (reading(30, errors=1), True, "fails 3.3%"),
+        (reading(30, errors=6), False, "fails 20.0%"),
+        # Too few requests are not judged.
+        (reading(19, errors=19), True, None),
+        # Latency is judged at the end of a step only.
+        (reading(100, buckets=SLOW), False, None),
+        (reading(100, buckets=SLOW), True, "the new version's p99 is 995 ms, and 500 the limit"),
+    ],
+)
+def test_a_version_is_judged_by_its_errors_and_its_latency(
+    counted: Reading, final: bool, expected: str | None
+) -> None:
+    found = fault(counted, LIMITS, final=final)
+
+    assert (expected in found) if expected and found else found is expected
+
+
+def test_counters_that_went_back_mean_that_a_replica_has_restarted() -> None:
+    found = fault(reading(10).since(reading(50)), LIMITS, final=False)
+
+    assert found == "a replica of the new version has restarted"
+
+
+def test_only_what_happened_since_the_reading_before_counts() -> None:
+    since = reading(130, errors=30).since(reading(100, errors=30))
+
+    assert (since.requests, since.errors) == (30, 0)
+    assert str(since) == "30 requests, 0 errors, p99 99 ms"
+
+
+@pytest.mark.slow  # fetching promtool may take a while
+@pytest.mark.timeout(600)
+def test_what_a_candidate_before_has_left_behind_is_not_counted(tmp_path: Path) -> None:
+    """Its series for POST ends at 30 s and is still there at 60 s, when the new one was read."""
+    labels = 'job="web",pool="web-next",instance="10.0.0.5:8000",route="/x"'
+    series = {
+        f'http_requests_total{{{labels},method="GET",status="500"}}': "_ _ _ 2 2",
+        f'http_requests_total{{{labels},method="POST",status="200"}}': "500 500 500 _ _",
+    }
+    case = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": series[name]} for name in series],
+        "promql_expr_test": [
+            {
+                "expr": f"sum by (status) ({scraped_since('http_requests_total', 40)})",
+                "eval_time": "60s",
+                "exp_samples": [{"labels": '{status="500"}', "value": 2}],
+            }
+        ],
+    }
+    path = tmp_path / "gate.test.yml"
+    path.write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [case]}))
+
+    done = run_tool("promtool", "test", "rules", path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("buckets", "p99_ms"),
+    [
+        ({}, 0),
+        ({0.1: 100, 0.2: 100, math.inf: 100}, 99),
+        ({0.1: 98, 0.2: 100, math.inf: 100}, 150),
+        ({0.1: 0, 10.0: 0, math.inf: 100}, 10_000),
+    ],
+)
+def test_p99_is_what_histogram_quantile_makes_of_the_buckets(
+    buckets: dict[float, float], p99_ms: float
+) -> None:
+    assert Reading(100, 0, buckets).p99_ms == pytest.approx(p99_ms)
+
+
+class Prometheus:
+    """Two seconds pass with every query of the time, and every 15 s there is a scrape."""
+
+    def __init__(self, counted: Callable[[float], Reading]) -> None:
+        self._counted = counted
+        self.time = 100.0
+
+    def read(self, _since: float) -> Reading:
+        return self._counted(self.last_scrapes()[0] - 100)
+
+    def now(self) -> float:
+        self.time += 2
+        return self.time
+
+    def last_scrapes(self) -> list[float]:
+        return [self.time - self.time % 15]
+
+
+def watch(prometheus: Prometheus, *, insist: bool = True, replicas: int = 1) -> float:
+    """Watch for ten seconds; returns how many it took by Prometheus' clock."""
+    played: Any = prometheus
+    analysis = CanaryAnalysis(played, Limits(0.01, 1000, 20), replicas=replicas)
+    analysis.watch(10, insist=insist, check=lambda: None)
+    return prometheus.time - 100
+
+
+@pytest.fixture
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary_analysis, "POLL_SECONDS", 0)
+
+
+def requests(rate: float, errors: float = 0.0) -> Callable[[float], Reading]:
+    """Counters that grow by so many requests a second, a share of them errors."""
+
+    def counted(seconds: float) -> Reading:
+        total = max(0.0, seconds) * rate
+        return Reading(total, total * errors, {0.1: total})
+
+    return counted
+
+
+@pytest.mark.usefixtures("_no_waiting")
+class TestWatching:
+    def test_a_good_version_is_watched_until_a_scrape_covers_the_whole_step(self) -> None:
+        assert watch(Prometheus(requests(10))) >= 15
+
+    def test_a_failing_version_is_found_before_the_step_ends(self) -> None:
+        with pytest.raises(CommandError, match="fails 20.0%"):
+            watch(Prometheus(requests(10, errors=0.2)))
+
+    def test_counters_of_an_earlier_deploy_are_not_held_against_this_one(self) -> None:
+        def old_until_scraped(seconds: float) -> Reading:
+            return requests(10)(seconds) if seconds > 0 else Reading(5000, 5000, {0.1: 5000})
+
+        assert watch(Prometheus(old_until_scraped)) >= 15
+
+    def test_a_canary_without_requests_to_judge_it_by_is_refused(self) -> None:
+        with pytest.raises(CommandError, match="too few to judge it by"):
+            watch(Prometheus(requests(0.1)))
+
+    def test_a_blue_green_deploy_needs_no_requests(self) -> None:
+        assert watch(Prometheus(requests(0.1)), insist=False) < 30
+
+    def test_replicas_that_prometheus_does_not_scrape_end_the_deploy(self) -> None:
+        with pytest.raises(CommandError, match="does not scrape all replicas"):
+            watch(Prometheus(requests(10)), replicas=2)
+
+    def test_a_prometheus_that_stays_silent_ends_the_deploy(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def silent(_seconds: float) -> Reading:
+            raise CommandError("no answer")
+
+        monkeypatch.setattr(canary_analysis, "SILENCE_SECONDS", 0.01)
+        with pytest.raises(CommandError, match="no answer"):
+            watch(Prometheus(silent))

@@ -1,0 +1,48 @@
+"""Names of images: which are refused, and which name a deploy gives one."""
+
+import pytest
+from command_error import CommandError
+from deploy.docker_client import check_reference, firm_name
+
+ID = "sha256:0123456789abcdef" + 48 * "0"
+DIGEST = "sha256:" + 64 * "f"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["app:1.4.0", "localhost:5000/app:1", f"ghcr.io/you/app@{DIGEST}", f"ghcr.io/a/b:1@{DIGEST}"],
+)
+def test_a_name_that_says_its_version_is_accepted(reference: str) -> None:
+    check_reference(reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "problem"),
+    [
+        ("app:latest", "app:latest names no version"),
+        ("localhost:5000/app", "names no version"),
+        ("app@sha256:abc", "is not an image"),
+        ("--privileged", "is not an image"),
+        ("", "is not an image"),
+    ],
+)
+def test_any_other_is_refused(reference: str, problem: str) -> None:
+    with pytest.raises(CommandError, match=problem):
+        check_reference(reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        (f"ghcr.io/you/app@{DIGEST}", f"ghcr.io/you/app@{DIGEST}"),
+        ("ghcr.io/you/app:main", f"ghcr.io/you/app@{DIGEST}"),
+        ("shop:local", "shop:local-0123456789ab"),
+        ("localhost:5000/app:1", "localhost:5000/app:1-0123456789ab"),
+        ("shop:local-0123456789ab", "shop:local-0123456789ab"),
+        ("shop:local-fedcba987654", "shop:local-0123456789ab"),  # moved to another image
+    ],
+)
+def test_a_deploy_gives_an_image_a_name_that_cannot_move(reference: str, name: str) -> None:
+    digests = [f"other.io/app@{DIGEST}", f"ghcr.io/you/app@{DIGEST}"]
+
+    assert firm_name(reference, ID, digests) == name

@@ -1,0 +1,43 @@
+"""Reading infrastructure/.env, and changing one line of it."""
+
+from pathlib import Path
+
+import env_file
+import pytest
+from command_error import CommandError
+
+
+def test_variables_are_read_without_quotes_and_comments(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# settings\nHTTP_PORT=80\n #NOT=this\n\nNAME='a=b'\n")
+
+    assert env_file.read(file) == {"HTTP_PORT": "80", "NAME": "a=b"}
+    assert not env_file.read(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# s\nA=old:1\n#A=comment\nB=3\n", "# s\nA=new:2\n#A=comment\nB=3\n"),
+        ("B=3", "B=3\nA=new:2\n"),
+        (None, "A=new:2\n"),
+    ],
+)
+def test_a_value_is_replaced_or_added_and_every_other_line_stays(
+    tmp_path: Path, before: str | None, after: str
+) -> None:
+    file = tmp_path / ".env"
+    if before is not None:
+        file.write_text(before)
+        file.chmod(0o640)
+
+    env_file.set_value(file, "A", "new:2")
+
+    assert file.read_text() == after
+    # A new file is for its owner alone; an existing one keeps its mode.
+    assert file.stat().st_mode & 0o777 == (0o600 if before is None else 0o640)
+
+
+def test_a_folder_that_is_missing_is_an_error_of_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="No such file or directory"):
+        env_file.set_value(tmp_path / "missing" / ".env", "A", "1")

@@ -1,0 +1,36 @@
+"""A stranger's first clone, on whatever system."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.clone import ROOT
+
+
+def test_a_clone_on_windows_has_the_line_ends_that_linux_needs(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("NO GIT REPOSITORY HERE: line ends of a clone cannot be seen")
+    clone = ("git", "clone", "--quiet", "--depth=1", "--config", "core.autocrlf=true")
+    subprocess.run([*clone, f"file://{ROOT}", tmp_path / "clone"], check=True)
+
+    listed = subprocess.check_output(
+        ["git", "ls-files", "--eol"], cwd=tmp_path / "clone", text=True
+    )
+
+    assert [line for line in listed.splitlines() if "w/crlf" in line or "w/mixed" in line] == []
+    assert (
+        (tmp_path / "clone" / "scripts" / "setup.sh")
+        .read_bytes()
+        .startswith(b"#!/usr/bin/env bash\n")
+    )
+
+
+def test_the_devcontainer_builds_the_environment_that_its_editor_uses() -> None:
+    settings = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
+
+    assert "ensure_environment dev" in settings["postCreateCommand"]
+    vscode = settings["customizations"]["vscode"]["settings"]
+    assert vscode["python.defaultInterpreterPath"].endswith("/.venv/bin/python")
+    assert all(feature.count(".") >= 3 for feature in settings["features"]), "pinned"
