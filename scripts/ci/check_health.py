@@ -1,65 +1,68 @@
 #!/usr/bin/env python3
-"""Waits until a deployment answers from outside: healthy, and with the commit just deployed."""
+"""Wait until a deployment answers from outside: healthy, and with the commit just deployed."""
 
+import argparse
+import json
+import sys
 import time
+import urllib.request
+from pathlib import Path
+from typing import Any
 
-import runner
-from runner import Problem
+sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
+# pylint: disable=wrong-import-position
+from command_error import CommandError, run  # noqa: E402
 
 PAUSE_SECONDS = 2.0
 REQUEST_SECONDS = 5.0
 
 
+def get(url: str) -> Any:
+    """The JSON of an answer; CommandError if there is none."""
+    try:
+        with urllib.request.urlopen(url, timeout=REQUEST_SECONDS) as answer:  # nosec B310
+            return json.load(answer)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{url}: {getattr(error, 'reason', error)}") from error
+
+
 def problem_with(base_url: str, commit: str) -> str:
     """What is still wrong, or "" when the deployment is as it should be."""
     try:
-        health = runner.request(f"{base_url}/health", what="/health", seconds=REQUEST_SECONDS)
-        info = runner.request(
-            f"{base_url}/api/v1/info", what="/api/v1/info", seconds=REQUEST_SECONDS
-        )
-    except Problem as problem:
-        return str(problem)
-    if not isinstance(health, dict) or health.get("status") != "healthy":
-        status = health.get("status") if isinstance(health, dict) else "not JSON"
+        status = get(f"{base_url}/health").get("status")
+        running = str(get(f"{base_url}/api/v1/info").get("commit") or "")
+    except (CommandError, AttributeError) as error:
+        return str(error)
+    if status != "healthy":
         return f"/health says {status}"
-    running = str(info.get("commit", "")) if isinstance(info, dict) else ""
     if not running or not (commit.startswith(running) or running.startswith(commit)):
         return f"it runs commit {running or 'unknown'}, not {commit}"
     return ""
 
 
-def wait(base_url: str, commit: str, seconds: float) -> None:
-    """Raises Problem with the last thing that was wrong."""
-    deadline = time.monotonic() + seconds
-    while True:
-        wrong = problem_with(base_url, commit)
-        if not wrong:
-            return
-        if time.monotonic() >= deadline:
-            raise Problem(f"{base_url} is not in order after {seconds:g} s: {wrong}")
-        time.sleep(min(PAUSE_SECONDS, seconds / 10))
-
-
 def main() -> int:
-    parser = runner.parser(__doc__)
-    parser.add_argument(
-        "--url", required=True, help="e.g. https://example.org; empty skips the check"
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Exit status: 0 healthy, or no URL; 1 not (the last line says why).",
     )
-    parser.add_argument(
-        "--commit", required=True, help="the one that must answer, whole or shortened"
-    )
+    parser.add_argument("--url", required=True, help="https://example.org; empty skips the check")
+    parser.add_argument("--commit", required=True, help="the one that must answer")
     parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS")
     arguments = parser.parse_args()
-    if arguments.dry_run:
-        return 0
     base_url = arguments.url.rstrip("/")
     if not base_url:
-        runner.summarise("The check from outside is skipped: the variable DEPLOY_URL is not set.")
+        print("The check from outside is skipped: the variable DEPLOY_URL is not set.")
         return 0
-    wait(base_url, arguments.commit, arguments.timeout)
+    if not base_url.startswith(("http://", "https://")):
+        raise CommandError("--url must start with https:// (or http://)")
+    deadline = time.monotonic() + arguments.timeout
+    while wrong := problem_with(base_url, arguments.commit):
+        if time.monotonic() >= deadline:
+            raise CommandError(f"{base_url} is not ready after {arguments.timeout:g} s: {wrong}")
+        time.sleep(min(PAUSE_SECONDS, arguments.timeout / 10))
     print(f"{base_url} is healthy and runs {arguments.commit}")
     return 0
 
 
 if __name__ == "__main__":
-    runner.run(main)
+    sys.exit(run(main))

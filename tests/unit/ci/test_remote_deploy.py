@@ -16,7 +16,7 @@ IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
     deployment: Deployment,
 ) -> None:
-    deployment.write("not-in-git", "")
+    deployment.git.write("not-in-git", "")
 
     done = deployment.run("--image", IMAGE, "--strategy", "canary")
 
@@ -40,8 +40,7 @@ def test_only_the_host_whose_key_is_known_is_spoken_to(deployment: Deployment) -
 def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
     deployment: Deployment,
 ) -> None:
-    (deployment.git.folder / "rules").mkdir()
-    deployment.write("rules/old.yml", "old")
+    deployment.git.write("rules/old.yml", "old")
     deployment.git.commit("feat: rules")
     deployment.run("--image", IMAGE)
     (deployment.host / "rules" / "mine.yml").write_text("mine")
@@ -58,12 +57,11 @@ def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
 def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
     deployment: Deployment,
 ) -> None:
-    deployment.write("old.conf", "old")
+    deployment.git.write("old.conf", "old")
     deployment.git.commit("feat: old")
     deployment.git("clone", "--quiet", str(deployment.git.folder), str(deployment.host))
     (deployment.git.folder / "old.conf").unlink()
-    deployment.write("nginx.conf", "second")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second")
 
     deployment.run("--image", IMAGE)
     assert deployment.read("nginx.conf") == "second"
@@ -92,8 +90,7 @@ def test_a_mounted_file_stays_the_same_file_when_its_text_changes(
     deployment.run("--image", IMAGE)
     mounted = tmp_path / "as a container sees it"
     mounted.hardlink_to(deployment.host / "nginx.conf")
-    deployment.write("nginx.conf", "second")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second")
 
     deployment.run("--image", IMAGE)
 
@@ -103,8 +100,8 @@ def test_a_mounted_file_stays_the_same_file_when_its_text_changes(
 def test_a_deployment_that_fails_leaves_the_files_as_they_were(deployment: Deployment) -> None:
     deployment.run("--image", IMAGE)
     (deployment.host / "refuse").touch()
-    deployment.write("nginx.conf", "second")
-    deployment.write("added.conf", "")
+    deployment.git.write("nginx.conf", "second")
+    deployment.git.write("added.conf", "")
     deployment.git.commit("feat: second")
 
     done = deployment.run("--image", IMAGE)
@@ -118,8 +115,7 @@ def test_a_rollback_brings_back_the_files_and_then_the_version_before(
     deployment: Deployment,
 ) -> None:
     deployment.run("--image", IMAGE)
-    deployment.write("nginx.conf", "second")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second")
     deployment.run("--image", IMAGE)
 
     done = deployment.run("--rollback")
@@ -155,6 +151,49 @@ def test_a_key_that_ssh_cannot_use_is_told_without_repeating_it(
 
     done = deployment.run("--image", IMAGE, DEPLOY_SSH_KEY="half-of-a-key")
 
-    assert done.returncode == 1 and "DEPLOY_SSH_KEY is no private key" in done.stderr
+    assert done.returncode == 1 and "DEPLOY_SSH_KEY is not a private key" in done.stderr
     assert "half-of-a-key" not in done.stderr + done.stdout
     assert not deployment.host.exists()
+
+
+def test_an_overtaken_deployment_is_refused_and_leaves_the_host_alone(
+    deployment: Deployment,
+) -> None:
+    deployment.release(nginx_conf="second")
+    assert deployment.run("--image", IMAGE).returncode == 0
+
+    done = deployment.run("--image", IMAGE, "--commit", deployment.first)
+
+    assert done.returncode == 1 and "--allow-older goes back" in done.stderr
+    assert deployment.read("nginx.conf") == "second"
+    assert len(deployment.read("calls").splitlines()) == 1
+
+
+def test_on_request_an_older_commit_is_deployed_with_its_own_files(deployment: Deployment) -> None:
+    deployment.release(nginx_conf="second")
+    deployment.run("--image", IMAGE)
+
+    done = deployment.run("--image", IMAGE, "--commit", deployment.first, "--allow-older")
+
+    assert done.returncode == 0, done.stderr
+    assert deployment.read("nginx.conf") == "first"
+    assert deployment.read(".release/commit") == f"{deployment.first}\n"
+
+
+def test_the_same_commit_may_be_deployed_again_and_so_may_a_newer_one(
+    deployment: Deployment,
+) -> None:
+    assert deployment.run("--image", IMAGE).returncode == 0
+    assert deployment.run("--image", IMAGE).returncode == 0
+    deployment.release(nginx_conf="second")
+    assert deployment.run("--image", IMAGE).returncode == 0
+
+
+def test_a_deployment_that_failed_overtakes_nothing(deployment: Deployment) -> None:
+    deployment.run("--image", IMAGE)
+    deployment.release(nginx_conf="second")
+    (deployment.host / "refuse").touch()
+    deployment.run("--image", IMAGE)
+    (deployment.host / "refuse").unlink()
+
+    assert deployment.run("--image", IMAGE, "--commit", deployment.first).returncode == 0
