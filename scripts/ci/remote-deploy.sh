@@ -8,8 +8,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 usage() {
   cat <<'USAGE'
 Usage: scripts/ci/remote-deploy.sh --image NAME@sha256:... [--commit SHA] [--allow-older]
-                                   [--strategy blue-green|canary] [--dry-run]
-       scripts/ci/remote-deploy.sh --rollback [--dry-run]
+                                   [--strategy blue-green|canary]
+       scripts/ci/remote-deploy.sh --rollback
 
   --commit SHA   whose files go to the host, default HEAD
   --allow-older  replace a newer commit on the host; without it that is refused
@@ -19,6 +19,8 @@ Usage: scripts/ci/remote-deploy.sh --image NAME@sha256:... [--commit SHA] [--all
   DEPLOY_SSH_KEY      the private key itself, not its path; without it your agent's keys are used
   DEPLOY_KNOWN_HOSTS  the host's keys, as `ssh-keyscan HOST` prints them; no other host is trusted
   DEPLOY_STRATEGY     used when --strategy is not given
+  DEPLOY_URL          the service from outside; it must be healthy and run the commit within
+                      CHECK_SECONDS (120), otherwise it is rolled back
   RECONNECT_SECONDS   pause before each of five attempts to reconnect, default 15
 
 If the deployment fails, the host's files are put back. If the connection breaks, the deployment goes
@@ -88,8 +90,30 @@ deploy_there() {
   fail "the connection is lost; $DEPLOY_PATH/.release/deploy.log on $DEPLOY_HOST shows how the deployment ended"
 }
 
+# check_outside COMMIT: waits until the service is healthy and runs the commit
+check_outside() {
+  local end=$((SECONDS + ${CHECK_SECONDS:-120})) health info
+  while true; do
+    health=$(curl --silent --max-time 5 "$DEPLOY_URL/health") || health="no answer"
+    info=$(curl --silent --max-time 5 "$DEPLOY_URL/api/v1/info") || info="no answer"
+    if [[ $health =~ \"status\":\ *\"healthy\" && $info =~ \"commit\":\ *\"$1\" ]]; then
+      say "$DEPLOY_URL is healthy and runs $1."
+      return
+    fi
+    ((SECONDS < end)) || break
+    sleep 2
+  done
+  say "$DEPLOY_URL is not healthy with $1: $health $info"
+  return 1
+}
+
+roll_back() {
+  on_host undo
+  deploy_there "" --rollback
+}
+
 main() {
-  local image="" commit=HEAD strategy=${DEPLOY_STRATEGY:-} older=false rollback=false dry=false status=0
+  local image="" commit=HEAD strategy=${DEPLOY_STRATEGY:-} older=false rollback=false status=0
   while (($#)); do
     case $1 in
       --image) image=${2:?--image needs a reference} && shift ;;
@@ -97,7 +121,6 @@ main() {
       --allow-older) older=true ;;
       --strategy) strategy=${2:?--strategy needs a name} && shift ;;
       --rollback) rollback=true ;;
-      --dry-run) dry=true ;;
       -h | --help) usage && return ;;
       *) fail "unknown option $1; scripts/ci/remote-deploy.sh --help lists them all" ;;
     esac
@@ -106,10 +129,6 @@ main() {
   DEPLOY_PATH=${DEPLOY_PATH:-/opt/devops-starter}
   $rollback || [[ $image =~ @sha256:[0-9a-f]{64}$ ]] || fail "--image must name the image by digest: NAME@sha256:..."
   [[ $strategy =~ ^(|blue-green|canary)$ ]] || fail "the strategy must be blue-green or canary, not '$strategy'"
-  if $dry; then
-    say "would $($rollback && echo "go back" || echo "deploy $image") on ${DEPLOY_HOST:-DEPLOY_HOST}:$DEPLOY_PATH"
-    return
-  fi
   [[ -n ${DEPLOY_HOST:-} ]] || fail "DEPLOY_HOST is not set: give the environment this variable, e.g. app.example.org"
   [[ -n ${DEPLOY_KNOWN_HOSTS:-} ]] || fail "DEPLOY_KNOWN_HOSTS is not set: put the output of 'ssh-keyscan -p ${DEPLOY_PORT:-22} $DEPLOY_HOST' there"
 
@@ -117,8 +136,7 @@ main() {
   commit=$(git rev-parse --verify --quiet "$commit^{commit}") || fail "--commit: git knows no such commit here"
   connect
   if $rollback; then
-    on_host undo
-    deploy_there "" --rollback
+    roll_back
     return
   fi
   $older || refuse_older "$commit"
@@ -127,8 +145,14 @@ main() {
   if ((status != 0)); then
     say "The deployment failed; putting back the files."
     on_host undo
+    return "$status"
   fi
-  return "$status"
+  if [[ -z ${DEPLOY_URL:-} ]]; then
+    say "The check from outside is skipped: DEPLOY_URL is not set."
+  elif ! check_outside "$commit"; then
+    roll_back
+    fail "the new version did not serve at $DEPLOY_URL; rolled back"
+  fi
 }
 
 main "$@"

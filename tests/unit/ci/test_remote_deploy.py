@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.ci_scripts import ROOT, Programs
+from tests.support.listener import Asked, listening
 from tests.support.remote_deployment import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
@@ -197,3 +198,40 @@ def test_a_deployment_that_failed_overtakes_nothing(deployment: Deployment) -> N
     (deployment.host / "refuse").unlink()
 
     assert deployment.run("--image", IMAGE, "--commit", deployment.first).returncode == 0
+
+
+def outside(commit: str, *healths: str) -> Any:
+    """The service as it is seen from outside, with one health after the other."""
+    left = list(healths)
+
+    def answer(asked: Asked) -> tuple[int, Any]:
+        if asked.path != "/health":
+            return 200, {"commit": commit}
+        return 200, {"status": left.pop(0) if len(left) > 1 else left[0]}
+
+    return answer
+
+
+def test_a_deployment_may_take_its_time_to_become_healthy(deployment: Deployment) -> None:
+    with listening(outside(deployment.first, "unhealthy", "healthy")) as server:
+        done = deployment.run("--image", IMAGE, DEPLOY_URL=server.url, CHECK_SECONDS="30")
+
+    assert done.returncode == 0, done.stderr
+    assert "is healthy and runs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("commit", "health"), [("", "degraded"), ("b" * 40, "healthy"), (None, "healthy")]
+)
+def test_what_does_not_serve_from_outside_is_rolled_back(
+    deployment: Deployment, commit: str | None, health: str
+) -> None:
+    deployment.run("--image", IMAGE)
+    second = deployment.release(nginx_conf="second")
+    with listening(outside(commit or second, health)) as server:
+        url = "http://127.0.0.1:1" if commit is None else server.url
+        done = deployment.run("--image", IMAGE, DEPLOY_URL=url, CHECK_SECONDS="0")
+
+    assert done.returncode == 1 and "rolled back" in done.stderr
+    assert deployment.read("nginx.conf") == "first"
+    assert deployment.read("calls").splitlines()[-1].endswith("--rollback")
