@@ -16,29 +16,24 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
 from command_error import CommandError, run  # noqa: E402
 
 
-def failures(needs: dict[str, dict[str, str]], may_skip: list[str]) -> list[str]:
-    """One text for each job that neither succeeded nor was skipped as allowed."""
-    return [
-        f"{name}: {job['result']}"
-        for name, job in needs.items()
-        if job["result"] != "success" and not (job["result"] == "skipped" and name in may_skip)
-    ]
-
-
 def main() -> int:
     argparse.ArgumentParser(
         description=__doc__,
         epilog="Exit status: 0 all as it should be, 1 not (the last line says why).",
         formatter_class=argparse.RawTextHelpFormatter,
     ).parse_args()
+    may_skip = os.environ.get("MAY_SKIP", "").split()
     try:
-        needs = json.loads(os.environ.get("NEEDS", ""))
-    except ValueError as error:
+        results = {name: job["result"] for name, job in json.loads(os.environ["NEEDS"]).items()}
+    except (KeyError, ValueError) as error:
         raise CommandError("NEEDS must hold JSON, from ${{ toJSON(needs) }}") from error
-    if not needs:
-        raise CommandError("NEEDS names no job, so nothing was checked")
-    if wrong := failures(needs, os.environ.get("MAY_SKIP", "").split()):
-        raise CommandError(f"not every required job succeeded: {', '.join(wrong)}")
+    wrong = [
+        f"{name}: {result}"
+        for name, result in results.items()
+        if result != "success" and not (result == "skipped" and name in may_skip)
+    ]
+    if wrong or not results:
+        raise CommandError(f"not every required job succeeded: {', '.join(wrong) or 'none ran'}")
     print("Every required job succeeded.")
     return 0
 

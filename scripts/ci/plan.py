@@ -69,34 +69,27 @@ def matches(path: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-class Repository:
-    """The working tree that the run checked out."""
+def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
 
-    def git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["git", "-C", str(self.folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+def changed(base: str) -> list[str] | None:
+    """The paths that HEAD changes since it left base; None if git does not know base."""
+    done = git("diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD")
+    if not base or done.returncode != 0:
+        return None
+    return [path for path in done.stdout.split("\0") if path]
 
-    def changed(self, base: str) -> list[str] | None:
-        """What HEAD changes since it left base; None if git does not know base."""
-        done = self.git("diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD")
-        if not base or done.returncode != 0:
-            return None
-        return [path for path in done.stdout.split("\0") if path]
 
-    def version(self) -> str:
-        """1.2.3 for the commit that releases it, 1.2.3+g0123abc for every other."""
-        path = self.folder / VERSION_FILE
-        found = VERSION_LINE.search(path.read_text(encoding="utf-8")) if path.exists() else None
-        if not found:
-            raise CommandError(f'{VERSION_FILE} has no line like __version__ = "1.2.3"')
-        released = self.git("diff", "--quiet", "HEAD^", "HEAD", "--", RELEASE_MANIFEST)
-        if released.returncode == 1:
-            return found[1]
-        commit = self.git("rev-parse", "--short=7", "HEAD").stdout.strip()
-        return f"{found[1]}+g{commit}"
+def version() -> str:
+    """1.2.3 for the commit that releases it, 1.2.3+g0123abc for every other."""
+    text = VERSION_FILE.read_text(encoding="utf-8") if VERSION_FILE.exists() else ""
+    found = VERSION_LINE.search(text)
+    if not found:
+        raise CommandError(f'{VERSION_FILE} has no line like __version__ = "1.2.3"')
+    if git("diff", "--quiet", "HEAD^", "HEAD", "--", RELEASE_MANIFEST).returncode == 1:
+        return found[1]
+    return f"{found[1]}+g{git('rev-parse', '--short=7', 'HEAD').stdout.strip()}"
 
 
 def write(variable: str, text: str) -> None:
@@ -115,15 +108,13 @@ def main() -> int:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--base", default=os.environ.get("BASE", ""), help="default: BASE")
-    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="default: this folder")
     arguments = parser.parse_args()
-    repository = Repository(arguments.folder)
-    plan = decide(repository.changed(arguments.base))
+    plan = decide(changed(arguments.base))
     outputs = {
         "code": str(plan.code).lower(),
         "build": str(plan.build).lower(),
         "may-skip": plan.may_skip,
-        "version": repository.version(),
+        "version": version(),
         "image": f"ghcr.io/{os.environ.get('GITHUB_REPOSITORY', 'local/devops-starter').lower()}",
     }
     write("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in outputs.items()))

@@ -39,16 +39,11 @@ offer() {
   say "Skipped: $1, which this repository's plan does not offer (${answer##*$'\n'})."
 }
 
-# rules TARGET NAME: the JSON of a ruleset, its rules on stdin
-rules() {
-  printf '{"name": "%s", "target": "%s", "enforcement": "active", "conditions": {"ref_name": {"include": ["%s"], "exclude": []}}, "rules": %s}' \
-    "$2" "$1" "$2" "$(cat)"
-}
-
 # ruleset REPOSITORY TARGET NAME: makes it, or replaces the one of that name; its rules on stdin
 ruleset() {
   local id="" json
-  json=$(rules "$2" "$3")
+  json="{\"name\": \"$3\", \"target\": \"$2\", \"enforcement\": \"active\", \"rules\": $(cat),
+    \"conditions\": {\"ref_name\": {\"include\": [\"$3\"], \"exclude\": []}}}"
   $DRY || id=$(gh api "repos/$1/rulesets" --jq ".[] | select(.name == \"$3\") | .id" 2>/dev/null) || true
   if [[ $id =~ ^[0-9]+$ ]]; then
     offer "rules for $3" PUT "repos/$1/rulesets/$id" "$json"

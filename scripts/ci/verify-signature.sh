@@ -17,7 +17,7 @@ USAGE
 }
 
 main() {
-  local image="" commit="" repository=${GITHUB_REPOSITORY:-} signer options=()
+  local image="" commit="" repository=${GITHUB_REPOSITORY:-} signer options
   while (($#)); do
     case $1 in
       --image) image=${2:?--image needs a reference} && shift ;;

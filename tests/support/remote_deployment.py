@@ -58,7 +58,3 @@ class Deployment:
             timeout=60,
             check=False,
         )
-
-    @property
-    def ssh_calls(self) -> list[str]:
-        return self._programs.calls

@@ -44,9 +44,8 @@ class Job:
 
     @property
     def secrets(self) -> set[str]:
-        return set(re.findall(r"\bsecrets\.(\w+)", "\n".join(strings(self.data)))) | (
-            {"inherit"} if self.data.get("secrets") == "inherit" else set()
-        )
+        named = set(re.findall(r"\bsecrets\.(\w+)", "\n".join(strings(self.data))))
+        return named | ({"inherit"} if self.data.get("secrets") == "inherit" else set())
 
 
 def jobs() -> list[Job]:
@@ -60,11 +59,8 @@ def job(name: str) -> Job:
 
 def strings(data: Any) -> Iterator[str]:
     """Every string in a piece of YAML, keys left out."""
-    if isinstance(data, dict):
-        for value in data.values():
-            yield from strings(value)
-    elif isinstance(data, list):
-        for value in data:
+    if isinstance(data, (dict, list)):
+        for value in data.values() if isinstance(data, dict) else data:
             yield from strings(value)
     elif isinstance(data, str):
         yield data

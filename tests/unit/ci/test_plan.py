@@ -47,15 +47,6 @@ def base(git: Git) -> str:
     return git.commit("feat: start")
 
 
-def test_a_page_needs_neither_the_tests_of_the_code_nor_an_image(git: Git, base: str) -> None:
-    git.write("README.md", "A page")
-    git.commit("docs: a page")
-
-    decided = planned(git, base)
-
-    assert (decided["code"], decided["build"]) == ("false", "false")
-
-
 def test_a_deleted_or_renamed_file_counts_as_changed(git: Git, base: str) -> None:
     git.write("app/old.py", "print()\n")
     middle = git.commit("feat: old")
