@@ -87,7 +87,7 @@ def tag_image(names: list[str], digest: str, tags: list[str]) -> None:
     copy = ("skopeo", "copy", "--all", "--preserve-digests", "--retry-times", "3")
     for name in names:
         for tag in tags:
-            call(*copy, f"docker://{name}@{digest}", f"docker://{name}:{tag}")
+            call(*copy, f"docker://{names[0]}@{digest}", f"docker://{name}:{tag}")
 
 
 def attach_attestations(tag: str, image: str, repository: str) -> None:

@@ -16,8 +16,8 @@ file() { local name=${1#docker://}; echo "$REGISTRY/${name//\\//_}"; }
 if [[ $1 == inspect ]]; then
   cat "$(file "${!#}")" 2>/dev/null || { echo "level=fatal msg=manifest unknown" >&2; exit 1; }
 else
-  [[ ! -f $REGISTRY/broken ]] || { echo "registry is down" >&2; exit 1; }
   source=${@: -2:1}
+  [[ ! -f $REGISTRY/broken && $source == docker://ghcr.io/* ]] || { echo "no such image" >&2; exit 1; }
   echo "${source#*@}" >"$(file "${!#}")"
 fi
 """
