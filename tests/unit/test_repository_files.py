@@ -1,6 +1,7 @@
 """Dependabot, pre-commit, the ignore list, release-please, and the help of every script."""
 
 import datetime
+import json
 import os
 import re
 import subprocess
@@ -101,3 +102,41 @@ def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
 
     assert done.returncode == 1 and f"{folder}.py:1" in done.stdout
     assert "AKIA" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("title", "accepted"),
+    [
+        ("fix(cache): keep the TTL of a refreshed entry", True),
+        ("feat!: tokens are required", True),
+        ("build(deps): bump the python group with 3 updates", True),
+        ("chore(main): release 1.2.3", True),
+        ("Update README", False),
+        ("feature: a new type", False),
+        ("fix:no space", False),
+        ("--help", False),
+        ("fix: ", False),
+    ],
+)
+def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> None:
+    (step,) = read(".github/workflows/pull-request.yml")["jobs"]["title"]["steps"]
+
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        env={"TITLE": title},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) is accepted
+
+
+@pytest.mark.skipif(not (ROOT / "app" / "version.py").exists(), reason="no app/version.py yet")
+def test_release_please_raises_the_version_that_the_service_reports() -> None:
+    config = json.loads((ROOT / "release-please-config.json").read_text(encoding="utf-8"))
+
+    (name,) = config["extra-files"]
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("__version__ = "))
+    assert re.fullmatch(r'__version__ = "\d+\.\d+\.\d+"  # x-release-please-version', line)

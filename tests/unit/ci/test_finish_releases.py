@@ -17,7 +17,7 @@ if [[ $1 == inspect ]]; then
   cat "$(file "${!#}")" 2>/dev/null || { echo "level=fatal msg=manifest unknown" >&2; exit 1; }
 else
   source=${@: -2:1}
-  [[ ! -f $REGISTRY/broken && $source == docker://ghcr.io/* ]] || { echo "no such image" >&2; exit 1; }
+  [[ ! -f $REGISTRY/broken && $source == docker://ghcr.io/* ]] || { echo "no image" >&2; exit 1; }
   echo "${source#*@}" >"$(file "${!#}")"
 fi
 """
