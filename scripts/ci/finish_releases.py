@@ -112,7 +112,7 @@ def main() -> int:
     repository = os.environ.get("GITHUB_REPOSITORY")
     if not repository:
         raise CommandError("GITHUB_REPOSITORY is not set, e.g. owner/name")
-    names = [name for name in (arguments.image, arguments.mirror) if name]
+    names = [name.lower() for name in (arguments.image, arguments.mirror) if name]
     attested = os.environ.get("VISIBILITY") == "public"
     fields = ("--json", "tagName,isDraft", "--limit", "1000", "--repo", repository)
     releases = {
