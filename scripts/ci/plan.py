@@ -115,7 +115,7 @@ def main() -> int:
         "build": str(plan.build).lower(),
         "may-skip": plan.may_skip,
         "version": version(),
-        "image": f"ghcr.io/{os.environ.get('GITHUB_REPOSITORY', 'local/devops-starter').lower()}",
+        "image": f"ghcr.io/{os.environ.get('GITHUB_REPOSITORY', 'local/service').lower()}",
     }
     write("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in outputs.items()))
     write("GITHUB_STEP_SUMMARY", f"{plan.why}\n\n")
