@@ -1,46 +1,42 @@
 #!/usr/bin/env python3
-"""The one check that branch protection asks for: did every job that had to run succeed?
+"""Check that every job succeeded, or was skipped as the plan allows.
 
-Reads the jobs' results as GitHub gives them, `toJSON(needs)`, from the variable NEEDS.
+NEEDS holds the jobs' results as GitHub gives them, toJSON(needs); MAY_SKIP the names of the jobs
+that may be skipped, separated by spaces.
 """
 
+import argparse
 import json
 import os
+import sys
+from pathlib import Path
 
-import runner
-from runner import Problem
-
-
-def failures(needs: dict[str, dict[str, str]], may_skip: list[str]) -> list[str]:
-    """One text for each job that is in the way. A job that was skipped has proven nothing."""
-    allowed = {name: ("success", "skipped") if name in may_skip else ("success",) for name in needs}
-    return [
-        f"{name}: {job['result']}"
-        for name, job in needs.items()
-        if job["result"] not in allowed[name]
-    ]
+sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
+# pylint: disable=wrong-import-position
+from command_error import CommandError, run  # noqa: E402
 
 
 def main() -> int:
-    parser = runner.parser(__doc__)
-    parser.add_argument("--may-skip", action="append", default=[], metavar="JOB")
-    arguments = parser.parse_args()
-    if arguments.dry_run:
-        return 0
+    argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Exit status: 0 all as it should be, 1 not (the last line says why).",
+        formatter_class=argparse.RawTextHelpFormatter,
+    ).parse_args()
+    may_skip = os.environ.get("MAY_SKIP", "").split()
     try:
-        needs = json.loads(os.environ.get("NEEDS", ""))
-    except ValueError as error:
-        raise Problem(
-            "NEEDS must hold the jobs' results as JSON, from ${{ toJSON(needs) }}"
-        ) from error
-    if not needs:
-        raise Problem("NEEDS names no job, so there is nothing to pass")
-    wrong = failures(needs, arguments.may_skip)
-    if wrong:
-        raise Problem(f"not every required job succeeded: {', '.join(wrong)}")
-    print(f"All {len(needs)} required jobs succeeded.")
+        results = {name: job["result"] for name, job in json.loads(os.environ["NEEDS"]).items()}
+    except (KeyError, ValueError) as error:
+        raise CommandError("NEEDS must hold JSON, from ${{ toJSON(needs) }}") from error
+    wrong = [
+        f"{name}: {result}"
+        for name, result in results.items()
+        if result != "success" and not (result == "skipped" and name in may_skip)
+    ]
+    if wrong or not results:
+        raise CommandError(f"not every required job succeeded: {', '.join(wrong) or 'none ran'}")
+    print("Every required job succeeded.")
     return 0
 
 
 if __name__ == "__main__":
-    runner.run(main)
+    sys.exit(run(main))

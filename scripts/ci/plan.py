@@ -1,165 +1,128 @@
 #!/usr/bin/env python3
-"""Decides what a pipeline run does, and says why in its summary.
+"""Decide from the changed paths what a pipeline run does, and say why in its summary.
 
-The one place that knows which branch goes to which environment. Without GitHub, ask it:
-scripts/ci/plan.py --event push --branch main --environments "staging production"
+Without GitHub: scripts/ci/plan.py --base HEAD^
 """
 
 import argparse
+import fnmatch
 import os
 import re
-from dataclasses import dataclass, field
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 
-import release
-import runner
+sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
+# pylint: disable=wrong-import-position
+from command_error import CommandError, run  # noqa: E402
 
-# A push to this branch is deployed to this environment; docs/CI-CD.md shows the same table.
-BRANCH_ENVIRONMENTS = {"develop": "staging", "main": "production"}
-RELEASE_BRANCH = "main"
-# Where there is no GitHub to say which repository it is.
-LOCAL_REPOSITORY = "local/devops-starter"
-# Events whose code a maintainer has put into the repository; never a pull request.
-TRUSTED_EVENTS = ("push", "workflow_dispatch")
-
-
-@dataclass
-class Situation:  # pylint: disable=too-many-instance-attributes
-    """What is known when a run starts."""
-
-    event: str
-    branch: str
-    commit: str
-    repository: str
-    visibility: str
-    # The environments the repository variable DEPLOY_ENVIRONMENTS names.
-    environments: list[str]
-    # The version this commit releases, or "".
-    released: str
-    build_version: str
+VERSION_FILE = Path("app/version.py")
+VERSION_LINE = re.compile(r'^__version__ = "(\d+\.\d+\.\d+)"', re.MULTILINE)
+# release-please changes it in the pull request that releases a version, and nowhere else.
+RELEASE_MANIFEST = ".release-please-manifest.json"
+# In a pattern, * also matches slashes.
+PAGES = ("*.md", "docs/*", "LICENSE", ".github/ISSUE_TEMPLATE/*", ".github/CODEOWNERS")
+# Neither in the image, nor in the files that a deployment brings to the host, nor in its tests.
+OUTSIDE_THE_IMAGE = (
+    *("tests/unit/*", "tests/integration/*", "tests/performance/*", "findings/*", ".ci/*"),
+    *(".github/dependabot.yml", ".github/workflows/security-scan.yml", ".pre-commit-config.yaml"),
+    *(".github/workflows/pull-request.yml", ".flake8", ".yamllint", "pytest.ini"),
+)
+NOT_PUBLIC = (
+    "This repository is not public, so harden-runner, attestations, code scanning and the review of"
+    " new dependencies are skipped: they are offered to public repositories."
+)
+CODE_JOBS = "lint unit integration security image"
 
 
-@dataclass
-class Plan:  # pylint: disable=too-many-instance-attributes
-    """What the run does; the fields are the outputs of the plan job."""
+@dataclass(frozen=True)
+class Plan:
+    """code: more than pages changed; build: the image or its deployment may differ."""
 
-    version: str
-    image: str
-    tags: str = ""
-    publish: bool = False
-    attest: bool = False
-    code_scanning: bool = False
-    environment: str = ""
-    release: str = ""
-    release_tags: str = ""
-    reasons: list[tuple[str, bool, str]] = field(default_factory=list)
+    code: bool
+    build: bool
+    why: str
 
-
-def make(now: Situation) -> Plan:
-    plan = Plan(version=now.build_version, image=f"ghcr.io/{now.repository.lower()}")
-    trusted = now.event in TRUSTED_EVENTS
-    environment = BRANCH_ENVIRONMENTS.get(now.branch, "")
-    public = now.visibility == "public"
-
-    plan.publish = trusted and bool(environment)
-    if plan.publish:
-        plan.tags = f"{now.branch} sha-{now.commit[:12]}"
-    branches = " and ".join(BRANCH_ENVIRONMENTS)
-    why = f"as {plan.tags.replace(' ', ', ')}" if plan.publish else _untrusted(now, branches)
-    plan.reasons.append(("Push, sign", plan.publish, why))
-
-    plan.attest = plan.publish and public
-    if plan.publish:
-        why = "" if public else "GitHub offers attestations to public repositories only"
-        plan.reasons.append(("Attest provenance and SBOM", plan.attest, why))
-
-    plan.code_scanning = public and now.event != "pull_request"
-    why = "findings go to code scanning"
-    if not plan.code_scanning:
-        why = "not for pull requests" if public else "code scanning needs a public repository"
-        why += "; findings are in this summary and the artifacts, CodeQL and Scorecard are left out"
-    plan.reasons.append(("Upload findings", plan.code_scanning, why))
-
-    wanted = plan.publish and environment in now.environments
-    plan.environment = environment if wanted else ""
-    plan.reasons.append(("Deploy", wanted, _deploy_reason(now, plan, environment)))
-
-    releasing = plan.publish and now.branch == RELEASE_BRANCH and bool(now.released)
-    if releasing:
-        plan.release = now.released
-        plan.release_tags = " ".join(release.image_tags(now.released))
-    why = f"v{now.released}" if releasing else "this commit is no release (scripts/ci/release.py)"
-    plan.reasons.append(("Release", releasing, why))
-    return plan
+    @property
+    def may_skip(self) -> str:
+        """The jobs that the gate accepts as skipped."""
+        if not self.code:
+            return CODE_JOBS
+        return "pages" if self.build else "pages image"
 
 
-def _untrusted(now: Situation, branches: str) -> str:
-    if now.event not in TRUSTED_EVENTS:
-        return f"a {now.event.replace('_', ' ')} is built and tested, never published"
-    return f"only {branches} are published, this is {now.branch or 'no branch'}"
+def decide(paths: list[str] | None) -> Plan:
+    """The plan for these changed paths; None: they are not known, so everything runs."""
+    if paths is None:
+        return Plan(True, True, "The changed paths are not known, so everything runs.")
+    code = [path for path in paths if not matches(path, PAGES)]
+    if not code:
+        return Plan(False, False, "Only pages changed: their tests run, and no image is built.")
+    build = [path for path in code if not matches(path, OUTSIDE_THE_IMAGE)]
+    if not build:
+        return Plan(True, False, "Nothing changed that the image depends on, so none is built.")
+    return Plan(True, True, f"Everything runs, because of {build[0]}.")
 
 
-def _deploy_reason(now: Situation, plan: Plan, environment: str) -> str:
-    if plan.environment:
-        return f"{now.branch} goes to {plan.environment}"
-    if not plan.publish:
-        return "nothing was published"
-    return f"the repository variable DEPLOY_ENVIRONMENTS does not name {environment}"
+def matches(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def describe(plan: Plan) -> str:
-    lines = [f"## Plan for {plan.version}", "", "| step | runs | why |", "| --- | --- | --- |"]
-    lines += [
-        f"| {step} | {'yes' if runs else 'skipped'} | {why} |" for step, runs, why in plan.reasons
-    ]
-    return "\n".join(lines)
+def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
 
 
-def parse_arguments() -> argparse.Namespace:
-    env = os.environ.get
-    reference = env("GITHUB_REF", "")
-    branch = reference.removeprefix("refs/heads/") if reference.startswith("refs/heads/") else ""
-    parser = runner.parser(__doc__, "the same: planning changes nothing")
-    parser.add_argument("--event", default=env("GITHUB_EVENT_NAME", "push"))
-    parser.add_argument("--branch", default=branch, help="empty for anything but a branch")
-    parser.add_argument("--repository", default=env("GITHUB_REPOSITORY", LOCAL_REPOSITORY))
-    parser.add_argument("--visibility", default=env("REPOSITORY_VISIBILITY", "private"))
-    parser.add_argument(
-        "--environments",
-        default=env("DEPLOY_ENVIRONMENTS", ""),
-        help="those that exist, separated by spaces or commas",
-    )
-    return parser.parse_args()
+def changed(base: str) -> list[str] | None:
+    """The paths that HEAD changes since it left base; None if git does not know base."""
+    done = git("diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD")
+    if not base or done.returncode != 0:
+        return None
+    return [path for path in done.stdout.split("\0") if path]
+
+
+def version() -> str:
+    """1.2.3 for the commit that releases it, 1.2.3+g0123abc for every other."""
+    text = VERSION_FILE.read_text(encoding="utf-8") if VERSION_FILE.exists() else ""
+    found = VERSION_LINE.search(text)
+    if not found:
+        raise CommandError(f'{VERSION_FILE} has no line like __version__ = "1.2.3"')
+    if git("diff", "--quiet", "HEAD^", "HEAD", "--", RELEASE_MANIFEST).returncode == 1:
+        return found[1]
+    return f"{found[1]}+g{git('rev-parse', '--short=7', 'HEAD').stdout.strip()}"
+
+
+def write(variable: str, text: str) -> None:
+    """To the file that GitHub names in this variable, on another machine to the terminal."""
+    if path := os.environ.get(variable):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    else:
+        sys.stdout.write(text)
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    repository = release.Repository(release.ROOT)
-    plan = make(
-        Situation(
-            event=arguments.event,
-            branch=arguments.branch,
-            commit=repository.git("rev-parse", "HEAD"),
-            repository=arguments.repository,
-            visibility=arguments.visibility,
-            environments=[name for name in re.split(r"[\s,]+", arguments.environments) if name],
-            released=repository.released_version(),
-            build_version=repository.build_version(),
-        )
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Exit status: 0 decided, 1 not (the last line says why), 2 wrong arguments.",
+        formatter_class=argparse.RawTextHelpFormatter,
     )
-    runner.summarise(describe(plan))
-    runner.output(
-        version=plan.version,
-        image=plan.image,
-        tags=plan.tags,
-        publish=str(plan.publish).lower(),
-        attest=str(plan.attest).lower(),
-        code_scanning=str(plan.code_scanning).lower(),
-        environment=plan.environment,
-        release=plan.release,
-        release_tags=plan.release_tags,
-    )
+    parser.add_argument("--base", default=os.environ.get("BASE", ""), help="default: BASE")
+    arguments = parser.parse_args()
+    plan = decide(changed(arguments.base))
+    outputs = {
+        "code": str(plan.code).lower(),
+        "build": str(plan.build).lower(),
+        "may-skip": plan.may_skip,
+        "version": version(),
+        "image": f"ghcr.io/{os.environ.get('GITHUB_REPOSITORY', 'local/service').lower()}",
+    }
+    write("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in outputs.items()))
+    write("GITHUB_STEP_SUMMARY", f"{plan.why}\n\n")
+    if os.environ.get("VISIBILITY", "public") != "public":
+        write("GITHUB_STEP_SUMMARY", f"{NOT_PUBLIC}\n\n")
     return 0
 
 
 if __name__ == "__main__":
-    runner.run(main)
+    sys.exit(run(main))

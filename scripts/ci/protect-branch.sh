@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets this repository's rules on GitHub: protected branches, environments with approval, tokens.
+# Sets this repository's rules on GitHub: protected branch and tags, environments with approval, tokens.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/common.sh
@@ -14,8 +14,9 @@ Usage: scripts/ci/protect-branch.sh [--repository OWNER/NAME] [--reviews N] [--a
   --approver USER          who may approve a deployment to production, default: you
   --dry-run                print the requests, send none
 
-Doing it twice leaves the same. Needs gh, logged in as an administrator of the repository.
-Exit status: 0 all set, anything else: a request was refused, and the last line says why.
+Running it twice leaves the same. What the repository's plan does not offer is skipped with one
+sentence. Needs gh, logged in as an administrator of the repository.
+Exit status: 0 all set or skipped, 1 a request was refused (the last line says why).
 USAGE
 }
 
@@ -24,63 +25,44 @@ call() {
   if $DRY; then
     printf '%s /%s\n' "$1" "$2"
     [[ -z ${3:-} ]] || printf '%s\n' "$3"
-  elif [[ -n ${3:-} ]]; then
-    gh api --silent --method "$1" "$2" --input - <<<"$3"
   else
-    gh api --silent --method "$1" "$2"
+    gh api --silent --method "$1" "$2" ${3:+--input -} <<<"${3:-}"
   fi
 }
 
+# offer WHAT METHOD PATH [JSON]: GitHub refuses with 403, 404 or 422 what a repository's plan does not offer
+offer() {
+  local answer
+  if $DRY; then call "${@:2}" && return; fi
+  answer=$(call "${@:2}" 2>&1) && return
+  [[ $answer =~ HTTP\ 4(03|04|22) ]] || fail "$1: $answer"
+  say "Skipped: $1, which this repository's plan does not offer (${answer##*$'\n'})."
+}
+
+# ruleset REPOSITORY TARGET NAME: makes it, or replaces the one of that name; its rules on stdin
 ruleset() {
-  cat <<JSON
-{
-  "name": "main and develop",
-  "target": "branch",
-  "enforcement": "active",
-  "conditions": {"ref_name": {"include": ["refs/heads/main", "refs/heads/develop"], "exclude": []}},
-  "rules": [
-    {"type": "deletion"},
-    {"type": "non_fast_forward"},
-    {"type": "required_linear_history"},
-    {"type": "pull_request", "parameters": {
-      "required_approving_review_count": $1,
-      "dismiss_stale_reviews_on_push": true,
-      "require_code_owner_review": $( (($1 > 0)) && echo true || echo false),
-      "require_last_push_approval": $( (($1 > 0)) && echo true || echo false),
-      "required_review_thread_resolution": true,
-      "allowed_merge_methods": ["squash"]
-    }},
-    {"type": "required_status_checks", "parameters": {
-      "strict_required_status_checks_policy": true,
-      "required_status_checks": [{"context": "Required"}]
-    }}
-  ]
-}
-JSON
-}
-
-# protect REPOSITORY REVIEWS
-protect() {
-  local id=""
-  $DRY || id=$(gh api "repos/$1/rulesets" --jq '.[] | select(.name == "main and develop") | .id')
-  if [[ -n $id ]]; then
-    call PUT "repos/$1/rulesets/$id" "$(ruleset "$2")"
+  local id="" json
+  json="{\"name\": \"$3\", \"target\": \"$2\", \"enforcement\": \"active\", \"rules\": $(cat),
+    \"conditions\": {\"ref_name\": {\"include\": [\"$3\"], \"exclude\": []}}}"
+  $DRY || id=$(gh api "repos/$1/rulesets" --jq ".[] | select(.name == \"$3\") | .id" 2>/dev/null) || true
+  if [[ $id =~ ^[0-9]+$ ]]; then
+    offer "rules for $3" PUT "repos/$1/rulesets/$id" "$json"
   else
-    call POST "repos/$1/rulesets" "$(ruleset "$2")"
+    offer "rules for $3" POST "repos/$1/rulesets" "$json"
   fi
 }
 
-# environment REPOSITORY NAME BRANCH REVIEWERS_JSON: only that branch may deploy there
+# environment REPOSITORY NAME REVIEWERS_JSON: only main may deploy there
 environment() {
-  call PUT "repos/$1/environments/$2" \
-    "{\"reviewers\": $4, \"deployment_branch_policy\": {\"protected_branches\": false, \"custom_branch_policies\": true}}"
   local policies="repos/$1/environments/$2/deployment-branch-policies" known=""
-  $DRY || known=$(gh api "$policies" --jq '.branch_policies[].name')
-  [[ $known == "$3" ]] || call POST "$policies" "{\"name\": \"$3\", \"type\": \"branch\"}"
+  offer "approval for $2" PUT "repos/$1/environments/$2" \
+    "{\"reviewers\": $3, \"deployment_branch_policy\": {\"protected_branches\": false, \"custom_branch_policies\": true}}"
+  $DRY || known=$(gh api "$policies" --jq '.branch_policies[].name' 2>/dev/null) || true
+  [[ $known == main ]] || offer "only main deploys to $2" POST "$policies" '{"name": "main", "type": "branch"}'
 }
 
 main() {
-  local repository="" reviews=1 approver="" id=0
+  local repository="" reviews=1 approver="" id=0 owners=false
   DRY=false
   while (($#)); do
     case $1 in
@@ -101,16 +83,31 @@ main() {
   fi
   repository=${repository:-OWNER/NAME}
   [[ $repository =~ ^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$ ]] || fail "--repository must be OWNER/NAME, not '$repository'"
+  if ((reviews)) && grep -q '^[^#]' "$ROOT/.github/CODEOWNERS"; then owners=true; fi
 
   # Squash only: the title of a pull request, which CI checks, becomes the commit.
-  call PATCH "repos/$repository" '{"allow_merge_commit": false, "allow_rebase_merge": false, "allow_squash_merge": true,
-    "squash_merge_commit_title": "PR_TITLE", "squash_merge_commit_message": "PR_BODY", "delete_branch_on_merge": true}'
-  protect "$repository" "$reviews"
-  environment "$repository" staging develop '[]'
-  environment "$repository" production main "[{\"type\": \"User\", \"id\": $id}]"
+  call PATCH "repos/$repository" '{"allow_merge_commit": false, "allow_rebase_merge": false,
+    "allow_squash_merge": true, "squash_merge_commit_title": "PR_TITLE", "squash_merge_commit_message": "PR_BODY",
+    "delete_branch_on_merge": true}'
+  ruleset "$repository" branch refs/heads/main <<JSON
+[{"type": "deletion"}, {"type": "non_fast_forward"}, {"type": "required_linear_history"},
+ {"type": "pull_request", "parameters": {"required_approving_review_count": $reviews,
+   "dismiss_stale_reviews_on_push": true, "require_code_owner_review": $owners,
+   "require_last_push_approval": $( ((reviews)) && echo true || echo false),
+   "required_review_thread_resolution": true, "allowed_merge_methods": ["squash"]}},
+ {"type": "required_status_checks", "parameters": {"strict_required_status_checks_policy": true,
+   "required_status_checks": [{"context": "Required"}, {"context": "Title"}]}}]
+JSON
+  # A released tag is neither moved nor deleted.
+  ruleset "$repository" tag 'refs/tags/v*' <<<'[{"type": "deletion"}, {"type": "update"}]'
+  environment "$repository" staging '[]'
+  environment "$repository" production "[{\"type\": \"User\", \"id\": $id}]"
+  # The second one lets release-please open its pull request; people still have to approve it.
   call PUT "repos/$repository/actions/permissions/workflow" \
-    '{"default_workflow_permissions": "read", "can_approve_pull_request_reviews": false}'
-  call PUT "repos/$repository/private-vulnerability-reporting"
+    '{"default_workflow_permissions": "read", "can_approve_pull_request_reviews": true}'
+  offer "private vulnerability reports" PUT "repos/$repository/private-vulnerability-reporting"
+  offer "secret scanning of the whole history" PATCH "repos/$repository" '{"security_and_analysis":
+    {"secret_scanning": {"status": "enabled"}, "secret_scanning_push_protection": {"status": "enabled"}}}'
   $DRY || say "Rules set for $repository."
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Deploys over SSH: brings the host's files to this commit, then runs scripts/deploy.sh there.
+# Deploys over SSH: brings the host's files to a commit, then runs scripts/deploy.sh there.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/common.sh
@@ -7,21 +7,26 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
 usage() {
   cat <<'USAGE'
-Usage: scripts/ci/remote-deploy.sh --image NAME@sha256:... [--strategy blue-green|canary] [--dry-run]
-       scripts/ci/remote-deploy.sh --rollback [--dry-run]
+Usage: scripts/ci/remote-deploy.sh --image NAME@sha256:... [--commit SHA] [--allow-older]
+                                   [--strategy blue-green|canary]
+       scripts/ci/remote-deploy.sh --rollback
+
+  --commit SHA   whose files go to the host, default HEAD
+  --allow-older  replace a newer commit on the host; without it that is refused
 
   DEPLOY_HOST         the host; DEPLOY_USER (default deploy) and DEPLOY_PORT (22) go with it
   DEPLOY_PATH         the project's folder there, default /opt/devops-starter
-  DEPLOY_SSH_KEY      the private key, its text and not its path; without it your own agent's keys are used
+  DEPLOY_SSH_KEY      the private key itself, not its path; without it your agent's keys are used
   DEPLOY_KNOWN_HOSTS  the host's keys, as `ssh-keyscan HOST` prints them; no other host is trusted
   DEPLOY_STRATEGY     used when --strategy is not given
-  RECONNECT_SECONDS   pause before each of five attempts to connect again, default 15
+  DEPLOY_URL          the service from outside; it must be healthy and run the commit within
+                      CHECK_SECONDS (120), otherwise it is rolled back
+  RECONNECT_SECONDS   pause before each of five attempts to reconnect, default 15
 
-If the deployment fails there, the files are put back as they were. If the connection breaks, the
-deployment goes on without it and is looked at again; .release/deploy.log in that folder tells how it
-ended. --rollback puts the files back too and then returns to the version before. Files that git does
-not track are never touched.
-Exit status: that of scripts/deploy.sh there; 1 too if it could not be begun, and the last line says why.
+If the deployment fails, the host's files are put back. If the connection breaks, the deployment goes
+on without it: the script reconnects and waits for its end. --rollback puts back the files and then the
+version before. Files that git does not track are never touched.
+Exit status: that of scripts/deploy.sh there; also 1 if it could not be started (the last line says why).
 USAGE
 }
 
@@ -36,7 +41,7 @@ connect() {
   # An agent keeps the key off the disk.
   eval "$(ssh-agent -s)" >/dev/null
   AGENT=$SSH_AGENT_PID
-  ssh-add -q - <<<"$DEPLOY_SSH_KEY" || fail "DEPLOY_SSH_KEY is no private key without a passphrase"
+  ssh-add -q - <<<"$DEPLOY_SSH_KEY" || fail "DEPLOY_SSH_KEY is not a private key without a passphrase"
 }
 
 disconnect() {
@@ -51,41 +56,71 @@ remote() {
   "${SSH[@]}" "$command"
 }
 
-# The files of the commit, as git has them, beside those in use; then in their place.
-send_files() {
-  remote mkdir -p "$DEPLOY_PATH/.incoming"
-  git archive HEAD | remote tar -x -C "$DEPLOY_PATH/.incoming"
-  remote bash "$DEPLOY_PATH/.incoming/scripts/ci/receive-release.sh" "$DEPLOY_PATH"
+on_host() { remote bash "$DEPLOY_PATH/scripts/ci/on-host.sh" "$DEPLOY_PATH" "$@"; }
+
+# refuse_older COMMIT: runs may overtake each other, e.g. while one waits for its approval
+refuse_older() {
+  local deployed
+  deployed=$(remote cat "$DEPLOY_PATH/.release/commit" 2>/dev/null) || return 0
+  [[ $deployed != "$1" ]] && git merge-base --is-ancestor "$1" "$deployed" 2>/dev/null || return 0
+  fail "$DEPLOY_HOST already runs ${deployed:0:12}, which is newer than ${1:0:12} and contains it; --allow-older goes back"
 }
 
-put_files_back() { remote bash "$DEPLOY_PATH/scripts/ci/receive-release.sh" "$DEPLOY_PATH" --undo; }
+# send_files COMMIT: first beside the files in use, then in their place
+send_files() {
+  remote mkdir -p "$DEPLOY_PATH/.incoming"
+  git archive "$1" | remote tar -x -C "$DEPLOY_PATH/.incoming"
+  remote bash "$DEPLOY_PATH/.incoming/scripts/ci/on-host.sh" "$DEPLOY_PATH" receive
+}
 
-# deploy_there ARGUMENT...: with the status that it ends with there, whatever becomes of the connection.
+# deploy_there COMMIT ARGUMENT...: ends with the deployment's status, whatever happens to the connection
 deploy_there() {
-  local name="${GITHUB_RUN_ID:-local}-$$-$RANDOM" script="$DEPLOY_PATH/scripts/ci/run-on-host.sh" attempt status=0
-  # In the environment, since after a rollback of the files the script there may be an older one.
-  remote env DEPLOYMENT="$name" bash "$script" "$DEPLOY_PATH" "$@" || status=$?
+  local name="${GITHUB_RUN_ID:-local}-$$-$RANDOM" script="$DEPLOY_PATH/scripts/ci/on-host.sh" attempt status=0
+  remote env DEPLOYMENT="$name" COMMIT="$1" bash "$script" "$DEPLOY_PATH" deploy "${@:2}" || status=$?
   for attempt in 1 2 3 4 5; do
     # 255 is ssh's own failure; the deployment goes on.
     ((status == 255)) || return "$status"
-    say "The connection broke; looking at the deployment again ($attempt of 5)."
+    say "The connection broke; reconnecting ($attempt of 5)."
     sleep "${RECONNECT_SECONDS:-15}"
     status=0
-    remote bash "$script" "$DEPLOY_PATH" --again "$name" || status=$?
+    on_host watch "$name" || status=$?
   done
   ((status == 255)) || return "$status"
   # The files stay as well: the host may still be running them.
-  fail "the connection is lost; $DEPLOY_PATH/.release/deploy.log on $DEPLOY_HOST tells how the deployment ended"
+  fail "the connection is lost; $DEPLOY_PATH/.release/deploy.log on $DEPLOY_HOST shows how the deployment ended"
+}
+
+# check_outside COMMIT: waits until the service is healthy and runs the commit
+check_outside() {
+  local end=$((SECONDS + ${CHECK_SECONDS:-120})) health info
+  while true; do
+    health=$(curl --silent --max-time 5 "$DEPLOY_URL/health") || health="no answer"
+    info=$(curl --silent --max-time 5 "$DEPLOY_URL/api/v1/info") || info="no answer"
+    if [[ $health =~ \"status\":\ *\"healthy\" && $info =~ \"commit\":\ *\"$1\" ]]; then
+      say "$DEPLOY_URL is healthy and runs $1."
+      return
+    fi
+    ((SECONDS < end)) || break
+    sleep 2
+  done
+  say "$DEPLOY_URL is not healthy with $1: $health $info"
+  return 1
+}
+
+roll_back() {
+  on_host undo
+  deploy_there "" --rollback
 }
 
 main() {
-  local image="" strategy=${DEPLOY_STRATEGY:-} rollback=false dry=false status=0
+  local image="" commit=HEAD strategy=${DEPLOY_STRATEGY:-} older=false rollback=false status=0
   while (($#)); do
     case $1 in
       --image) image=${2:?--image needs a reference} && shift ;;
+      --commit) commit=${2:?--commit needs one} && shift ;;
+      --allow-older) older=true ;;
       --strategy) strategy=${2:?--strategy needs a name} && shift ;;
       --rollback) rollback=true ;;
-      --dry-run) dry=true ;;
       -h | --help) usage && return ;;
       *) fail "unknown option $1; scripts/ci/remote-deploy.sh --help lists them all" ;;
     esac
@@ -94,27 +129,30 @@ main() {
   DEPLOY_PATH=${DEPLOY_PATH:-/opt/devops-starter}
   $rollback || [[ $image =~ @sha256:[0-9a-f]{64}$ ]] || fail "--image must name the image by digest: NAME@sha256:..."
   [[ $strategy =~ ^(|blue-green|canary)$ ]] || fail "the strategy must be blue-green or canary, not '$strategy'"
-  if $dry; then
-    say "would $($rollback && echo "go back" || echo "deploy $image") on ${DEPLOY_HOST:-DEPLOY_HOST}:$DEPLOY_PATH"
-    return
-  fi
   [[ -n ${DEPLOY_HOST:-} ]] || fail "DEPLOY_HOST is not set: give the environment this variable, e.g. app.example.org"
   [[ -n ${DEPLOY_KNOWN_HOSTS:-} ]] || fail "DEPLOY_KNOWN_HOSTS is not set: put the output of 'ssh-keyscan -p ${DEPLOY_PORT:-22} $DEPLOY_HOST' there"
 
   cd "$ROOT"
+  commit=$(git rev-parse --verify --quiet "$commit^{commit}") || fail "--commit: git knows no such commit here"
   connect
   if $rollback; then
-    put_files_back
-    deploy_there --rollback
+    roll_back
     return
   fi
-  send_files
-  deploy_there --image "$image" ${strategy:+--strategy "$strategy"} || status=$?
+  $older || refuse_older "$commit"
+  send_files "$commit"
+  deploy_there "$commit" --image "$image" ${strategy:+--strategy "$strategy"} || status=$?
   if ((status != 0)); then
-    say "The deployment failed; putting the files back as they were."
-    put_files_back
+    say "The deployment failed; putting back the files."
+    on_host undo
+    return "$status"
   fi
-  return "$status"
+  if [[ -z ${DEPLOY_URL:-} ]]; then
+    say "The check from outside is skipped: DEPLOY_URL is not set."
+  elif ! check_outside "$commit"; then
+    roll_back
+    fail "the new version did not serve at $DEPLOY_URL; rolled back"
+  fi
 }
 
 main "$@"

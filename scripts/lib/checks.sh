@@ -42,7 +42,10 @@ lint_steps() {
   step "pylint tests" pylint --disable=redefined-outer-name,consider-using-with,duplicate-code tests
   step mypy mypy
   step shellcheck shellcheck_step
-  step "workflows, YAML, Dockerfiles" scripts/ci/lint-workflows.sh
+  step actionlint actionlint
+  step zizmor zizmor --offline --quiet --no-progress --persona auditor .github .pre-commit-config.yaml
+  step yamllint yamllint --strict .
+  step hadolint hadolint docker/Dockerfile*
   step nginx scripts/lint-nginx.sh
 }
 
@@ -60,8 +63,15 @@ security_steps() {
   else
     skipped safety "it needs an account; set SAFETY_API_KEY to include it (pip-audit needs none)"
   fi
-  step secrets scripts/ci/scan_secrets.py
-  step licences scripts/ci/licences.py
+  step secrets pre-commit run --all-files secrets
+  step licences licences_step
+}
+
+# Every package that is shipped has a licence that pyproject.toml allows.
+licences_step() {
+  local name shipped=()
+  while IFS= read -r name; do shipped+=("$name"); done < <(grep -oE '^[A-Za-z0-9][A-Za-z0-9._-]*' requirements.txt)
+  pip-licenses --packages "${shipped[@]}"
 }
 
 # online TOOL ARGUMENT...: run a tool that queries a service; without network, print one line

@@ -10,12 +10,14 @@ import pytest
 
 from tests.support.clone import Clone
 
-LINTERS = ["black", "flake8", "pylint", "mypy", "shellcheck", "bandit"]
-LINT_SCRIPTS = ["scripts/ci/lint-workflows.sh", "scripts/lint-nginx.sh"]
-SECURITY_SCRIPTS = ["scripts/ci/scan_secrets.py", "scripts/ci/licences.py"]
-SECURITY = {"bandit", "pip-audit", *(Path(script).name for script in SECURITY_SCRIPTS)}
+LINTERS = [
+    *("black", "flake8", "pylint", "mypy", "shellcheck", "bandit"),
+    *("actionlint", "zizmor", "yamllint", "hadolint"),
+]
+LINT_SCRIPTS = ["scripts/lint-nginx.sh"]
+SECURITY = {"bandit", "pip-audit", "pre-commit", "pip-licenses"}
 LINT = {*LINTERS, *(Path(script).name for script in LINT_SCRIPTS)}
-TOOLS = [*LINTERS, "pytest", "pip-audit", "safety", "docker"]
+TOOLS = [*LINTERS, *SECURITY, "pytest", "safety", "docker"]
 CLOSING_LINE = "===== 3 passed in 0.01s ====="
 
 # Fails if its name is in $FAILING; what it says is in $OUTPUT.
@@ -37,8 +39,7 @@ def clone(tmp_path: Path) -> Clone:
     (clone.folder / ".run").mkdir()
     (programs / "python").symlink_to(sys.executable)
     subprocess.run(["bash", "-c", STAMP], cwd=clone.folder, check=True)
-    scripts = LINT_SCRIPTS + SECURITY_SCRIPTS
-    paths = [programs / tool for tool in TOOLS] + [clone.folder / path for path in scripts]
+    paths = [programs / tool for tool in TOOLS] + [clone.folder / path for path in LINT_SCRIPTS]
     for path in paths:
         path.write_text(TOOL)
         path.chmod(0o755)

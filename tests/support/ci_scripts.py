@@ -3,24 +3,20 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts" / "ci"
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 def run_script(
-    script: str, *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path = ROOT
+    script: str, *arguments: str | Path, cwd: Path = ROOT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     start: list[str | Path] = [sys.executable] if script.endswith(".py") else []
     return subprocess.run(
         [*start, SCRIPTS / script, *arguments],
         cwd=cwd,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **(env or {})},
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -30,7 +26,7 @@ def run_script(
 
 
 class Programs:
-    """Stand-ins for programs such as docker: each notes how it is called, and does as told."""
+    """Stand-ins for programs such as gh: each notes how it is called, then runs its script."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,14 +55,15 @@ class Git:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self("init", "--quiet", "--initial-branch=main", str(folder), where=folder.parent)
+        folder.mkdir(exist_ok=True)
+        self("init", "--quiet", "--initial-branch=main")
         for key, value in (("user.name", "Test"), ("user.email", "test@example.org")):
             self("config", key, value)
 
-    def __call__(self, *arguments: str, where: Path | None = None) -> str:
+    def __call__(self, *arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments],
-            cwd=where or self.folder,
+            cwd=self.folder,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder.parent)},
             capture_output=True,
             text=True,
@@ -74,12 +71,13 @@ class Git:
         )
         return done.stdout.strip()
 
-    def commit(self, subject: str, body: str = "") -> None:
-        """Everything that has changed, or nothing."""
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def commit(self, subject: str) -> str:
+        """Everything that has changed, or nothing; the commit's name."""
         self("add", "--all")
-        message = f"{subject}\n\n{body}" if body else subject
-        self("commit", "--quiet", "--allow-empty", "--message", message)
-
-
-def call(run: Run, tools: Programs, script: str, *arguments: str | Path, **env: str) -> Any:
-    return run(script, *arguments, env={"PATH": tools.path} | env)
+        self("commit", "--quiet", "--allow-empty", "--message", subject)
+        return self("rev-parse", "HEAD")

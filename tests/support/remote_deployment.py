@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.ci_scripts import ROOT, Git, Programs
 
-# What ssh is given is its options, the host and one word: the command.
+# The arguments of ssh are its options, the host and one word: the command.
 SSH = 'exec bash -c "${!#}"'
 DEPLOY = """#!/usr/bin/env bash
 echo "deployed $*"
@@ -25,18 +25,20 @@ class Deployment:
         self._programs = programs
         programs.add("ssh", SSH)
         scripts = git.folder / "scripts"
-        shutil.copytree(
-            ROOT / "scripts" / "ci", scripts / "ci", ignore=shutil.ignore_patterns("__*")
-        )
+        ignored = shutil.ignore_patterns("__*")
+        shutil.copytree(ROOT / "scripts" / "ci", scripts / "ci", ignore=ignored)
         (scripts / "lib").mkdir()
         shutil.copy2(ROOT / "scripts" / "lib" / "common.sh", scripts / "lib")
-        self.write("scripts/deploy.sh", DEPLOY)
+        git.write("scripts/deploy.sh", DEPLOY)
         (scripts / "deploy.sh").chmod(0o755)
-        self.write("nginx.conf", "first")
-        git.commit("feat: start")
+        git.write("nginx.conf", "first")
+        self.first = git.commit("feat: start")
 
-    def write(self, name: str, text: str) -> None:
-        (self.git.folder / name).write_text(text)
+    def release(self, **files: str) -> str:
+        """A new commit; nginx_conf="second" writes nginx.conf."""
+        for name, text in files.items():
+            self.git.write(name.replace("_", "."), text)
+        return self.git.commit("feat: next")
 
     def read(self, name: str) -> str:
         return (self.host / name).read_text()
@@ -56,7 +58,3 @@ class Deployment:
             timeout=60,
             check=False,
         )
-
-    @property
-    def ssh_calls(self) -> list[str]:
-        return self._programs.calls

@@ -1,7 +1,6 @@
-"""The workflows as data: their jobs, steps, commands and expressions."""
+"""The workflows as data: their jobs, steps and expressions."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +9,15 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".github" / "workflows"
-NAMES = ("ci-cd", "docker-build", "security-scan")
-USES = re.compile(r"uses: (?P<name>[^@\s]+)@(?P<commit>\S+)(?: # (?P<version>\S+))?")
-
-
-def text(name: str) -> str:
-    return (FOLDER / f"{name}.yml").read_text(encoding="utf-8")
+GITHUB = ROOT / ".github"
+FILES = sorted([*(GITHUB / "workflows").glob("*.yml"), *(GITHUB / "actions").glob("*/action.yml")])
+NAMES = [path.stem for path in FILES if path.parent.name == "workflows"]
 
 
 def load(name: str) -> dict[str, Any]:
-    """The file as YAML; `on`, which YAML 1.1 takes for a truth value, under its own name."""
-    data: dict[Any, Any] = yaml.safe_load(text(name))
+    """A workflow as YAML; `on`, which YAML 1.1 takes for a truth value, under its own name."""
+    text = (GITHUB / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+    data: dict[Any, Any] = yaml.safe_load(text)
     data["on"] = data.pop(True)
     return data
 
@@ -37,16 +33,19 @@ class Job:
         return f"{self.workflow}/{self.id}"
 
     @property
-    def needs(self) -> list[str]:
-        return list(self.data.get("needs", []))
-
-    @property
     def condition(self) -> str:
-        return str(self.data.get("if", ""))
+        return str(self.data.get("if", "true"))
 
     @property
-    def steps(self) -> list[dict[str, Any]]:
-        return list(self.data.get("steps", []))
+    def writes(self) -> set[str]:
+        """The scopes it may write, but for code scanning, which shows findings to maintainers."""
+        permissions = self.data["permissions"].items()
+        return {scope for scope, access in permissions if access == "write"} - {"security-events"}
+
+    @property
+    def secrets(self) -> set[str]:
+        named = set(re.findall(r"\bsecrets\.(\w+)", "\n".join(strings(self.data))))
+        return named | ({"inherit"} if self.data.get("secrets") == "inherit" else set())
 
 
 def jobs() -> list[Job]:
@@ -58,48 +57,21 @@ def job(name: str) -> Job:
     return next(job for job in jobs() if job.name == name)
 
 
-def steps() -> Iterator[tuple[Job, dict[str, Any]]]:
-    for job_ in jobs():
-        for step in job_.steps:
-            yield job_, step
-
-
 def strings(data: Any) -> Iterator[str]:
     """Every string in a piece of YAML, keys left out."""
-    if isinstance(data, dict):
-        for value in data.values():
-            yield from strings(value)
-    elif isinstance(data, list):
-        for value in data:
+    if isinstance(data, (dict, list)):
+        for value in data.values() if isinstance(data, dict) else data:
             yield from strings(value)
     elif isinstance(data, str):
         yield data
 
 
-def named(context: str, data: Any) -> set[str]:
-    """The members of a context such as `secrets` or `vars` that expressions name."""
-    return {name for value in strings(data) for name in re.findall(rf"\b{context}\.(\w+)", value)}
-
-
-def commands() -> list[tuple[str, list[str], dict[str, str]]]:
-    """(where, words, environment) of every command that a step runs."""
-    found = []
-    for job_, step in steps():
-        if "run" not in step:
-            continue
-        environment = job_.data.get("env", {}) | step.get("env", {})
-        for line in str(step["run"]).splitlines():
-            found.append((f"{job_.name}: {step['name']}", shlex.split(line), environment))
-    return found
-
-
-def table(document: str, first_column: str) -> list[list[str]]:
-    """The cells of the Markdown table whose first heading is the given one, headings left out."""
-    markdown = (ROOT / document).read_text(encoding="utf-8")
-    rows: list[list[str]] = []
-    for block in re.split(r"\n\s*\n", markdown):
-        lines = [line for line in block.splitlines() if line.startswith("|")]
-        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        if cells and cells[0][0] == first_column:
-            rows += cells[2:]
-    return rows
+def holds(expression: str, values: dict[str, Any]) -> bool:
+    """An expression of a workflow, for these values of the contexts that it names."""
+    code = re.sub(r"^\$\{\{(.*)\}\}$", r"\1", expression.strip())
+    code = code.replace("&&", " and ").replace("||", " or ").replace("!cancelled()", "True")
+    code = re.sub(r"!(?!=)", " not ", code).replace("always()", "True").replace("true", "True")
+    names = r"\b(?:github|needs|inputs|vars|secrets)\.[\w.-]+"
+    code = re.sub(names, lambda found: repr(values.get(found[0], "")), code)
+    scope = {"__builtins__": {}, "contains": lambda text, part: part in text}
+    return bool(eval(code, scope))  # pylint: disable=eval-used

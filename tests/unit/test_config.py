@@ -191,10 +191,10 @@ def test_production_refuses_a_secret_that_could_be_guessed_and_does_not_repeat_i
 @pytest.mark.parametrize(
     "url",
     [
-        "redis://web:p4ss@redis:notaport/0",
+        "redis://web:p4ss@redis:notaport/0",  # pragma: allowlist secret
         "redis://:/p4ss@redis",
         "redis://redis/0?password=p4ss&retries=3",
-        "http://web:p4ss@redis",
+        "http://web:p4ss@redis",  # pragma: allowlist secret
     ],
 )
 def test_a_password_in_a_wrong_url_is_not_repeated(url: str) -> None:

@@ -15,7 +15,7 @@ IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 
 
 def opened(gate: Path) -> bool:
-    """Whether somebody waits at the gate, who then goes on."""
+    """Whether a process waits for the gate; it then continues."""
     try:
         end = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
@@ -26,15 +26,15 @@ def opened(gate: Path) -> bool:
 
 
 def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) -> None:
-    """What the host runs is out of reach of the session that shows it, which ends here."""
+    """It runs in a session of its own; the one that shows it is killed here."""
     deployment.run("--image", IMAGE)
     gate = deployment.host / "gate"
     os.mkfifo(gate)
     slow = f'#!/usr/bin/env bash\necho begun\nread -r _ <"{gate}"\necho served >result\n'
     (deployment.host / "scripts" / "deploy.sh").write_text(slow)
-    runner = deployment.host / "scripts" / "ci" / "run-on-host.sh"
+    script = deployment.host / "scripts" / "ci" / "on-host.sh"
     with subprocess.Popen(
-        [runner, deployment.host, "--image", IMAGE],
+        [script, deployment.host, "deploy", "--image", IMAGE],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -51,7 +51,7 @@ def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) 
 
 # The first connection that shows a deployment ends as ssh does when the network fails.
 BREAKING_SSH = """
-if [[ ${!#} == *run-on-host.sh* && ! -f "$0.broken" ]]; then
+if [[ ${!#} == *COMMIT=*on-host.sh* && ! -f "$0.broken" ]]; then
   touch "$0.broken"
   bash -c "${!#}" >/dev/null
   exit 255
@@ -62,8 +62,7 @@ exec bash -c "${!#}"
 
 def second_release(deployment: Deployment) -> None:
     deployment.run("--image", IMAGE)
-    deployment.write("nginx.conf", "second")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second")
 
 
 @pytest.mark.parametrize(("refused", "status"), [(False, 0), (True, 1)])
@@ -84,12 +83,13 @@ def test_after_a_broken_connection_it_looks_again_how_the_deployment_ends(
     assert len(deployment.read("calls").splitlines()) == 2
 
 
-def test_while_nobody_knows_how_a_deployment_ends_its_files_stay(
+def test_while_the_end_of_a_deployment_is_unknown_its_files_stay(
     deployment: Deployment, programs: Programs
 ) -> None:
-    """The host may be in the middle of it, and run the very scripts that would be put back."""
+    """The host may still run the very scripts that would be put back."""
     second_release(deployment)
-    programs.add("ssh", '[[ ${!#} != *run-on-host.sh* ]] || exit 255\nexec bash -c "${!#}"')
+    lost = '[[ ${!#} != *"host deploy "* && ${!#} != *"host watch "* ]] || exit 255'
+    programs.add("ssh", f'{lost}\nexec bash -c "${{!#}}"')
 
     done = deployment.run("--image", IMAGE, RECONNECT_SECONDS="0")
 
@@ -107,5 +107,5 @@ def test_the_end_of_an_earlier_deployment_is_not_taken_for_this_ones(
 
     done = deployment.run("--image", IMAGE, RECONNECT_SECONDS="0")
 
-    assert done.returncode == 1 and "was never begun" in done.stderr
+    assert done.returncode == 1 and "was never started" in done.stderr
     assert deployment.read("nginx.conf") == "first"

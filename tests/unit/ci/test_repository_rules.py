@@ -1,0 +1,118 @@
+"""scripts/ci/verify-signature.sh and protect-branch.sh: what they ask of Sigstore and of GitHub."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.support import workflows
+from tests.support.ci_scripts import Programs, run_script
+
+IMAGE, COMMIT = f"ghcr.io/o/n@sha256:{'1' * 64}", "a" * 40
+SIGNER = "https://github.com/o/n/.github/workflows/ci-cd.yml@refs/heads/main"
+
+
+def verify(programs: Programs, *arguments: str) -> Any:
+    return run_script(
+        "verify-signature.sh", *arguments, PATH=programs.path, GITHUB_REPOSITORY="o/n"
+    )
+
+
+def test_only_a_signature_of_this_pipeline_on_main_for_the_commit_counts(
+    programs: Programs,
+) -> None:
+    programs.add("cosign")
+
+    assert verify(programs, "--image", IMAGE, "--commit", COMMIT).returncode == 0
+
+    asked = programs.calls[-1]
+    assert f"verify {IMAGE} --certificate-identity {SIGNER} " in asked
+    assert "--certificate-oidc-issuer https://token.actions.githubusercontent.com" in asked
+    assert "--certificate-github-workflow-repository o/n" in asked
+    assert "--certificate-github-workflow-ref refs/heads/main" in asked
+    assert f"--certificate-github-workflow-sha {COMMIT}" in asked
+
+
+@pytest.mark.parametrize(
+    ("cosign", "arguments", "complaint"),
+    [
+        ("[[ $1 != verify ]]", ["--image", IMAGE], "has no valid signature"),
+        ('echo "GitVersion:    v2.6.1"', ["--image", IMAGE], "cosign 2.6.1 is too old"),
+        ("", ["--image", "ghcr.io/o/n:main"], "by digest"),
+        ("", ["--image", IMAGE, "--commit", "main"], "all 40 digits"),
+    ],
+)
+def test_anything_else_is_refused_in_a_line(
+    programs: Programs, cosign: str, arguments: list[str], complaint: str
+) -> None:
+    programs.add("cosign", cosign)
+
+    done = verify(programs, *arguments)
+
+    assert done.returncode == 1 and complaint in done.stderr
+
+
+def requests(*arguments: str) -> list[tuple[str, Any]]:
+    """(method and path, body) of what protect-branch.sh would send."""
+    done = run_script("protect-branch.sh", "--dry-run", *arguments)
+    assert done.returncode == 0, done.stderr
+    parts = re.split(r"^((?:PUT|POST|PATCH) /.*)$", done.stdout, flags=re.MULTILINE)[1:]
+    return [
+        (line, json.loads(body) if body.strip() else None)
+        for line, body in zip(parts[::2], parts[1::2], strict=True)
+    ]
+
+
+def test_main_asks_for_checks_that_exist_and_released_tags_stay() -> None:
+    rules = [body for line, body in requests() if line.endswith("/rulesets")]
+    by_target = {body["target"]: body for body in rules}
+
+    main = {rule["type"]: rule.get("parameters", {}) for rule in by_target["branch"]["rules"]}
+    contexts = {
+        check["context"] for check in main["required_status_checks"]["required_status_checks"]
+    }
+    names = {
+        job.data["name"] for job in workflows.jobs() if job.workflow in ("ci-cd", "pull-request")
+    }
+    assert contexts == {"Required", "Title"}
+    assert contexts <= names
+    assert {"deletion", "non_fast_forward"} <= set(main)
+    assert by_target["tag"]["conditions"]["ref_name"]["include"] == ["refs/tags/v*"]
+    assert {rule["type"] for rule in by_target["tag"]["rules"]} == {"deletion", "update"}
+
+
+def test_only_main_deploys_and_production_asks_for_approval() -> None:
+    sent = requests()
+
+    policies = [body["name"] for line, body in sent if "deployment-branch-policies" in line]
+    assert policies == ["main", "main"]
+    (production,) = (body for line, body in sent if line.endswith("environments/production"))
+    assert len(production["reviewers"]) == 1
+
+
+def test_what_a_plan_does_not_offer_is_skipped_and_the_rest_is_set(programs: Programs) -> None:
+    programs.add(
+        "gh",
+        """
+if [[ $* == *rulesets* || $* == *environments* ]]; then
+  echo "gh: Upgrade to GitHub Pro or make this repository public. (HTTP 403)" >&2
+  exit 1
+fi
+[[ $* != *--jq* ]] || echo 7""",
+    )
+
+    done = run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path)
+
+    assert done.returncode == 0, done.stderr
+    skipped = [line for line in done.stdout.splitlines() if line.startswith("Skipped: ")]
+    assert len(skipped) == 6 and all("Upgrade to GitHub Pro" in line for line in skipped)
+    assert any("private-vulnerability-reporting" in call for call in programs.calls)
+
+
+def test_a_request_that_fails_for_another_reason_ends_it(programs: Programs) -> None:
+    programs.add("gh", '[[ $* == *--jq* ]] && echo 7 && exit; echo "gh: HTTP 500" >&2; exit 1')
+
+    assert (
+        run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path).returncode == 1
+    )

@@ -1,0 +1,141 @@
+"""Dependabot, pre-commit, the ignore list, release-please, and the help of every script."""
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.ci_scripts import ROOT
+
+FOLDERS = (ROOT / "scripts", ROOT / "scripts" / "ci", ROOT / ".ci")
+SCRIPTS = [
+    path
+    for folder in FOLDERS
+    for path in sorted(folder.iterdir())
+    if path.is_file() and os.access(path, os.X_OK)
+]
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def tracked(pattern: str) -> set[Path]:
+    command = ["git", "ls-files", pattern]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {ROOT / name for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_help_shows_usage_and_exit_status_without_any_package(script: Path, tmp_path: Path) -> None:
+    start = [sys.executable, "-S"] if script.suffix == ".py" else []
+    done = subprocess.run(
+        [*start, script, "--help"],
+        cwd=tmp_path,
+        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert script.name in done.stdout and "exit status" in done.stdout.lower()
+    assert not list(tmp_path.iterdir())
+
+
+def test_dependabot_finds_every_list_of_python_packages() -> None:
+    """It looks into a folder and into those right under it, no deeper."""
+    updates = read(".github/dependabot.yml")["updates"]
+    (uv,) = (update for update in updates if update["package-ecosystem"] == "uv")
+    folders = [ROOT / name.lstrip("/") for name in uv["directories"]]
+    seen = {
+        path for folder in folders for level in ("*.in", "*/*.in") for path in folder.glob(level)
+    }
+
+    assert tracked("*.in") <= seen
+
+
+def test_every_exception_of_the_image_scan_has_a_reason_and_a_last_day() -> None:
+    for entry in read(".trivyignore.yaml")["vulnerabilities"]:
+        assert re.fullmatch(r"(CVE|GHSA)-[\w-]+", entry["id"])
+        assert isinstance(entry["expired_at"], datetime.date)
+        assert len(entry["statement"].split()) >= 5
+
+
+def test_precommit_understands_its_configuration_and_uses_the_pinned_tools() -> None:
+    program = Path(sys.executable).parent / "pre-commit"
+    subprocess.run([program, "validate-config"], cwd=ROOT, check=True, capture_output=True)
+
+    (local,) = read(".pre-commit-config.yaml")["repos"]
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
+    assert all(hook["entry"].startswith((".venv/bin/", "./scripts/")) for hook in local["hooks"])
+
+
+# Put together here, so that no scan of this repository finds them.
+@pytest.mark.parametrize(
+    "secret", ["AKIA" + "Z7VRSQ5TJN2XMKLD", "-----BEGIN RSA " + "PRIVATE KEY-----"]
+)
+@pytest.mark.parametrize("folder", ["app", "tests"])
+def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
+    secret: str, folder: str, tmp_path: Path
+) -> None:
+    file = tmp_path / f"{folder}.py"
+    file.write_text(f"key = '{secret}'\n")
+    (local,) = read(".pre-commit-config.yaml")["repos"]
+    (entry,) = (
+        hook["entry"]
+        for hook in local["hooks"]
+        if hook["id"] == ("secrets-in-tests" if folder == "tests" else "secrets")
+    )
+    program, *options = entry.split()
+
+    command = [Path(sys.executable).parent / Path(program).name, *options, file.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1 and f"{folder}.py:1" in done.stdout
+    assert "AKIA" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("title", "accepted"),
+    [
+        ("fix(cache): keep the TTL of a refreshed entry", True),
+        ("feat!: tokens are required", True),
+        ("build(deps): bump the python group with 3 updates", True),
+        ("chore(main): release 1.2.3", True),
+        ("Update README", False),
+        ("feature: a new type", False),
+        ("fix:no space", False),
+        ("--help", False),
+        ("fix: ", False),
+    ],
+)
+def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> None:
+    (step,) = read(".github/workflows/pull-request.yml")["jobs"]["title"]["steps"]
+
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        env={"TITLE": title},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) is accepted
+
+
+def test_release_please_raises_the_version_that_the_service_reports() -> None:
+    config = json.loads((ROOT / "release-please-config.json").read_text(encoding="utf-8"))
+
+    (name,) = config["extra-files"]
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("__version__ = "))
+    assert re.fullmatch(r'__version__ = "\d+\.\d+\.\d+"  # x-release-please-version', line)
