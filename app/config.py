@@ -18,12 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis import ConnectionPool
 from redis.exceptions import RedisError
 
@@ -151,37 +146,10 @@ def _in_production(values: dict[str, Any]) -> bool:
     return values.get("environment") == "production"
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Secrets from the files that `NAME_FILE` variables name."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: `__call__` reads all values."""
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        values = {}
-        for name in SECRETS:
-            path = os.environ.get(f"{name}_FILE", "").strip()
-            if not path:
-                continue
-            if os.environ.get(name, "").strip():
-                raise SettingsError(f"{name}_FILE: is set together with {name}; keep one of them")
-            try:
-                values[name.lower()] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, ValueError):
-                raise SettingsError(
-                    f"{name}_FILE: {path!r} cannot be read as text; for example"
-                    f" {name}_FILE=/run/secrets/{name.lower()}"
-                ) from None
-        return values
-
-
 class Settings(BaseSettings):
     """Everything that may differ between two deployments."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, env_ignore_empty=True, str_strip_whitespace=True, validate_default=True
-    )
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, str_strip_whitespace=True)
 
     environment: Literal["development", "testing", "production"] = Field(
         "development", validation_alias="APP_ENV"
@@ -304,23 +272,11 @@ class Settings(BaseSettings):
             SettingsError: the first setting that is missing or wrong.
         """
         try:
-            return cls()
+            return cls(**_secret_files())
         except ValidationError as error:
             message = _one_line(error)
         # Outside of the handler: the original error holds values, perhaps of secrets.
         raise SettingsError(message)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Values come from the environment and from secret files, and from nowhere else."""
-        return env_settings, _SecretFiles(settings_cls)
 
     @model_validator(mode="after")
     def _check_combinations(self) -> "Settings":
@@ -350,6 +306,25 @@ class Settings(BaseSettings):
         # redis-py also takes the password as an option.
         for password in (parts.password, *parse_qs(parts.query).get("password", [])):
             _check_secret("REDIS_URL", password, 16)
+
+
+def _secret_files() -> dict[str, Any]:
+    """Secrets from the files that `NAME_FILE` variables name."""
+    secrets = {}
+    for name in SECRETS:
+        path = os.environ.get(f"{name}_FILE", "").strip()
+        if not path:
+            continue
+        if os.environ.get(name, "").strip():
+            raise SettingsError(f"{name}_FILE: is set together with {name}; keep one of them")
+        try:
+            secrets[name.lower()] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            raise SettingsError(
+                f"{name}_FILE: {path!r} cannot be read as text; for example"
+                f" {name}_FILE=/run/secrets/{name.lower()}"
+            ) from None
+    return secrets
 
 
 def environment_names() -> set[str]:

@@ -60,91 +60,68 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Operation:  # pylint: disable=too-many-instance-attributes
-    """The documentation of an endpoint."""
+class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
+    """Decorator: documents an endpoint, and validates its requests before the view gets them."""
 
     summary: str
-    responses: Mapping[int | str, ResponseSpec]
-    path: type[BaseModel] | None
-    query: type[BaseModel] | None
-    body: type[BaseModel] | None
-    any_body: bool
-    body_example: Any
-    headers: tuple[Header, ...]
-    token: bool
-    token_even_if_open: bool
-    tag: str
+    """One line."""
+    responses: Mapping[int | str, ResponseSpec] = field(kw_only=True)
+    """What it answers on success, by status or range of them such as `2XX`."""
+    path: type[BaseModel] | None = field(default=None, kw_only=True)
+    """Model of the URL's variables; its fields reach the view as arguments."""
+    query: type[BaseModel] | None = field(default=None, kw_only=True)
+    """Model of the query; reaches the view as `query`."""
+    body: type[BaseModel] | None = field(default=None, kw_only=True)
+    """Model of the JSON body; reaches the view as `body`."""
+    any_body: bool = field(default=False, kw_only=True)
+    """The body is any JSON value; it reaches the view as `body`."""
+    body_example: Any = field(default=None, kw_only=True)
+    """An example of the body, where the model has none."""
+    headers: tuple[Header, ...] = field(default=(), kw_only=True)
+    """Request headers that the endpoint understands."""
+    token: bool = field(default=False, kw_only=True)
+    """Whether the caller needs an API token (once any is configured)."""
+    token_even_if_open: bool = field(default=False, kw_only=True)
+    """Whether all callers are refused while no token is configured."""
+    tag: str = field(default="api", kw_only=True)
+    """The group that it is listed under."""
 
     @property
-    def checks_requests(self) -> bool:
-        """Whether there is anything to check about a request."""
-        return bool(
-            self.token or self.path or self.query or self.body or self.any_body or self.headers
-        )
+    def needs_token(self) -> bool:
+        """Whether the endpoint asks for a token."""
+        return self.token or self.token_even_if_open
 
-
-def operation(  # pylint: disable=too-many-arguments
-    summary: str,
-    *,
-    responses: Mapping[int | str, ResponseSpec],
-    path: type[BaseModel] | None = None,
-    query: type[BaseModel] | None = None,
-    body: type[BaseModel] | None = None,
-    any_body: bool = False,
-    body_example: Any = None,
-    headers: tuple[Header, ...] = (),
-    token: bool = False,
-    token_even_if_open: bool = False,
-    tag: str = "api",
-) -> Callable[[View], View]:
-    """Document an endpoint, and validate its requests before the view gets them.
-
-    Args:
-        summary: one line.
-        responses: by status, or range of them such as `2XX`, what it answers on success.
-        path: model of the URL's variables; its fields reach the view as arguments.
-        query: model of the query; reaches the view as `query`.
-        body: model of the JSON body; reaches the view as `body`.
-        any_body: the body is any JSON value; it reaches the view as `body`.
-        body_example: an example of the body, where the model has none.
-        headers: request headers that the endpoint understands.
-        token: whether the caller needs an API token (once any is configured).
-        token_even_if_open: refuse all callers while there are no tokens.
-        tag: the group it is listed under.
-    """
-    described = Operation(
-        summary, responses, path, query, body, any_body, body_example, headers,
-        token or token_even_if_open, token_even_if_open, tag,
-    )  # fmt: skip
-
-    def decorate(view: View) -> View:
-        if not described.checks_requests:
-            setattr(view, _ATTRIBUTE, described)
+    def __call__(self, view: View) -> View:
+        if not (
+            self.needs_token
+            or self.path
+            or self.query
+            or self.body
+            or self.any_body
+            or self.headers
+        ):
+            setattr(view, _ATTRIBUTE, self)
             return view
 
         @functools.wraps(view)
         def checked(**arguments: Any) -> Any:
-            if described.token:
+            if self.needs_token:
                 auth: TokenAuth = current_app.extensions["auth"]
-                auth.require(
-                    request.headers.get("Authorization", ""),
-                    even_if_open=described.token_even_if_open,
-                )
-            return view(**_validated(described, arguments))
+                header = request.headers.get("Authorization", "")
+                auth.require(header, even_if_open=self.token_even_if_open)
+            return view(**_validated(self, arguments))
 
-        setattr(checked, _ATTRIBUTE, described)
+        setattr(checked, _ATTRIBUTE, self)
         return checked
 
-    return decorate
 
-
-def operation_of(view: View) -> Operation | None:
+def operation_of(view: View) -> operation | None:
     """The documentation of a view; None when it does not use `operation`."""
-    described: Operation | None = getattr(view, _ATTRIBUTE, None)
+    described: operation | None = getattr(view, _ATTRIBUTE, None)
     return described
 
 
-def _validated(described: Operation, arguments: dict[str, Any]) -> dict[str, Any]:
+def _validated(described: operation, arguments: dict[str, Any]) -> dict[str, Any]:
     """The view's arguments, taken from the request and checked."""
     for header in described.headers:
         if not header.pattern:

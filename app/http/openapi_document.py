@@ -17,10 +17,10 @@ from app.config import Settings
 from app.http import problems
 from app.http.openapi import (
     MAXIMUM_SETTING,
-    Operation,
     ResponseModel,
     ResponseSpec,
     View,
+    operation,
     operation_of,
 )
 
@@ -70,7 +70,7 @@ def document(app: Flask, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _endpoints(app: Flask) -> Iterator[tuple[str, str, Operation, View]]:
+def _endpoints(app: Flask) -> Iterator[tuple[str, str, operation, View]]:
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         described = operation_of(view)
@@ -81,7 +81,7 @@ def _endpoints(app: Flask) -> Iterator[tuple[str, str, Operation, View]]:
             yield url, method.lower(), described, view
 
 
-def _schemas(operations: list[Operation]) -> tuple[Any, dict[str, Any]]:
+def _schemas(operations: list[operation]) -> tuple[Any, dict[str, Any]]:
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
         (ProblemDocument, "serialization"): None
     }
@@ -97,7 +97,7 @@ def _schemas(operations: list[Operation]) -> tuple[Any, dict[str, Any]]:
 
 
 def _describe(
-    method: str, described: Operation, view: View, refs: Any, secured: bool
+    method: str, described: operation, view: View, refs: Any, secured: bool
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
         "operationId": f"{method}_{view.__name__}",
@@ -123,12 +123,12 @@ def _describe(
         if described.body_example is not None:
             content["example"] = described.body_example
         result["requestBody"] = {"required": True, "content": {"application/json": content}}
-    if described.token and secured:
+    if described.needs_token and secured:
         result["security"] = [{"token": []}]
     return result
 
 
-def _parameters(described: Operation, settings: Settings) -> Iterator[dict[str, Any]]:
+def _parameters(described: operation, settings: Settings) -> Iterator[dict[str, Any]]:
     for place, model in (("path", described.path), ("query", described.query)):
         if not model:
             continue
