@@ -1,4 +1,4 @@
-"""Whether every peer has the features it is said to have; otherwise the comparison is unfair."""
+"""Checks that every peer has the service's features; otherwise the comparison is unfair."""
 
 import json
 import urllib.request
@@ -16,7 +16,7 @@ LINE_SECONDS = 10.0
 
 
 def check(run: Run) -> str:
-    """Start each peer and ask; raises `Problem` that names what is missing."""
+    """Start each peer and try its features; raises `Problem` with what is missing."""
     faults = [
         fault for variant in (OURS, TUTORIAL, FASTAPI, BARE) for fault in _faults(run, variant)
     ]
@@ -38,7 +38,7 @@ def _wrong_answers(service: Server) -> Iterator[str]:
     if json.loads(_get(service, CACHED)[1]) != VALUE:
         yield "the Redis-backed read does not give what was stored"
     if not {"name", "version", "uptime_seconds"} <= json.loads(_get(service, INFO)[1]).keys():
-        yield f"{INFO} tells nothing"
+        yield f"{INFO} lacks name, version or uptime_seconds"
 
 
 def _missing_features(service: Server) -> Iterator[str]:

@@ -1,19 +1,22 @@
-"""Answers N requests in this process, without a socket in front: what callgrind counts.
+"""Answers requests in this process, without a socket: the program that callgrind counts.
 
-Usage: python -m tests.performance.in_process VARIANT PATH N MORE_ROUTES
+Usage: in_process.py service|PEER N PATH…
 
-VARIANT may be "ours without NAME", of without.py. Settings come from the environment.
-MORE_ROUTES, mostly 0, are added to a WSGI application's own.
+Prints `PATH COUNT PID` for each path twice: the child process PID has answered COUNT requests, once
+N and once 2 N of them. Settings come from the environment, the application from PYTHONPATH: it may
+be that of another checkout, so nothing of this one is imported for the service.
 """
 
-import asyncio
 import importlib
 import io
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
-PEERS = {"tutorial", "bare", "fastapi"}
+# Settings of Gunicorn, which also prepare the metrics of several processes; older checkouts too.
+GUNICORN = ("app.server.gunicorn_conf", "app.gunicorn_conf")
 # As nginx passes them on.
 HEADERS = {
     "Host": "localhost",
@@ -23,20 +26,17 @@ HEADERS = {
     "User-Agent": "bench/1",
     "Accept": "*/*",
 }
-WARM_UP = 20
 
 
-def wsgi_application(variant: str) -> Any:
+def load(kind: str) -> Any:
     """The WSGI application as Gunicorn would load it."""
-    if variant in PEERS:
-        return importlib.import_module(f"tests.performance.peers.{variant}").app
-    # What Gunicorn reads first, and where metrics of several processes are arranged.
-    importlib.import_module("app.gunicorn_conf")
-    application = importlib.import_module("app.main").app
-    left_out = variant.partition(" without ")[2]
-    if left_out:
-        importlib.import_module("tests.performance.without").APPLICATION[left_out](application)
-    return application
+    if kind != "service":
+        return importlib.import_module(f"tests.performance.peers.{kind}").app
+    for module in GUNICORN:
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(module)
+            break
+    return importlib.import_module("app.main").app
 
 
 def environ(path: str) -> dict[str, Any]:
@@ -65,15 +65,14 @@ def environ(path: str) -> dict[str, Any]:
     }
 
 
-def answer_wsgi(application: Any, path: str, count: int) -> None:
-    """Let a WSGI application answer `count` requests."""
+def answer(application: Any, path: str, count: int) -> None:
+    """Let the application answer `count` requests."""
     statuses: list[str] = []
 
     def start_response(status: str, _headers: object, _exc: object = None) -> None:
         statuses.append(status)
 
     for _ in range(count):
-
         body: Iterable[bytes] = application(environ(path), start_response)
         b"".join(body)
         close = getattr(body, "close", None)
@@ -83,50 +82,19 @@ def answer_wsgi(application: Any, path: str, count: int) -> None:
         sys.exit(f"{path} answered {set(statuses)}")
 
 
-async def answer_asgi(application: Any, path: str, count: int) -> None:
-    """Let an ASGI application answer `count` requests."""
-    headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-    statuses: list[int] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
-
-    for _ in range(count):
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": headers,
-            "client": ("127.0.0.1", 40000),
-            "server": ("127.0.0.1", 8000),
-        }
-        await application(scope, receive, send)
-    if statuses != [200] * count:
-        sys.exit(f"{path} answered {set(statuses)}")
-
-
 def main() -> None:
-    variant, path = sys.argv[1:3]
-    count = int(sys.argv[3]) + WARM_UP
-    if variant == "fastapi":
-        application = importlib.import_module("tests.performance.peers.fast").app
-        asyncio.run(answer_asgi(application, path, count))
-    else:
-        application = wsgi_application(variant)
-        for number in range(int(sys.argv[4])):
-            rule = f"/more/{number}/<name>/of/<int:count>"
-            application.add_url_rule(rule, f"more-{number}", lambda name, count: f"{name}{count}")
-        answer_wsgi(application, path, count)
+    kind, requests, *paths = sys.argv[1:]
+    application = load(kind)
+    for path in paths:
+        for count in (int(requests), 2 * int(requests)):
+            # A child each, as a server forks its workers: the application is loaded once.
+            pid = os.fork()
+            if not pid:
+                answer(application, path, count)
+                sys.exit()
+            if os.waitpid(pid, 0)[1]:
+                sys.exit(f"{path}: the child failed")
+            print(path, count, pid, flush=True)
 
 
 if __name__ == "__main__":
