@@ -90,15 +90,15 @@ make_settings() {
 # Before anything is fetched: other services run on the image built here. A version that a deploy
 # has put into WEB_IMAGE is run as it is, and never built over.
 build_images() {
-  local deployed what=()
+  local deployed
   deployed=$(setting WEB_IMAGE)
-  [[ ${deployed:-devops-starter:local} == devops-starter:local ]] || what=(nginx-exporter)
+  [[ ${deployed:-devops-starter:local} == devops-starter:local ]] || return 0
   if git rev-parse HEAD >/dev/null 2>&1; then
     # The commit's date and not the clock's: the same commit gives the same image.
     export GIT_COMMIT=${GIT_COMMIT:-$(git rev-parse HEAD)} BUILD_DATE=${BUILD_DATE:-$(git log -1 --format=%cI)}
   fi
   say "Building the images (a minute or two the first time)."
-  logged compose --progress plain build "${what[@]+"${what[@]}"}"
+  logged compose --progress plain build
 }
 
 # What `docker kill` ends, no restart policy starts again. One supervisor a stack: it holds the lock
