@@ -82,45 +82,29 @@ def choice(name: str, label: str, metric: str) -> QueryVariable:
     return variable.all_value(".*").current(everything)
 
 
+# fmt: off
+# As in the dashboards, a panel is a paragraph.
+
+
 def probes() -> Any:
-    return stat(
-        "Probes",
-        "/health through nginx, over HTTP and TLS: the worse of the two.",
-        "min(probe_success)",
-        names={"1": ("passing", GREEN), "0": ("failing", RED)},
-        line=False,
-    )
+    return stat("Probes", "/health through nginx, over HTTP and TLS: the worse of the two.",
+                "min(probe_success)",
+                names={"1": ("passing", GREEN), "0": ("failing", RED)}, line=False)
 
 
 def certificate() -> Any:
-    return stat(
-        "Certificate",
-        "Days until the first certificate in nginx's chain ends.",
-        "(min(probe_ssl_earliest_cert_expiry) - time()) / 86400",
-        "suffix: days",
-        steps=good_above(7, 14),
-        decimals=0,
-        line=False,
-    )
+    return stat("Certificate", "Days until the first certificate in nginx's chain ends.",
+                "(min(probe_ssl_earliest_cert_expiry) - time()) / 86400", "suffix: days",
+                steps=good_above(7, 14), decimals=0, line=False)
 
 
 def cache_hits() -> Any:
-    return stat(
-        "Cache hits",
-        "Share of hits among the service's cache lookups of the last five minutes.",
-        "cache:hit_ratio:rate5m",
-        "percentunit",
-        steps=good_above(0.5, 0.8),
-        empty="idle",
-        decimals=0,
-    )
+    return stat("Cache hits",
+                "Share of hits among the service's cache lookups of the last five minutes.",
+                "cache:hit_ratio:rate5m", "percentunit",
+                steps=good_above(0.5, 0.8), empty="idle", decimals=0)
 
 
 def redis_answers() -> Any:
-    return stat(
-        "Redis",
-        "Whether Redis answers its exporter.",
-        "min(redis_up)",
-        names={"1": ("up", GREEN), "0": ("down", RED)},
-        line=False,
-    )
+    return stat("Redis", "Whether Redis answers its exporter.", "min(redis_up)",
+                names={"1": ("up", GREEN), "0": ("down", RED)}, line=False)

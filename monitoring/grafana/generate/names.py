@@ -31,15 +31,14 @@ def _family(metric: MetricWrapperBase) -> Metric:
     return family
 
 
-def described() -> Iterator[tuple[str, str, str, str]]:
-    """Name, type, labels and description of every metric."""
+def described() -> Iterator[tuple[str, str, str]]:
+    """Name, labels and description of every metric."""
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
-            family = _family(metric)
             labels = ", ".join(metric._labelnames)  # pylint: disable=protected-access
-            yield series_name(metric), family.type, labels, family.documentation
+            yield series_name(metric), labels, _family(metric).documentation
     for name, (text, labels) in _AT_SCRAPE.items():
-        yield name, "gauge", labels, text
+        yield name, labels, text
 
 
 REQUESTS = series_name(metrics.REQUESTS)
