@@ -4,7 +4,7 @@ It has passwords as SHA-256 digests. No user may change the server; the operator
 state and make a backup.
 """
 
-# `default` is off and has no password, so nobody can log in. Redis replays its append-only file with
+# `default` is off and has no password: nobody can log in. Redis replays its append-only file with
 # its rights at a start: without them it skips every transaction and script, and loses their data
 # (seen with 8.0.6).
 DEFAULT = "off resetpass ~* &* +@all"

@@ -15,11 +15,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from werkzeug.test import EnvironBuilder
+
 # Settings of Gunicorn, which also prepare the metrics of several processes; older checkouts too.
 GUNICORN = ("app.server.gunicorn_conf", "app.gunicorn_conf")
 # As nginx passes them on.
 HEADERS = {
-    "Host": "localhost",
     "X-Request-ID": "0123456789abcdef0123456789abcdef",
     "X-Forwarded-For": "192.0.2.1",
     "X-Forwarded-Proto": "http",
@@ -39,41 +40,17 @@ def load(kind: str) -> Any:
     return importlib.import_module("app.main").app
 
 
-def environ(path: str) -> dict[str, Any]:
-    """A request as Gunicorn hands it over."""
-    headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in HEADERS.items()}
-    return {
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "SERVER_SOFTWARE": "bench",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8000",
-        "REMOTE_ADDR": "127.0.0.1",
-        "REMOTE_PORT": "40000",
-        "REQUEST_METHOD": "GET",
-        "RAW_URI": path,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        **headers,
-    }
-
-
 def answer(application: Any, path: str, count: int) -> None:
     """Let the application answer `count` requests."""
+    server = {"REMOTE_ADDR": "127.0.0.1", "RAW_URI": path, "wsgi.multithread": True}
+    environ = EnvironBuilder(path, headers=HEADERS, environ_base=server).get_environ()
     statuses: list[str] = []
 
     def start_response(status: str, _headers: object, _exc: object = None) -> None:
         statuses.append(status)
 
     for _ in range(count):
-        body: Iterable[bytes] = application(environ(path), start_response)
+        body: Iterable[bytes] = application({**environ, "wsgi.input": io.BytesIO()}, start_response)
         b"".join(body)
         close = getattr(body, "close", None)
         if close:

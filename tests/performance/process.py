@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.processes import end_group
+from tests.support.processes import end_group, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -33,7 +33,7 @@ class Server:  # pylint: disable=too-many-instance-attributes
         cores: frozenset[int],
         env: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
-        ready: str | None = "/health",
+        ready: str = "/health",
     ) -> None:
         """Args:
         name: for messages and the log file.
@@ -43,7 +43,7 @@ class Server:  # pylint: disable=too-many-instance-attributes
         cores: it may use these and no others.
         env: added to the few variables that it inherits.
         cwd: where it is started.
-        ready: a path that answers 200 once it serves; None: any answer will do.
+        ready: a path that answers 200 once it serves.
         """
         self.name = name
         self.port = port
@@ -104,10 +104,6 @@ class Server:  # pylint: disable=too-many-instance-attributes
                     found += map(int, (task / "children").read_text(encoding="ascii").split())
         return found
 
-    def workers(self) -> set[int]:
-        """Process IDs of the processes it started."""
-        return set(self.tree()[1:])
-
     def cpu_seconds(self) -> float:
         """CPU time of all its processes so far."""
         return sum(_cpu_seconds(pid) for pid in self.tree())
@@ -118,14 +114,14 @@ class Server:  # pylint: disable=too-many-instance-attributes
 
     def kill_worker(self) -> None:
         """Kill one worker, and return once it is replaced."""
-        before = self.workers()
+        before = self.tree()[1:]
         victim = min(before)  # the oldest: all take turns
         os.kill(victim, signal.SIGKILL)
-        deadline = time.monotonic() + START_SECONDS
-        while victim in self.workers() or len(self.workers()) < len(before):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} did not replace a dead worker")
-            time.sleep(0.005)
+        wait_until(
+            lambda: victim not in self.tree() and len(self.tree()) > len(before),
+            seconds=START_SECONDS,
+            why=f"{self.name} replaces a dead worker",
+        )
 
     def __enter__(self) -> Self:
         return self.start()
@@ -149,9 +145,8 @@ class Server:  # pylint: disable=too-many-instance-attributes
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", self._ready or "/")
-            status = connection.getresponse().status
-            return self._ready is None or status == 200
+            connection.request("GET", self._ready)
+            return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:

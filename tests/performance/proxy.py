@@ -54,13 +54,11 @@ def service_nginx(folder: Path, upstream: int, cores: frozenset[int]) -> Server:
     return _nginx(folder, folder / "nginx" / "nginx.conf", port, cores)
 
 
-def peer_nginx(
-    kind: str, folder: Path, cores: frozenset[int], upstream: int = 0, ready: str = "/health"
-) -> Server:
+def peer_nginx(kind: str, folder: Path, cores: frozenset[int], upstream: int) -> Server:
     """nginx with `peers/nginx-<kind>.conf`."""
     port = free_port()
     values = {"FOLDER": str(folder), "PORT": str(port), "UPSTREAM_PORT": str(upstream)}
-    return _nginx(folder, _filled(PEERS / f"nginx-{kind}.conf", folder, values), port, cores, ready)
+    return _nginx(folder, _filled(PEERS / f"nginx-{kind}.conf", folder, values), port, cores)
 
 
 def _filled(template: Path, folder: Path, values: Mapping[str, str]) -> Path:
@@ -71,11 +69,9 @@ def _filled(template: Path, folder: Path, values: Mapping[str, str]) -> Path:
     return path
 
 
-def _nginx(
-    folder: Path, configuration: Path, port: int, cores: frozenset[int], ready: str = "/health"
-) -> Server:
+def _nginx(folder: Path, configuration: Path, port: int, cores: frozenset[int]) -> Server:
     directives = "daemon off;"
     if os.geteuid() == 0:
         directives += " user root;"  # else its workers could not write into our folder
     command = ["nginx", "-p", str(folder), "-c", str(configuration), "-g", directives]
-    return Server("nginx", command, port=port, folder=folder, cores=cores, ready=ready)
+    return Server("nginx", command, port=port, folder=folder, cores=cores)

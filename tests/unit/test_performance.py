@@ -58,17 +58,15 @@ def test_a_few_failed_requests_are_tolerated_and_many_are_not() -> None:
 
 
 def test_the_service_has_its_cores_to_itself_where_there_are_enough() -> None:
-    four = cores({0, 1, 2, 3})
-
-    assert (four.service, four.proxy, four.load) == ({0, 1}, {2}, {3})
-    assert cores({4, 6}).service == {4} and cores({4, 6}).proxy == cores({4, 6}).load == {6}
+    assert "service on core 0,1; nginx and Redis on 2, load on 3" == str(cores({0, 1, 2, 3}))
+    assert "service on core 4; nginx and Redis on 6, load on 6 (shared)" == str(cores({4, 6}))
     assert "one core only" in str(cores({0}))
 
 
 def test_an_error_about_missing_programs_names_their_packages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
 
     with pytest.raises(Problem) as error:
         machine.check_programs(["wrk", "redis-benchmark"])
