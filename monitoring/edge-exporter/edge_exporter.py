@@ -104,7 +104,7 @@ def main() -> None:
     port = int(os.environ.get("EDGE_PORT", "9145"))
     path = Path(os.environ.get("EDGE_SOCKET", "/run/edge/access.sock"))
     signal.signal(signal.SIGTERM, _stop)
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     # The kernel holds few datagrams (net.unix.max_dgram_qlen) and nginx drops the others: during a
     # scrape, this thread must not wait for the usual 5 ms.
     sys.setswitchinterval(0.0005)

@@ -43,7 +43,7 @@ def load(kind: str) -> Any:
 def answer(application: Any, path: str, count: int) -> None:
     """Let the application answer `count` requests."""
     server = {"REMOTE_ADDR": "127.0.0.1", "RAW_URI": path, "wsgi.multithread": True}
-    environ = EnvironBuilder(path, headers=HEADERS, environ_base=server).get_environ()
+    environ = EnvironBuilder(path, headers=HEADERS.items(), environ_base=server).get_environ()
     statuses: list[str] = []
 
     def start_response(status: str, _headers: object, _exc: object = None) -> None:
