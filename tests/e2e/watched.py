@@ -32,7 +32,8 @@ class Watched:
 
     def series(self) -> list[dict[str, str]]:
         """The labels of every series of the last two minutes, recorded ones included."""
-        everything = {"match[]": '{__name__!=""}', "start": time.time() - 120}
+        everything: dict[str, str | float] = {"match[]": '{__name__!=""}'}
+        everything["start"] = time.time() - 120
         found: list[dict[str, str]] = self.ask("series", **everything)
         return found
 

@@ -82,8 +82,10 @@ def headings(markdown: Path) -> set[str]:
 
 
 def run_tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run promtool or amtool in the repository's root; without it and its image the test is skipped,
-    and fails in CI."""
+    """Run promtool or amtool in the repository's root.
+
+    Without the program and its image the test is skipped; in CI it fails.
+    """
     return subprocess.run(
         [*_command(name), *map(str, arguments)],
         cwd=ROOT,

@@ -127,7 +127,7 @@ def exporter(tmp_path: Path) -> Iterator[dict[str, str]]:
         "EDGE_SOCKET": str(tmp_path / "access.sock"),
         "EDGE_PORT": str(free_port()),
     }
-    (tmp_path / "access.sock").write_text("left behind by a predecessor")
+    (tmp_path / "access.sock").write_text("of an earlier run")
     with subprocess.Popen(
         [sys.executable, FOLDER / "edge_exporter.py"], env=environment
     ) as process:
@@ -138,7 +138,7 @@ def exporter(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def check(environment: dict[str, str]) -> int:
-    command = [sys.executable, "-SE", FOLDER / "check.py"]
+    command = [sys.executable, "-SE", str(FOLDER / "check.py")]
     return subprocess.run(command, env=environment, check=False, capture_output=True).returncode
 
 
