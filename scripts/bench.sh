@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures the service beside its peers; --help says what and how.
+# Measures the service beside its peers; --help lists the options.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
 source "$here/lib/common.sh"
 
-# What Python prints would otherwise go out line by line, and nothing would be compiled ahead.
+# Both would slow the measured processes down.
 unset PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 
 cd "$ROOT"

@@ -85,7 +85,7 @@ def _checkout(text: str) -> Path:
 
 def check() -> int:
     """Check that the peers have the features that make the comparison fair."""
-    # The bench's own environment has what these import; --help must run without.
+    # Their imports exist only in the bench's own environment; --help must run without.
     # pylint: disable=import-outside-toplevel
     from tests.performance.check import check as check_peers
     from tests.performance.run import prepared
@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def publish(options: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Print the table, and write what was asked for."""
+    """Print the table, and write the files of the options."""
     from tests.performance.targets import QUIET, noise  # pylint: disable=import-outside-toplevel
 
     print(report(result), end="")

@@ -30,7 +30,7 @@ class Effort:
     """At a constant rate: the slowest hundredth varies more than the median."""
     starts: int
     few: int
-    """Rounds of what hardly varies."""
+    """Rounds of quantities that hardly vary."""
 
 
 FULL = Effort(rounds=5, seconds=4, steady_rounds=15, starts=15, few=3)
@@ -41,7 +41,7 @@ QUICK_PAIR = Effort(rounds=4, seconds=2, steady_rounds=0, starts=20, few=3)
 
 
 class Run:
-    """What the measurements share."""
+    """The state that the measurements share."""
 
     def __init__(self, stage: Stage, *, quick: bool, against: Path | None) -> None:
         self.stage = stage

@@ -27,7 +27,7 @@ IDLE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent."""
+    """A request to send."""
 
     method: str
     path: str
@@ -201,7 +201,7 @@ class _Connection:
         self._http.close()
 
     def _closed(self) -> bool:
-        """Nothing is expected here, so what can be read is the server's end of the connection."""
+        """Whether the server has closed the idle connection, which is then readable."""
         poll = select.poll()
         poll.register(self._http.sock, select.POLLIN)
         return bool(poll.poll(0))
