@@ -28,7 +28,7 @@ def _count(stage: Stage, variant: Variant, paths: Sequence[str]) -> list[int]:
     if variant.peer:
         env |= {"REDIS_URL": stage.redis_url, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
     else:
-        env |= stage.settings(0, 1, folder) | dict(variant.settings)
+        env |= stage.settings(variant, 0, 1, folder)
     # The log of the service goes to a file, as in production.
     program = "valgrind --tool=callgrind --callgrind-out-file=/dev/null"
     command = [sys.executable, str(IN_PROCESS), variant.name if variant.peer else "service"]

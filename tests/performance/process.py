@@ -37,12 +37,10 @@ class Server:  # pylint: disable=too-many-instance-attributes
     ) -> None:
         """Args:
         name: for messages and the log file.
-        command: stays in the foreground.
-        port: it listens on 127.0.0.1 there.
-        folder: gets the log, which should be in memory.
-        cores: it may use these and no others.
+        command: stays in the foreground and listens on `port` of the loopback interface.
+        folder: for the log; in memory.
+        cores: the only ones it may use.
         env: added to the few variables that it inherits.
-        cwd: where it is started.
         ready: a path that answers 200 once it serves.
         """
         self.name = name

@@ -34,7 +34,7 @@ class Effort:
 
 
 FULL = Effort(rounds=5, seconds=4, steady_rounds=15, starts=15, few=3)
-QUICK = Effort(rounds=2, seconds=2, steady_rounds=2, starts=6, few=1)
+QUICK = Effort(rounds=2, seconds=1, steady_rounds=2, starts=5, few=1)
 # Two variants only, so more rounds; the differences to be seen are smaller.
 PAIR = Effort(rounds=12, seconds=4, steady_rounds=0, starts=40, few=5)
 QUICK_PAIR = Effort(rounds=4, seconds=2, steady_rounds=0, starts=20, few=3)

@@ -112,7 +112,7 @@ class Stage:
             env |= {"REDIS_URL": self.redis_url, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
         else:
             command = [sys.executable, "-m", "app"]
-            env = self.settings(port, workers, folder) | dict(variant.settings) | dict(extra or {})
+            env = self.settings(variant, port, workers, folder) | dict(extra or {})
         return Server(
             variant.name,
             command,
@@ -123,7 +123,7 @@ class Stage:
             cwd=variant.checkout,
         )
 
-    def settings(self, port: int, workers: int, folder: Path) -> dict[str, str]:
+    def settings(self, variant: Variant, port: int, workers: int, folder: Path) -> dict[str, str]:
         """The service as in production, all features on, limits off."""
         return {
             "APP_ENV": "production",
@@ -136,6 +136,9 @@ class Stage:
             "DRAIN_SECONDS": "0",
             "REDIS_TIMEOUT_MS": "10000",  # the machine is busy on purpose
             "METRICS_DIR": str(folder / "metrics"),
+            # Another checkout may store entries in another form.
+            "REDIS_KEY_PREFIX": "this:" if variant.checkout == ROOT else "that:",
+            **variant.settings,
         }
 
     @contextmanager
