@@ -62,6 +62,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         connections: int = 8,
         total: int | None = None,
         rate: float | None = None,
+        most_behind: float = math.inf,
         pause: float = 0.0,
         seconds: float = 60.0,
         timeout: float = 30.0,
@@ -74,6 +75,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         connections: the most requests at a time.
         total: the number of requests; without it until `stop` or `seconds`.
         rate: requests a second; without it as fast as the answers come.
+        most_behind: seconds that it may be behind the rate; it does not catch up with more.
         pause: seconds that each connection waits between two requests.
         seconds: the longest time in which requests are sent.
         timeout: seconds to wait for the server.
@@ -87,12 +89,13 @@ class Load:  # pylint: disable=too-many-instance-attributes
         )
         self._total = math.inf if total is None else total
         self._rate = rate
+        self._most_behind = most_behind
         self._pause = pause
         self._seconds = seconds
         self._timeout = timeout
         self._new_connection_every = new_connection_every
         self._on_answer = on_answer
-        self._started = 0.0
+        self._due = self._started = 0.0
         self._sent = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -103,7 +106,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
 
     def start(self) -> Self:
         """Begin to send; returns at once."""
-        self._started = time.monotonic()
+        self._due = self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -134,14 +137,18 @@ class Load:  # pylint: disable=too-many-instance-attributes
     ) -> None:
         self.stop()
 
-    def _next(self) -> tuple[int, Request] | None:
-        """The number of the next request, from 0, and the request."""
+    def _next(self) -> tuple[int, float, Request] | None:
+        """The next request with its number, from 0, and the time when it is due."""
         with self._lock:
             found = next(self._requests, None) if self._sent < self._total else None
             if found is None:
                 return None
+            number, due = self._sent, time.monotonic()
+            if self._rate:
+                self._due = max(self._due, due - self._most_behind)
+                due, self._due = self._due, self._due + 1 / self._rate
             self._sent += 1
-            return self._sent - 1, found if isinstance(found, Request) else Request(*found)
+            return number, due, found if isinstance(found, Request) else Request(*found)
 
     def _send_all(self) -> None:
         end = self._started + self._seconds
@@ -150,20 +157,16 @@ class Load:  # pylint: disable=too-many-instance-attributes
             job = self._next()
             if job is None:
                 break
-            number, request = job
-            at = time.monotonic()
-            if self._rate:
-                due = self._started + number / self._rate
-                if due >= end or self._stop.wait(max(0.0, due - at)):
-                    break
-                at = due
+            number, due, request = job
+            if due >= end or self._stop.wait(max(0.0, due - time.monotonic())):
+                break
             every = self._new_connection_every
             if every and number % every == 0:
                 own = _Connection(*self._address, self._timeout)
-                self._send(own, request, at)
+                self._send(own, request, due)
                 own.close()
             else:
-                self._send(connection, request, at)
+                self._send(connection, request, due)
             self._stop.wait(self._pause)
         connection.close()
 
