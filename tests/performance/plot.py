@@ -23,7 +23,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
         raise RuntimeError("nothing to draw: the section throughput was not measured")
     # Text as text, and the same file for the same figures.
     matplotlib.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none"})
-    names = [name for name in next(iter(of.values())) if name != "ours again"]
+    names = [variant.name for variant in ALL if all(variant.name in found for found in of.values())]
+    names.remove("ours again")
     figure, axes = pyplot.subplots(1, len(of), figsize=(9, 0.4 * len(names) + 1), squeeze=False)
     for axis, (measure, found) in zip(axes[0], of.items(), strict=True):
         medians = [found[name]["median"] for name in names]

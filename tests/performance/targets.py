@@ -47,7 +47,7 @@ class Target:
     at_least: float | None = None
     at_most: float | None = None
     alone: str | None = None
-    """The peer without features: what the service could reach at best on the same server."""
+    """The peer without features on the same server."""
     alone_measure: str | None = None
 
     def verdict(self, figures: Figures) -> Verdict:
