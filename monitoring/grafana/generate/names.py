@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import Counter, Gauge, Histogram
 
 from app.utils import metrics
 from app.utils.metrics import ScrapeGauge, series_name
@@ -11,7 +11,7 @@ from app.utils.metrics import ScrapeGauge, series_name
 def described() -> Iterator[tuple[str, str, str]]:
     """Name, labels and description of every metric."""
     for metric in vars(metrics).values():
-        if isinstance(metric, MetricWrapperBase):
+        if isinstance(metric, (Counter, Gauge, Histogram)):
             (family,) = metric.describe()
             labels = ", ".join(metric._labelnames)  # pylint: disable=protected-access
             yield series_name(metric), labels, family.documentation
