@@ -7,18 +7,16 @@ N and once 2 N of them. Settings come from the environment, the application from
 be that of another checkout, so nothing of this one is imported for the service.
 """
 
-import importlib
+import importlib.util
 import io
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from werkzeug.test import EnvironBuilder
 
-# Settings of Gunicorn, which also prepare the metrics of several processes; older checkouts too.
-GUNICORN = ("app.server.gunicorn_conf", "app.gunicorn_conf")
 # As nginx passes them on.
 HEADERS = {
     "X-Request-ID": "0123456789abcdef0123456789abcdef",
@@ -33,11 +31,15 @@ def load(kind: str) -> Any:
     """The WSGI application as Gunicorn would load it."""
     if kind != "service":
         return importlib.import_module(f"tests.performance.peers.{kind}").app
-    for module in GUNICORN:
-        with suppress(ModuleNotFoundError):
-            importlib.import_module(module)
-            break
-    return importlib.import_module("app.main").app
+    if importlib.util.find_spec("app.gunicorn_conf"):  # a checkout from before app/server
+        importlib.import_module("app.gunicorn_conf")
+        return importlib.import_module("app.main").app
+    settings = importlib.import_module("app.config").Settings.from_env()
+    folder = Path(os.environ["METRICS_DIR"])
+    folder.mkdir(exist_ok=True)
+    importlib.import_module("app.utils.metrics").store_in(folder)
+    importlib.import_module("app.utils.logger").configure(settings)
+    return importlib.import_module("app").create_app(settings)
 
 
 def answer(application: Any, path: str, count: int) -> None:
