@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-# Set, these would slow down the peers: unbuffered output, and no compiled bytecode.
+# Both would slow the measured processes down.
 unset PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 cd "$ROOT"
 case " $* " in *" --help "* | *" -h "*) exec "$(find_python)" -m tests.performance.bench --help ;; esac

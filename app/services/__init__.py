@@ -10,6 +10,7 @@ T = TypeVar("T")
 def service(kind: type[T]) -> T:
     """The service of this class, of the application that answers the request."""
     proxy: Any = current_app
-    # pylint: disable-next=protected-access  # Flask's documented way past the proxy, which is slower
+    # Flask's documented way past the proxy, which would look up each attribute again.
+    # pylint: disable-next=protected-access
     found: T = proxy._get_current_object().extensions["services"][kind]
     return found

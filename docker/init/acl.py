@@ -1,15 +1,15 @@
 """Redis' users and their rights, as the ACL file that the server reads at its start.
 
-Passwords stand in it as SHA-256 digests. Nobody may run what changes the server or reaches other
-users' data: even the operator can do no more than look and make a backup.
+It has passwords as SHA-256 digests. No user may change the server; the operator can read its
+state and make a backup.
 """
 
-# Nobody can log in as `default`: it is off and has no password. Its rights are those with which
-# Redis replays its append-only file at a start; without them it would skip every transaction and
-# script in there, with no more than a line in its log, and lose their data (seen with 8.0.6).
+# `default` is off and has no password: nobody can log in. Redis replays its append-only file with
+# its rights at a start: without them it skips every transaction and script, and loses their data
+# (seen with 8.0.6).
 DEFAULT = "off resetpass ~* &* +@all"
 # The service: everything on its own keys, nothing on the server. Lua scripts run with the same
-# rights. `@dangerous` takes FLUSHALL, KEYS, CONFIG, DEBUG, MIGRATE, SORT … away; INFO comes back.
+# rights. `@dangerous` is FLUSHALL, KEYS, CONFIG, DEBUG, MIGRATE, SORT …; INFO is allowed again.
 APP = (
     "~ds:* resetchannels -@all +@read +@write +@connection +@transaction +@scripting"
     " -@admin -@dangerous -function -script +script|load +script|exists +info"
@@ -19,7 +19,7 @@ EXPORTER = (
     "resetkeys resetchannels -@all +ping +info +dbsize +client|setname +client|setinfo"
     " +slowlog|len +slowlog|get +latency|latest +latency|histogram +config|get"
 )
-# People and the health check: look, and make a backup.
+# People and the health check: read the state, make a backup.
 OPERATOR = (
     "resetkeys resetchannels -@all +ping +info +dbsize +bgsave +bgrewriteaof +lastsave +waitaof"
     " +slowlog|get +slowlog|len +latency|latest +latency|doctor +memory|stats +memory|doctor"

@@ -1,4 +1,4 @@
-"""The certificate that nginx serves: one of your own, or one made here for development."""
+"""nginx's certificate: your own, or one made here for development."""
 
 import subprocess
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import files
 
-# Marks what was made here, and may therefore be renewed here.
+# Marks certificates made here, which are also renewed here.
 ORGANISATION = "DevOps Starter development certificate"
 NAMES = "DNS:localhost,DNS:nginx,IP:127.0.0.1,IP:::1"
 DAYS = 397  # the longest that browsers accept
@@ -17,12 +17,12 @@ def keep_or_make(folder: Path) -> dict[str, bytes]:
     """The folder's tls.crt and tls.key; made first if both are missing, renewed if made here.
 
     Raises:
-        ValueError: only one of the two is there, or they do not belong together.
+        ValueError: one of the two is missing, or they do not match.
     """
     certificate, key = folder / "tls.crt", folder / "tls.key"
     if certificate.exists() != key.exists():
         missing = key if certificate.exists() else certificate
-        raise ValueError(f"infrastructure/certs/{missing.name} is missing beside its other half")
+        raise ValueError(f"infrastructure/certs/{missing.name} is missing")
     if not certificate.exists() or _due(certificate):
         _make(certificate, key)
         print("init: made a development certificate")

@@ -1,4 +1,4 @@
-"""Writing files that belong to somebody else, in one step."""
+"""Writes files for other users, atomically."""
 
 import os
 from collections.abc import Mapping
@@ -6,25 +6,25 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
-    """Replace a file: a reader meets the old content or the new one, never half of it."""
+    """Replace a file at once: a reader gets the old or the new content."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with open(handle, "wb") as file:
         file.write(content)
-        os.fchmod(handle, mode)  # before the file is given away: root has no right to it after
+        os.fchmod(handle, mode)  # first: after chown, root has no right to it
         os.fchown(handle, uid, gid)
     temporary.rename(path)
 
 
 def write_for_owner(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that belongs to whoever owns its folder: on the host, the person who cloned."""
+    """Write a file for the owner of its folder: on the host, the user who cloned."""
     owner = path.parent.stat()
     write(path, content, owner.st_uid, owner.st_gid, mode)
 
 
 def deliver(folder: Path, uid: int, files: Mapping[str, bytes]) -> None:
-    """Make a folder hold exactly these files, readable by this user and nobody else."""
+    """Fill a folder with exactly these files, readable by this user only."""
     folder.mkdir(mode=0o755, exist_ok=True)
     for stale in set(folder.iterdir()) - {folder / name for name in files}:
         stale.unlink()
@@ -33,14 +33,14 @@ def deliver(folder: Path, uid: int, files: Mapping[str, bytes]) -> None:
 
 
 def give_folder(folder: Path, uid: int) -> None:
-    """Let this user write to a volume, which the engine makes for root."""
+    """Let this user write to a volume, which root owns at first."""
     os.chown(folder, uid, uid)
 
 
 def publish(source: Path, target: Path) -> None:
-    """Copy files for everybody to read; what has not changed keeps its date, and so its ETag.
+    """Copy files, readable by all; an unchanged file keeps its date, and so its ETag.
 
-    Nothing is deleted: a page of the version before may still ask for its own files.
+    Nothing is deleted: pages of the previous version may still request their files.
     """
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         copy = target / file.relative_to(source)

@@ -1,12 +1,10 @@
-"""Make what the stack needs before anything else starts, once; a later run changes nothing.
+"""The one-shot service `init`: prepares secrets, certificate and volumes of a fresh clone.
 
-Runs as the one-shot service `init`, as root of a container without network, so that a bare
-`docker compose up` works on a fresh clone:
+Runs as root of a container without network, before all other services:
 
-1. infrastructure/secrets/ gets a random value for each secret that it lacks, infrastructure/certs/
-   a development certificate; both readable by their owner alone. What is there is never
-   overwritten: to bring a secret or a certificate of your own, put it there.
-2. The volume `secrets` gets one folder per service, with that service's secrets and nobody else's.
+1. Each missing file in infrastructure/secrets/ gets a random value, infrastructure/certs/ gets a
+   development certificate. Files that exist, such as your own, are never overwritten.
+2. The volume `secrets` gets one folder for each service, with only that service's secrets.
 3. The other volumes get their owners, nginx's first list of replicas and the static files.
 
 Prints names, never values. Needs the standard library and the `openssl` command.
@@ -24,7 +22,7 @@ import files
 
 HOST, VOLUMES = Path("/host"), Path("/volumes")
 
-# Random bytes of each; written as hex, so that no format has anything to escape.
+# Random bytes of each; written as hex, which no format has to escape.
 GENERATED = {
     "secret_key": 32,
     "api_token": 24,
@@ -56,19 +54,19 @@ def main() -> None:
 
 
 def refuse_unreadable_configuration() -> None:
-    """The services run as users of their own and read the clone's configuration files."""
+    """The services run as other users and read the clone's configuration files."""
     for folder in ("docker", "monitoring"):
         for path in (HOST / folder, *(HOST / folder).rglob("*")):
             needed = 0o005 if path.is_dir() else 0o004
             if path.stat().st_mode & needed != needed:
                 raise ValueError(
-                    f"{path.relative_to(HOST)} is closed to other users, and the containers run "
-                    "as such: chmod -R go+rX docker monitoring"
+                    f"the containers' users cannot read {path.relative_to(HOST)}: "
+                    "chmod -R go+rX docker monitoring"
                 )
 
 
 def keep_or_make(name: str, size: int) -> bytes:
-    """The secret of this name, which is made first if its file is missing or empty."""
+    """This secret; a random one if its file is missing or empty."""
     path = HOST / "secrets" / name
     if path.exists() and (value := path.read_bytes().strip()):
         return value
@@ -79,7 +77,7 @@ def keep_or_make(name: str, size: int) -> bytes:
 
 
 def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
-    """Give every service its own secrets."""
+    """Give each service its secrets."""
     users = acl.users(
         app=sha256(secret["redis_app_password"]),
         exporter=sha256(secret["redis_exporter_password"]),
@@ -92,26 +90,14 @@ def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
         files.deliver(VOLUMES / "secrets" / service, user, content)
 
     deliver("nginx", NGINX, tls)
-    deliver(
-        "web",
-        WEB,
-        {
-            "secret_key": secret["secret_key"],
-            "api_tokens": secret["api_token"],
-            "redis_password": secret["redis_app_password"],
-        },
-    )
-    deliver(
-        "redis",
-        REDIS,
-        {"users.acl": users.encode(), "operator_password": secret["redis_operator_password"]},
-    )
+    web = {"secret_key": "secret_key", "api_tokens": "api_token"}
+    web["redis_password"] = "redis_app_password"
+    deliver("web", WEB, {file: secret[name] for file, name in web.items()})
+    operator = secret["redis_operator_password"]
+    deliver("redis", REDIS, {"users.acl": users.encode(), "operator_password": operator})
     deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
-    deliver(
-        "grafana",
-        GRAFANA,
-        {name: secret[name] for name in ("grafana_admin_password", "grafana_secret_key")},
-    )
+    grafana = ("grafana_admin_password", "grafana_secret_key")
+    deliver("grafana", GRAFANA, {name: secret[name] for name in grafana})
     deliver("alertmanager", NOBODY, optional)
 
 

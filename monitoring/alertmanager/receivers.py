@@ -2,11 +2,9 @@
 
     receivers.py SOURCE TARGET
 
-Alertmanager reads no environment variables, so a one-shot container runs this before it starts:
-SOURCE is copied to TARGET with the settings below under `page`, `ticket` and `heartbeat`. Needs
-nothing but the standard library. What is not set is left out; with nothing set TARGET equals
-SOURCE. Secrets may come as files (*_FILE): then only the path is written, and Alertmanager itself
-reads the file, so that path is one inside its container.
+Alertmanager reads no environment variables, so a one-shot container runs this first: it copies
+SOURCE to TARGET and adds the settings below to `page`, `ticket` and `heartbeat`. Of a secret in a
+file (*_FILE) only the path is written: Alertmanager reads the file, in its own container.
 
     ALERT_WEBHOOK_URL[_FILE]      critical and warning alerts, as Alertmanager's JSON
     ALERT_SLACK_API_URL[_FILE]    the same; ALERT_SLACK_CHANNEL for another channel
@@ -15,7 +13,7 @@ reads the file, so that path is one inside its container.
                                   ALERT_SMTP_USERNAME and ALERT_SMTP_PASSWORD[_FILE]
     ALERT_HEARTBEAT_URL[_FILE]    the dead man's switch, every five minutes
 
-Exit status: 0 written; 2 a setting is wrong, with one line on stderr that says which and how.
+Exit status: 0 written; 2 a wrong setting, which one line on stderr names.
 """
 
 import json
@@ -26,14 +24,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 Settings = dict[str, object]
+TITLE, TEXT = '{{ template "ds.title" . }}', '{{ template "ds.text" . }}'
 
 
 class WrongSetting(Exception):
-    """A variable that cannot be used; the message names it, the problem and an example."""
+    """A wrong variable; the message has its name, the problem and an example."""
 
 
 def render(source: str, env: Mapping[str, str]) -> str:
-    """`source` with the integrations under its receivers, written as JSON, which YAML includes."""
+    """`source` with integrations under its receivers, as JSON, which is valid YAML."""
     people = _people(env)
     integrations = {"page": people, "ticket": people, "heartbeat": _heartbeat(env)}
     lines = []
@@ -48,19 +47,15 @@ def render(source: str, env: Mapping[str, str]) -> str:
 
 
 def _people(env: Mapping[str, str]) -> dict[str, Settings]:
-    """What reaches people: webhook, Slack, mail."""
+    """Webhook, Slack and mail."""
     found: dict[str, Settings] = {}
     if webhook := _url(env, "ALERT_WEBHOOK_URL", "url"):
         found["webhook_configs"] = {"send_resolved": True, **webhook}
     if slack := _url(env, "ALERT_SLACK_API_URL", "api_url"):
-        channel = env.get("ALERT_SLACK_CHANNEL")
-        found["slack_configs"] = {
-            "send_resolved": True,
-            "title": '{{ template "ds.title" . }}',
-            "text": '{{ template "ds.text" . }}',
-            **({"channel": channel} if channel else {}),
-            **slack,
-        }
+        slack |= {"send_resolved": True, "title": TITLE, "text": TEXT}
+        if channel := env.get("ALERT_SLACK_CHANNEL"):
+            slack["channel"] = channel
+        found["slack_configs"] = slack
     if env.get("ALERT_EMAIL_TO"):
         found["email_configs"] = _email(env)
     return found
@@ -72,13 +67,11 @@ def _heartbeat(env: Mapping[str, str]) -> dict[str, Settings]:
 
 
 def _email(env: Mapping[str, str]) -> Settings:
-    for name, example in (
-        ("ALERT_EMAIL_FROM", "alerts@example.org"),
-        ("ALERT_SMTP_SMARTHOST", "smtp.example.org:587"),
-    ):
-        if not env.get(name):
-            raise WrongSetting(f"{name} is needed with ALERT_EMAIL_TO; for example {example}")
-    host, _, port = env["ALERT_SMTP_SMARTHOST"].rpartition(":")
+    if not env.get("ALERT_EMAIL_FROM"):
+        raise WrongSetting(
+            "ALERT_EMAIL_FROM is needed with ALERT_EMAIL_TO; for example alerts@example.org"
+        )
+    host, _, port = env.get("ALERT_SMTP_SMARTHOST", "").rpartition(":")
     if not host or not port.isdecimal():
         raise WrongSetting(
             "ALERT_SMTP_SMARTHOST must be host:port; for example smtp.example.org:587"
@@ -88,9 +81,9 @@ def _email(env: Mapping[str, str]) -> Settings:
         "from": env["ALERT_EMAIL_FROM"],
         "smarthost": env["ALERT_SMTP_SMARTHOST"],
         "send_resolved": True,
-        "headers": {"Subject": '{{ template "ds.title" . }}'},
+        "headers": {"Subject": TITLE},
         "html": "",
-        "text": '{{ template "ds.text" . }}',
+        "text": TEXT,
     }
     if env.get("ALERT_SMTP_USERNAME"):
         email["auth_username"] = env["ALERT_SMTP_USERNAME"]

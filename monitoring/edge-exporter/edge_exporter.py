@@ -1,13 +1,8 @@
 """Counts nginx's access log for Prometheus: statuses, times, upstream attempts, rate limiting.
 
-nginx's status page tells connections and one total; everything else is in its log. For each request
-nginx sends a JSON line to a Unix socket, as a syslog datagram that it never waits for, so this may
-be away without a request noticing. Nothing of a line is kept but numbers.
-
-It listens at EDGE_SOCKET (/run/edge/access.sock) and serves /metrics on EDGE_PORT (9145).
-
-Reads the fields status, bytes, request_time, upstream_status, upstream_response_time and
-rate_limit (`counted` in docker/nginx/includes/logging.conf); other fields are ignored.
+For each request nginx sends a JSON line (`counted` in docker/nginx/includes/logging.conf) to the
+Unix socket EDGE_SOCKET (/run/edge/access.sock) as a syslog datagram, for which it never waits: a
+stopped exporter delays no request. /metrics is on EDGE_PORT (9145).
 """
 
 import json
@@ -22,12 +17,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_
 from prometheus_client import disable_created_metrics
 
 DATAGRAM_BYTES = 65_536
-# As the service's own buckets, so that the two can be laid over each other.
+# The service's own buckets, so that the two can be compared.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
-    """What is known of the requests, as counters in a registry of their own."""
+    """The counters, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -36,10 +31,12 @@ class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
             "edge_upstream_attempts", "Answers of the service, retries included.", "status"
         )
         self.rate_limit = self._counter(
-            "edge_rate_limit", "Requests that met the rate limit, by what it did.", "result"
+            "edge_rate_limit", "Requests under the rate limit, by result.", "result"
         )
         self.bytes = self._counter("edge_response_bytes", "Bytes of bodies sent to clients.")
-        self.unreadable = self._counter("edge_unreadable_lines", "Log lines not understood.")
+        self.unreadable = self._counter(
+            "edge_unreadable_lines", "Log lines that could not be read."
+        )
         self.duration = Histogram(
             "edge_request_duration_seconds",
             "From the first byte of a request to the last of its answer, client included.",
@@ -62,7 +59,7 @@ class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
         return Counter(name, text, labels, registry=self.registry)
 
     def count(self, datagram: bytes) -> None:
-        """Count the request that one syslog message tells of."""
+        """Count the request of one syslog message."""
         try:
             line = json.loads(datagram[datagram.index(b"{") :])
             status = str(int(line["status"]))
@@ -90,7 +87,7 @@ def _parts(field: str) -> list[str]:
 
 
 def listen(path: Path) -> socket.socket:
-    """A datagram socket at `path`, in place of one that a predecessor left behind."""
+    """A datagram socket at `path`; replaces the one of an earlier run."""
     path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.bind(str(path))
@@ -107,13 +104,13 @@ def main() -> None:
     port = int(os.environ.get("EDGE_PORT", "9145"))
     path = Path(os.environ.get("EDGE_SOCKET", "/run/edge/access.sock"))
     signal.signal(signal.SIGTERM, _stop)
-    disable_created_metrics()
-    # The kernel holds few datagrams (net.unix.max_dgram_qlen) and nginx drops what does not fit:
-    # a scrape in the other thread must not keep this one waiting for the usual 5 ms.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    # The kernel holds few datagrams (net.unix.max_dgram_qlen) and nginx drops the others: during a
+    # scrape, this thread must not wait for the usual 5 ms.
     sys.setswitchinterval(0.0005)
     metrics = EdgeMetrics()
-    start_http_server(port, registry=metrics.registry)  # fails where one runs already, so its
-    sock = listen(path)  # socket is not taken away
+    start_http_server(port, registry=metrics.registry)  # fails if another exporter runs: before
+    sock = listen(path)  # its socket is replaced
     print(f"edge-exporter: counting the lines sent to {path}, metrics on port {port}", flush=True)
     while True:
         metrics.count(sock.recv(DATAGRAM_BYTES))

@@ -1,7 +1,7 @@
 """A Prometheus with a day of data: a running one's series, as if they had been scraped all day.
 
-The samples go in by remote write, whose format (protobuf, then snappy) is small enough to write by
-hand, with every sample in its place: one each 15 seconds, as prometheus.yml scrapes.
+The samples are sent by remote write, whose format (protobuf, then snappy) takes a few lines; one
+sample each 15 seconds, as prometheus.yml scrapes.
 """
 
 import functools
@@ -19,7 +19,7 @@ from tests.support.processes import free_port, wait_until
 
 DAY = 24 * 3600
 SCRAPE = 15
-SLICE = 1800  # what is written at a time: all series move on together, as in life
+SLICE = 1800  # seconds written at a time, for all series
 COURSES = 7  # different shapes of a series
 
 
@@ -125,8 +125,8 @@ def slowest(
 ) -> list[tuple[float, str]]:
     """Milliseconds each query takes over the whole day, the slowest first.
 
-    Other programs on the machine can only make a query slower: asked up to ten times, until it is
-    within the limit, and the best counts.
+    Each is sent up to ten times, until it is within the limit; the best time counts, because other
+    programs on the machine only add to it.
 
     Args:
         url: of the Prometheus.

@@ -18,9 +18,7 @@ def available_services(stack: Stack) -> tuple[list[str], list[str]]:
         The services that can be started, and those whose image could not be had.
     """
     services = json.loads(stack.compose("config", "--format", "json").stdout)["services"]
-    bases = _bases(ROOT / "docker" / "Dockerfile") | _bases(
-        ROOT / "docker" / "Dockerfile.nginx-exporter"
-    )
+    bases = _bases(ROOT / "docker" / "Dockerfile")
     built = {name: service["image"] for name, service in services.items() if "build" in service}
     pulled = {service["image"] for service in services.values()} - set(built.values())
     for image in sorted(pulled | bases):

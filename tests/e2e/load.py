@@ -1,12 +1,10 @@
-"""A steady, mixed load on the service, and a report in which every failed request stands.
+"""A steady, mixed load on the service, and a report that lists every failed request.
 
     python -m tests.e2e.load http://127.0.0.1:8080 --token-file infrastructure/secrets/api_token
 
-Requests are due at a constant rate, whatever the answers do, and times count from the moment a
-request was due, also when it had to wait for one of at most 200 connections. Most use kept-alive
-connections, the others a new one each. A request is sent once: a connection that breaks, an
-unexpected status or no answer within the limit is a failure. At the end every item whose creation
-was acknowledged is looked for.
+The requests of tests/support/load.py at a constant rate, each fifth over a connection of its own.
+A broken connection, an unexpected status or no answer within the limit is a failure. At the end,
+every item whose creation was acknowledged is looked up.
 """
 
 import argparse
@@ -14,6 +12,7 @@ import asyncio
 import http.client
 import itertools
 import json
+import math
 import signal
 import sys
 import time
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.e2e.connections import Connections
+from tests.support import load
 
 ANSWER_SECONDS = 10.0
 LOOK_SECONDS = 60.0
@@ -37,7 +36,7 @@ KEYS = 50
 
 @dataclass
 class Report:
-    """What came of the requests."""
+    """The results of the requests."""
 
     seconds: list[float] = field(default_factory=list)
     """How long each answer took, failures included."""
@@ -64,7 +63,7 @@ class Report:
 
 
 class Load:
-    """Sends requests until `stop`; use it as an asynchronous context manager, or `run`."""
+    """Sends the mix until the end of its `async with` block, or for the seconds given to `run`."""
 
     def __init__(self, url: str, token: str, *, rate: float = 200) -> None:
         """Args:
@@ -72,13 +71,19 @@ class Load:
         token: one of API_TOKENS.
         rate: requests a second.
         """
-        self._connections = Connections(url, token)
-        self._rate = rate
-        self._keys: list[str] = []
-        self._free = asyncio.Semaphore(CONNECTIONS)
-        self._stopping = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
         self.report = Report()
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._keys: list[str] = []
+        self._load = load.Load(
+            url,
+            self._mix(),
+            connections=CONNECTIONS,
+            rate=rate,
+            seconds=math.inf,
+            timeout=ANSWER_SECONDS,
+            new_connection_every=NEW_CONNECTION_EVERY,
+            on_answer=self._note,
+        )
 
     async def run(self, seconds: float) -> Report:
         async with self:
@@ -86,63 +91,45 @@ class Load:
         return self.report
 
     async def __aenter__(self) -> "Load":
-        self._running = asyncio.create_task(self._send_all())
+        self._load.start()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        self._stopping.set()
-        assert self._running
-        await self._running
+        await asyncio.to_thread(self._load.stop)
 
-    async def _send_all(self) -> None:
-        pending: set[asyncio.Task[None]] = set()
-        started = time.monotonic()
-        for number, request in enumerate(self._mix()):
-            due = started + number / self._rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if self._stopping.is_set():
-                break
-            task = asyncio.create_task(self._one(number, due, *request))
-            pending.add(task)
-            task.add_done_callback(pending.discard)
-        await asyncio.gather(*pending)
-        self._connections.close()
-
-    def _mix(self) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
-        """Method, path and body of each request: five reads, two POSTs and one PUT in turn."""
+    def _mix(self) -> Iterator[load.Request]:
+        """Five reads, two POSTs and one PUT in turn."""
         for number in itertools.count():
-            yield "PUT", f"/api/v1/cache/load-{number % KEYS}", {"number": number}
-            yield "GET", self._known(self._keys, number), None
-            yield "POST", "/api/v1/items", {"name": f"load {number}"}
-            yield "GET", "/api/v1/items?limit=10", None
-            yield "GET", "/api/v1/info", None
-            yield "POST", "/api/v1/items", {"name": f"more load {number}"}
+            yield self._request("PUT", f"/api/v1/cache/load-{number % KEYS}", {"number": number})
+            yield self._request("GET", self._known(self._keys, number))
+            yield self._request("POST", "/api/v1/items", {"name": f"load {number}"})
+            yield self._request("GET", "/api/v1/items?limit=10")
+            yield self._request("GET", "/api/v1/info")
+            yield self._request("POST", "/api/v1/items", {"name": f"more load {number}"})
             recent = [f"/api/v1/items/{item}" for item in self.report.items[-KEYS:]]
-            yield "GET", self._known(recent, number), None
-            yield "GET", "/health", None
+            yield self._request("GET", self._known(recent, number))
+            yield self._request("GET", "/health")
+
+    def _request(self, method: str, path: str, body: object = None) -> load.Request:
+        payload = None if body is None else json.dumps(body).encode()
+        return load.Request(method, path, payload, self._headers)
 
     def _known(self, paths: list[str], number: int) -> str:
-        """One of these paths, which are known to exist; there are none at the very beginning."""
+        """One of these paths, which are known to exist; at first there are none."""
         return paths[number % len(paths)] if paths else "/api/v1/info"
 
-    async def _one(
-        self, number: int, due: float, method: str, path: str, body: dict[str, Any] | None
-    ) -> None:
-        try:
-            async with self._free, asyncio.timeout(ANSWER_SECONDS):
-                fresh = number % NEW_CONNECTION_EVERY == 0
-                status, answer = await self._connections.exchange(method, path, body, fresh=fresh)
-        except (OSError, EOFError, ValueError) as error:
-            status, answer = 0, repr(error).encode()
-        self.report.seconds.append(time.monotonic() - due)
-        self.report.statuses[f"{method} {status}"] += 1
-        if not 200 <= status < 300:
+    def _note(self, request: load.Request, answer: load.Answer, body: bytes) -> None:
+        self.report.seconds.append(answer.seconds)
+        self.report.statuses[f"{request.method} {answer.status}"] += 1
+        if not 200 <= answer.status < 300:
             when = time.strftime("%H:%M:%S")
-            self.report.failures.append(f"{when} {method} {path}: {status} {answer[:200]!r}")
-        elif method == "POST":
-            self.report.items.append(json.loads(answer)["id"])
-        elif method == "PUT" and path not in self._keys:
-            self._keys.append(path)
+            self.report.failures.append(
+                f"{when} {request.method} {request.path}: {answer.status} {body[:200]!r}"
+            )
+        elif request.method == "POST":
+            self.report.items.append(json.loads(body)["id"])
+        elif request.method == "PUT" and request.path not in self._keys:
+            self._keys.append(request.path)
 
 
 def lost_items(url: str, token: str, acknowledged: Iterable[str]) -> set[str]:
@@ -167,12 +154,12 @@ def lost_items(url: str, token: str, acknowledged: Iterable[str]) -> set[str]:
     return missing
 
 
-async def run_until_told(load: Load, seconds: float | None) -> None:
+async def run_until_told(mix: Load, seconds: float | None) -> None:
     """Send requests for so long, or until SIGINT or SIGTERM."""
     enough = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, enough.set)
-    async with load:
+    async with mix:
         with suppress(TimeoutError):
             await asyncio.wait_for(enough.wait(), seconds)
 
@@ -185,15 +172,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="how long; without it until Ctrl-C")
     arguments = parser.parse_args()
     token = arguments.token_file.read_text().strip()
-    load = Load(arguments.url, token, rate=arguments.rate)
-    asyncio.run(run_until_told(load, arguments.seconds))
-    lost = lost_items(arguments.url, token, load.report.items)
-    summary = load.report.summary() | {
-        "items_acknowledged": len(load.report.items),
+    mix = Load(arguments.url, token, rate=arguments.rate)
+    asyncio.run(run_until_told(mix, arguments.seconds))
+    lost = lost_items(arguments.url, token, mix.report.items)
+    summary = mix.report.summary() | {
+        "items_acknowledged": len(mix.report.items),
         "items_lost": len(lost),
     }
     print(json.dumps(summary, indent=2))
-    return 1 if load.report.failures or lost else 0
+    return 1 if mix.report.failures or lost else 0
 
 
 if __name__ == "__main__":

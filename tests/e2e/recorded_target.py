@@ -1,4 +1,4 @@
-"""Serves /recorded/metrics on port 8080, as a scrape target that always says the same."""
+"""Serves /recorded/metrics on port 8080: a scrape target with constant metrics."""
 
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 
@@ -10,7 +10,7 @@ class Recorded(SimpleHTTPRequestHandler):
         super().__init__(*arguments, directory="/recorded")  # type: ignore[arg-type]
 
     def log_message(self, *_arguments: object) -> None:  # pylint: disable=arguments-differ
-        """Nobody reads it."""
+        """No log."""
 
 
 HTTPServer(("", 8080), Recorded).serve_forever()

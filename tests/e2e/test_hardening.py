@@ -10,6 +10,8 @@ from tests.e2e.stack import Stack, docker, inspect, inspect_all, service_of
 
 # Started once and gone; `init` hands files to the other users and is root for that.
 ONE_SHOT = {"init", "alertmanager-config"}
+# Its image is a single file, in which no check can run.
+WITHOUT_CHECK = {"nginx-exporter"}
 MEBIBYTE = 1024 * 1024
 
 
@@ -48,7 +50,7 @@ def test_every_root_file_system_is_read_only(containers: list[tuple[str, dict[st
     assert not broken(containers, lambda found: found["HostConfig"]["ReadonlyRootfs"])
 
 
-@pytest.mark.parametrize("service", ["web", "nginx", "redis", "prometheus", "nginx-exporter"])
+@pytest.mark.parametrize("service", ["web", "nginx", "redis", "prometheus", "redis-exporter"])
 def test_a_service_cannot_write_beside_its_data(stack: Stack, service: str) -> None:
     places = "/ /etc /usr /srv /opt /run/secrets"
     script = f"for d in {places}; do touch $d/x 2>/dev/null && echo $d; done; true"
@@ -85,7 +87,8 @@ def test_every_service_restarts_and_has_a_health_check(
         return bool(found["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped")
 
     assert not broken(lasting, restarts)
-    assert not broken(lasting, lambda found: found["State"]["Health"]["Status"] == "healthy")
+    checked = [one for one in lasting if one[0] not in WITHOUT_CHECK]
+    assert not broken(checked, lambda found: found["State"]["Health"]["Status"] == "healthy")
 
 
 def test_a_service_gets_longer_to_stop_than_its_longest_work(stack: Stack) -> None:

@@ -1,8 +1,7 @@
-"""What monitoring says of a running stack: no panel empty, no rule silent, and no cry of wolf."""
+"""Monitoring of a running stack: every panel and rule has data, and no alert fires wrongly."""
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from monitoring.grafana.generate.names import described
 from tests.e2e.day_of_data import DAY, prometheus_with_a_day, slowest
 from tests.e2e.panel_queries import empty_queries, fill_in
 from tests.e2e.watched import Watched
@@ -33,20 +33,14 @@ from tests.support.processes import wait_until
 pytest_plugins = ("tests.e2e.watched_fixture",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-# Alerts about the machine say something about the machine that runs the tests, not about the stack.
+# Alerts about the machine that runs the tests, not about the stack.
 ABOUT_THE_MACHINE = {"DiskAlmostFull", "DiskFillsWithinADay", "HostMemoryLow", "HostCpuBusy"}
 ABOUT_THE_MACHINE |= {"ContainerCpuThrottled", "ContainerMemoryNearLimit"}
-# Labels, or the whole metric, that a healthy stack lacks: alerts on a budget that burns, and Redis
-# having stood still once, which its panel allows for.
-ONLY_SOMETIMES: dict[str, set[str]] = {
-    "ALERTS": {"slo"},
-    "redis_latency_spike_duration_seconds": set(),
-}
+# Absent in a healthy stack: alerts with their labels, and Redis' last stall.
+SOMETIMES = {"ALERTS", "redis_latency_spike_duration_seconds"}
 RATE, SECONDS = 20, 600
-# Draws dashboards without a Grafana; a folder beside the repository may have it.
-PREVIEW = Path(
-    os.environ.get("GRAFANA_PREVIEW", ROOT.parent / "shared" / "grafana-preview" / "shot")
-)
+# A program that draws a dashboard without Grafana: DASHBOARD --prometheus URL --out FOLDER …
+PREVIEW = os.environ.get("GRAFANA_PREVIEW")
 
 
 def test_an_idle_stack_fires_nothing_but_the_dead_mans_switch(watched: Watched) -> None:
@@ -59,13 +53,12 @@ def test_an_idle_stack_fires_nothing_but_the_dead_mans_switch(watched: Watched) 
 
     wait_until(evaluated_often_enough, seconds=180, interval=2, why="every rule has been evaluated")
     assert watched.alerts("firing") - ABOUT_THE_MACHINE == {"DeadMansSwitch"}
-    # Nothing is on its way to firing either.
     assert not watched.alerts("pending") - ABOUT_THE_MACHINE
 
 
 @pytest.fixture(scope="module")
 def busy(watched: Watched) -> Iterator[Watched]:
-    """The stack under a steady, mixed load that has gone on long enough for every rule."""
+    """The stack under a steady, mixed load that has lasted long enough for every rule."""
     token = watched.stack.folder / "secrets" / "api_token"
     command = [sys.executable, "-m", "tests.e2e.load", watched.stack.http]
     options = ["--token-file", str(token), "--rate", str(RATE), "--seconds", str(SECONDS)]
@@ -73,7 +66,7 @@ def busy(watched: Watched) -> Iterator[Watched]:
         stranger = requests.get(f"{watched.stack.http}/nothing/here", timeout=5)
         assert stranger.status_code == 404
         _use_a_session(watched)
-        # Three evaluations of the groups that are evaluated once a minute.
+        # Three evaluations of the groups with an interval of a minute.
         wait_until(
             lambda: _points(watched, "operation_le:cache_operation_duration_seconds_bucket:rate5m")
             and _points(watched, "cache:hit_ratio:rate5m") > 8,
@@ -103,32 +96,22 @@ def _points(watched: Watched, metric: str) -> int:
 
 def test_every_metric_and_label_that_is_named_is_exported(busy: Watched) -> None:
     exported = busy.exported()
-    named = [("docs/MONITORING.md", name, frozenset[str]()) for name in _metrics_in_the_docs()]
+    exported |= {name.removesuffix("_bucket"): labels for name, labels in exported.items()}
+    named = [("app/utils/metrics.py", name, frozenset[str]()) for name, *_ in described()]
     for place, text in [*queries(), *((_name(rule), rule["expr"]) for rule in all_rules())]:
         named += [(place, metric, labels) for metric, labels in promql.parse(text).selectors]
 
     wrong = [
         f"{place}: {metric} {sorted(labels)}"
         for place, metric, labels in named
-        if metric not in exported or labels - exported[metric] - ONLY_SOMETIMES.get(metric, set())
-        if metric not in ONLY_SOMETIMES or ONLY_SOMETIMES[metric]
+        if metric not in SOMETIMES
+        if metric not in exported or labels - exported[metric]
     ]
     assert not wrong
 
 
 def _name(rule: dict[str, Any]) -> str:
     return str(rule.get("record") or rule.get("alert"))
-
-
-def _metrics_in_the_docs() -> set[str]:
-    """The first column of the tables under "The metrics"."""
-    text = (ROOT / "docs" / "MONITORING.md").read_text(encoding="utf-8")
-    section = text.partition("\n## The metrics")[2].partition("\n## ")[0]
-    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
-    names = {name for cell in cells for name in re.findall(r"`([\w:]+)`", cell)}
-    histograms = {"http_request_duration_seconds", "cache_operation_duration_seconds"}
-    histograms |= {"edge_request_duration_seconds", "edge_upstream_duration_seconds"}
-    return {f"{name}_bucket" if name in histograms else name for name in names}
 
 
 def test_every_recording_rule_gives_a_value(busy: Watched) -> None:
@@ -158,10 +141,10 @@ def test_every_panel_query_returns_data(busy: Watched, name: str) -> None:
 
 @pytest.mark.parametrize("name", dashboards())
 def test_no_panel_is_empty_when_drawn(busy: Watched, name: str, tmp_path: Path) -> None:
-    if not PREVIEW.exists() or not shutil.which("node"):
-        pytest.skip("NOTHING TO DRAW WITH: set GRAFANA_PREVIEW to grafana-preview's shot")
+    if not PREVIEW:
+        pytest.skip("NOTHING TO DRAW WITH: set GRAFANA_PREVIEW to a program that draws dashboards")
     dashboard = ROOT / "monitoring" / "grafana" / "dashboards" / name
-    options = ["--prometheus", busy.stack.prometheus, "--out", tmp_path, "--theme", "light"]
+    options = ["--prometheus", busy.stack.prometheus, "--out", str(tmp_path), "--theme", "light"]
 
     for _ in range(3):
         done = subprocess.run(
@@ -170,8 +153,8 @@ def test_no_panel_is_empty_when_drawn(busy: Watched, name: str, tmp_path: Path) 
             text=True,
             check=False,
         )
-        # A browser gives up what it is fetching when a network interface comes or goes, as it does
-        # with every container that starts or ends on this machine meanwhile.
+        # A browser's requests fail when a network interface comes or goes, as it does with every
+        # container that starts or ends on this machine.
         if "Failed to fetch" not in done.stdout:
             break
 
@@ -238,7 +221,7 @@ def _seconds(timestamp: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def test_prometheus_is_told_of_every_job(watched: Watched) -> None:
+def test_every_job_of_prometheus_answers(watched: Watched) -> None:
     config = read_yaml(ROOT / "monitoring" / "prometheus" / "prometheus.yml")
     jobs = {job["job_name"] for job in config["scrape_configs"]}
     if "grafana" not in watched.stack.services:

@@ -1,4 +1,4 @@
-"""A running stack, and what its monitoring says. The fixture `watched` makes one."""
+"""A running stack and its monitoring; the fixture `watched` makes one."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from tests.e2e.stack import Stack, docker
 
 @dataclass
 class Watched:
-    """A running stack and what its monitoring says."""
+    """A running stack and its monitoring."""
 
     stack: Stack
     recorded: bool
@@ -32,12 +32,13 @@ class Watched:
 
     def series(self) -> list[dict[str, str]]:
         """The labels of every series of the last two minutes, recorded ones included."""
-        everything = {"match[]": '{__name__!=""}', "start": time.time() - 120}
+        everything: dict[str, str | float] = {"match[]": '{__name__!=""}'}
+        everything["start"] = time.time() - 120
         found: list[dict[str, str]] = self.ask("series", **everything)
         return found
 
     def exported(self) -> dict[str, set[str]]:
-        """Every metric there is, with the labels it has."""
+        """Every metric with its labels."""
         found: dict[str, set[str]] = {}
         for series in self.series():
             found.setdefault(series["__name__"], set()).update(series)
@@ -52,7 +53,7 @@ class Watched:
         }
 
     def silenced_by(self, name: str) -> set[str]:
-        """Names of the alerts because of which Alertmanager keeps this one to itself."""
+        """Names of the alerts that inhibit this one in Alertmanager."""
         known = requests.get(f"{self.stack.alertmanager}/api/v2/alerts", timeout=30).json()
         names = {alert["fingerprint"]: alert["labels"]["alertname"] for alert in known}
         return {
@@ -63,7 +64,7 @@ class Watched:
         }
 
     def received(self, name: str) -> list[dict[str, Any]]:
-        """What reached the webhook of an alert, oldest first."""
+        """An alert's notifications at the webhook, oldest first."""
         lines = docker("logs", f"{self.stack.project}-alert-receiver").splitlines()
         alerts = [json.loads(line) for line in lines if line.startswith("{")]
         return [alert for alert in alerts if alert["labels"]["alertname"] == name]

@@ -1,7 +1,6 @@
-"""Measures the service beside its peers and tells medians, spreads, ratios and targets."""
+"""Measures the service beside its peers, or beside another checkout of itself, in one run."""
 
 import argparse
-import importlib
 import json
 import signal
 import sys
@@ -9,13 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from tests.performance.machine import PROGRAMS, Problem, check_programs, description
-from tests.performance.targets import targets
 
 EPILOG = """\
-What is started ends with the run, also on Ctrl-C. Everything is written below /dev/shm and removed.
-Exit status: 0 measured (whether targets are met is in the table and in --json), 1 something could
-not be measured, 2 usage, 130 Ctrl-C.
+Prints one table: ratios of two variants' figures, and whether each meets its target. Stops what it
+started, also on Ctrl-C; all its files are below /dev/shm and removed at the end.
+
+Exit status: 0 measured (the table says whether targets are met), 1 something could not be measured,
+2 usage, 130 Ctrl-C.
 """
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE, RESULT = DOCS / "PERFORMANCE.md", DOCS / "performance.json"
+PLOT = DOCS / "images" / "performance.svg"
+# In the order in which they are measured.
+SECTIONS = (
+    "throughput",
+    "start",
+    "latency",
+    "memory",
+    "scaling",
+    "items",
+    "scrape",
+    "instructions",
+)
+PAIRED = ("throughput", "start", "memory", "instructions")
 
 
 def main() -> int:
@@ -24,8 +39,6 @@ def main() -> int:
     try:
         if options.check:
             return check()
-        if options.docs:
-            return write_docs(options.docs)
         check_programs(sorted(PROGRAMS))
         result = measure(options)
         publish(options, result)
@@ -45,35 +58,34 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--check", action="store_true", help="only see that every peer has its features; seconds"
-    )
-    parser.add_argument("--quick", action="store_true", help="within 5 minutes; coarser")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and targets")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw throughput (.svg or .png)")
-    parser.add_argument(
-        "--only", metavar="NAME,…", help="measure these sections alone: " + ", ".join(SECTIONS)
-    )
-    parser.add_argument("--steps", action="store_true", help="what each optimisation bought, too")
-    parser.add_argument(
-        "--servers", action="store_true", help="every worker class and setting, too"
-    )
-    parser.add_argument("--growth", action="store_true", help="how costs grow, too")
-    parser.add_argument(
-        "--docs", type=Path, metavar="FILE", help="only write FILE, made by --json, into the docs"
-    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="at most five minutes; less precise")
+    add("--against", type=_checkout, metavar="DIR", help="compare with the service in DIR instead")
+    add("--only", metavar="NAME,…", help=f"only these sections: {', '.join(SECTIONS)}")
+    add("--json", type=Path, metavar="FILE", help="write all figures and targets")
+    add("--docs", action="store_true", help="write docs/PERFORMANCE.md's table, plot and JSON")
+    add("--check", action="store_true", help="only check each peer's features; takes seconds")
     options = parser.parse_args(arguments)
-    chosen = options.only.split(",") if options.only else list(SECTIONS)
-    unknown = sorted(set(chosen) - set(SECTIONS))
+    offered = PAIRED if options.against else SECTIONS
+    chosen = options.only.split(",") if options.only else list(offered)
+    if options.docs and (options.against or options.only):
+        parser.error("--docs needs all sections, and no --against")
+    unknown = sorted(set(chosen) - set(offered))
     if unknown:
-        parser.error(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
-    options.only = [name for name in SECTIONS if name in chosen]
-    options.only += [name for name in MORE if getattr(options, name)]
+        parser.error(f"no section {', '.join(unknown)}; there are {', '.join(offered)}")
+    options.only = [name for name in offered if name in chosen]
     return options
 
 
+def _checkout(text: str) -> Path:
+    if not (Path(text) / "app" / "__main__.py").is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a checkout: no app/__main__.py in it")
+    return Path(text).resolve()
+
+
 def check() -> int:
-    """See that the peers are what they are said to be."""
+    """Check that the peers have the features that make the comparison fair."""
+    # Their imports exist only in the bench's own environment; --help must run without.
     # pylint: disable=import-outside-toplevel
     from tests.performance.check import check as check_peers
     from tests.performance.run import prepared
@@ -84,79 +96,77 @@ def check() -> int:
     return 0
 
 
-def write_docs(path: Path) -> int:
-    """Put a result into docs/PERFORMANCE.md, its plot and itself beside it."""
-    # pylint: disable=import-outside-toplevel
-    from tests.performance import page
-    from tests.performance.plot import draw
-
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        draw(result, page.PLOT)
-    except (OSError, ValueError, KeyError) as error:
-        raise Problem(f"{path} is no result of --json with throughput in it: {error}") from error
-    page.RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    page.PAGE.write_text(page.filled(page.PAGE.read_text(encoding="utf-8"), result), "utf-8")
-    print(f"Written: {page.PAGE}, {page.RESULT}, {page.PLOT}")
-    return 0
-
-
-# In the order they are measured. By name, because --help must do without what they import.
-SECTIONS = {
-    "throughput": "sections.throughput",
-    "start": "sections.start",
-    "floor": "sections.floor",
-    "latency": "sections.latency",
-    "memory": "sections.memory",
-    "scaling": "sections.scaling",
-    "items": "lists.items",
-    "scrape": "scrape.scrape",
-    "instructions": "sections.count_instructions",
-    "imports": "imports.imports",
-}
-MORE = {"steps": "steps.steps", "servers": "servers.servers", "growth": "growth.growth"}
-
-
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the chosen sections; all that was found."""
-    # What these import is in the bench's own environment; --help must do without.
+    """Run the chosen sections."""
     # pylint: disable=import-outside-toplevel
-    from tests.performance.proxy import substitutions
-    from tests.performance.run import prepared
-    from tests.performance.variants import ALL
+    from tests.performance import measurements
+    from tests.performance import run as runs
+    from tests.performance.targets import AGAINST, TARGETS, verdicts
 
-    with prepared(quick=options.quick) as run:
-        result = {
-            "machine": description(),
-            "cores": str(run.cores),
-            "workers": run.workers,
-            "quick": options.quick,
-            "variants": {variant.name: variant.what for variant in ALL},
-            "nginx": substitutions(),
-            "notes": run.notes,
-        }
+    with runs.prepared(quick=options.quick, against=options.against) as run:
+        figures: dict[str, Any] = {}
         for name in options.only:
             run.say(name)
-            module, _, function = (SECTIONS | MORE)[name].partition(".")
-            section = importlib.import_module(f"tests.performance.{module}")
             try:
-                result[name] = getattr(section, function)(run)
-            except RuntimeError as error:  # what the others have found is not lost
+                figures |= getattr(measurements, name)(run)
+            except RuntimeError as error:  # keeps the figures of the other sections
                 run.note(name, f"could not be measured: {error}")
-    return result | {"targets": targets(result)}
+        return {
+            "machine": description(),
+            "cores": str(run.cores),
+            "quick": options.quick,
+            "notes": run.notes,
+            "targets": verdicts(figures, AGAINST if options.against else TARGETS),
+            "figures": figures,
+        }
 
 
 def publish(options: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Print the report, and write what was asked for."""
-    from tests.performance.report import report  # pylint: disable=import-outside-toplevel
+    """Print the table, and write the files of the options."""
+    from tests.performance.targets import QUIET, noise  # pylint: disable=import-outside-toplevel
 
-    print(report(result))
+    print(report(result), end="")
+    for name, why in result["notes"].items():
+        print(f"\n{name}: {why}")
+    difference = noise(result["figures"])
+    if difference and difference > QUIET:
+        print(f"\nWARNING: the same variant measured twice differs by {difference:.0%}: run again")
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    if options.plot:
+        options.json.write_text(dumped(result), encoding="utf-8")
+    if options.docs:
         from tests.performance.plot import draw  # pylint: disable=import-outside-toplevel
 
-        draw(result, options.plot)
+        draw(result, PLOT)
+        RESULT.write_text(dumped(result), encoding="utf-8")
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
+
+
+def report(result: dict[str, Any]) -> str:
+    """Where it was measured, and the table."""
+    from tests.performance.targets import table  # pylint: disable=import-outside-toplevel
+
+    of = result["machine"]
+    where = f"{of['cpu']}, {of['system']}, Python {of['python']}; {result['cores']}"
+    return f"{where}{'; a quick run' if result['quick'] else ''}\n\n{table(result)}\n"
+
+
+def filled(page: str, result: dict[str, Any]) -> str:
+    """The page with the report between `<!-- bench -->` and `<!-- /bench -->`."""
+    head, _, rest = page.partition("<!-- bench -->\n")
+    tail = rest.partition("<!-- /bench -->\n")[2]
+    return f"{head}<!-- bench -->\n\n{report(result)}\n<!-- /bench -->\n{tail}"
+
+
+def dumped(result: dict[str, Any]) -> str:
+    """As JSON, with one line for each measure and each target."""
+    inner = json.JSONEncoder(ensure_ascii=False)
+    figures = ",\n  ".join(
+        f"{inner.encode(name)}: {inner.encode(of)}" for name, of in result["figures"].items()
+    )
+    rows = ",\n  ".join(inner.encode(row) for row in result["targets"])
+    others = {key: of for key, of in result.items() if key not in ("figures", "targets")}
+    head = inner.encode(others)[:-1]
+    return f'{head},\n "targets": [\n  {rows}],\n "figures": {{\n  {figures}}}}}\n'
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether every peer has the features it is said to have; otherwise the comparison is unfair."""
+"""Checks that every peer has the service's features; otherwise the comparison is unfair."""
 
 import json
 import urllib.request
@@ -16,7 +16,7 @@ LINE_SECONDS = 10.0
 
 
 def check(run: Run) -> str:
-    """Start each peer and ask; raises `Problem` that names what is missing."""
+    """Start each peer and try its features; raises `Problem` with what is missing."""
     faults = [
         fault for variant in (OURS, TUTORIAL, FASTAPI, BARE) for fault in _faults(run, variant)
     ]
@@ -25,35 +25,27 @@ def check(run: Run) -> str:
     return "ours, tutorial, fastapi and bare answer as they should"
 
 
-def _faults(run: Run, variant: Variant) -> list[str]:
+def _faults(run: Run, variant: Variant) -> Iterator[str]:
     with run.stage.server(variant, run.workers) as service:
         run.stage.fill(service)
-        found = list(_wrong_answers(service))
-        if variant is not BARE:
-            found += _missing_features(service)
-        return [f"{variant.name}: {fault}" for fault in found]
-
-
-def _wrong_answers(service: Server) -> Iterator[str]:
-    if json.loads(_get(service, CACHED)[1]) != VALUE:
-        yield "the Redis-backed read does not give what was stored"
-    if not {"name", "version", "uptime_seconds"} <= json.loads(_get(service, INFO)[1]).keys():
-        yield f"{INFO} tells nothing"
-
-
-def _missing_features(service: Server) -> Iterator[str]:
-    headers, _ = _get(service, CACHED)
-    if headers.get("x-request-id") != REQUEST_ID:
-        yield "the caller's request ID does not come back"
-    absent = [name for name in SECURITY_HEADERS if name.lower() not in headers]
-    if absent:
-        yield f"security headers are missing: {', '.join(absent)}"
-    if 'status="' not in _get(service, "/metrics")[1]:
-        yield "no request is counted in /metrics"
-    try:
-        wait_until(lambda: _has_line(service), seconds=LINE_SECONDS, why="a JSON access line")
-    except TimeoutError:
-        yield "no JSON access line has method, path, status, duration and request ID"
+        headers, body = _get(service, CACHED)
+        if json.loads(body) != VALUE:
+            yield f"{variant.name}: the read from Redis does not return the stored value"
+        if not {"name", "version", "uptime_seconds"} <= json.loads(_get(service, INFO)[1]).keys():
+            yield f"{variant.name}: {INFO} lacks name, version or uptime_seconds"
+        if variant is BARE:
+            return
+        if headers.get("x-request-id") != REQUEST_ID:
+            yield f"{variant.name}: the caller's request ID is not returned"
+        absent = [name for name in SECURITY_HEADERS if name.lower() not in headers]
+        if absent:
+            yield f"{variant.name}: security headers are missing: {', '.join(absent)}"
+        if 'status="' not in _get(service, "/metrics")[1]:
+            yield f"{variant.name}: no request is counted in /metrics"
+        try:
+            wait_until(lambda: _has_line(service), seconds=LINE_SECONDS, why="an access line")
+        except TimeoutError:
+            yield f"{variant.name}: no JSON access line with method, path, status, duration and ID"
 
 
 def _has_line(service: Server) -> bool:

@@ -1,16 +1,12 @@
-"""Many readings of the same thing: their median, how far they lie apart, and ratios of medians."""
+"""Readings of one quantity: their median, their spread, and the ratio of two quantities."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import TypedDict
 
-# Above this a pair of equals says that the machine was not quiet.
-QUIET = 0.10
-
 
 class Figure(TypedDict):
-    """What is kept of several readings."""
+    """The summary of several readings."""
 
     median: float
     spread: float
@@ -18,14 +14,8 @@ class Figure(TypedDict):
     readings: list[float]
 
 
-class Bought(TypedDict):
-    """What one optimisation bought."""
-
-    step: str
-    what: str
-    """What is measured, and in which unit."""
-    shipped: Figure
-    without: Figure
+Figures = dict[str, dict[str, Figure]]
+"""By measure (MEASURES in targets.py) and by variant."""
 
 
 def figure(readings: Sequence[float]) -> Figure:
@@ -38,23 +28,24 @@ def figure(readings: Sequence[float]) -> Figure:
         raise ValueError("no readings")
     median = statistics.median(readings)
     spread = (max(readings) - min(readings)) / median if median else 0.0
-    return Figure(median=median, spread=spread, readings=list(readings))
+    return Figure(
+        median=_short(median),
+        spread=round(spread, 3),
+        readings=[_short(reading) for reading in readings],
+    )
 
 
 def ratio(value: Figure, base: Figure) -> float:
-    """How many times `base` it is, by their medians."""
-    return value["median"] / base["median"]
+    """`value` / `base`: the median of the rounds' ratios, because the machine's speed drifts.
+
+    Where the two were not measured in the same rounds, the ratio of their medians.
+    """
+    pairs = list(zip(value["readings"], base["readings"], strict=False))
+    if len(value["readings"]) != len(base["readings"]) or not all(two for _, two in pairs):
+        return value["median"] / base["median"]
+    return statistics.median(one / two for one, two in pairs)
 
 
-def unquiet(one: Figure, other: Figure) -> float | None:
-    """How much an A/A pair differs, where that is too much to trust small differences."""
-    difference = abs(one["median"] - other["median"]) / min(one["median"], other["median"])
-    return difference if difference > QUIET else None
-
-
-def percentile(sorted_readings: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile of readings that are sorted already."""
-    if not sorted_readings:
-        raise ValueError("no readings")
-    rank = math.ceil(percent / 100 * len(sorted_readings))
-    return sorted_readings[max(rank, 1) - 1]
+def _short(number: float) -> float:
+    """Five digits, which are more than any measurement here is good for."""
+    return float(f"{number:.5g}")

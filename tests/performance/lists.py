@@ -1,13 +1,12 @@
-"""A page of the items list, when there are many items and when there are few.
+"""A page of the items list: with a million items and with a thousand.
 
-The items are put into Redis by a script that runs there, in the layout that ARCHITECTURE.md
-documents; creating a million over HTTP would take longer than everything else together. That the
-service finds them is checked through its API before anything is measured.
+A script in Redis creates the items, in the layout that ARCHITECTURE.md documents; over HTTP a
+million would take longer than everything else together. The service is asked for them through its
+API before anything is measured.
 """
 
 import json
 from contextlib import ExitStack
-from typing import Any
 
 from redis import Redis
 
@@ -18,7 +17,7 @@ from tests.performance.process import Server
 from tests.performance.run import Run
 from tests.performance.variants import OURS, Stage
 
-FEW = 1_000
+COUNTS = (1_000, 1_000_000)
 # Keys: index, sequence, generation. Arguments: prefix of the items' keys, first and last number,
 # an item's JSON with %s where its ID goes.
 FILL = """
@@ -31,28 +30,21 @@ redis.call('SET', KEYS[2], ARGV[3])
 redis.call('INCR', KEYS[3])
 """
 AT_A_TIME = 5_000
-# Read past the cache, or the second page would cost what a cache entry costs.
+# Otherwise the second read of a page would cost what a cache entry costs.
 UNCACHED = ("Cache-Control: no-cache",)
 
 
-def items(run: Run) -> dict[str, Any]:
-    """Seconds for a page of twenty in the middle of few and of many items, read past the cache."""
-    counts = {"few": FEW, "many": run.effort.items}
-    found = page_seconds(run, list(counts.values()))
-    return {"counts": counts} | {name: {"seconds": found[n]} for name, n in counts.items()}
-
-
-def page_seconds(run: Run, counts: list[int]) -> dict[int, Figure]:
-    """Seconds for a page at each of these numbers of items, measured in turns."""
-    readings: dict[int, list[float]] = {count: [] for count in counts}
+def page_milliseconds(run: Run) -> dict[str, Figure]:
+    """Milliseconds of a page of twenty in the middle, at each of COUNTS, measured in turns."""
+    readings: dict[int, list[float]] = {count: [] for count in COUNTS}
     with ExitStack() as running:
         redis = running.enter_context(Redis.from_url(run.stage.redis_url))
         running.callback(redis.flushdb, asynchronous=True)
-        for count in counts:
+        for count in COUNTS:
             fill(redis, count)
-        # Started when all is there: while Redis is busy with it, they would time out.
+        # Started afterwards: Redis would be too busy to answer them in time.
         services = {}
-        for count in counts:
+        for count in COUNTS:
             extra = {"REDIS_KEY_PREFIX": _prefix(count)}
             services[count] = running.enter_context(run.stage.server(OURS, 1, extra=extra))
             _check(run.stage, services[count], count)
@@ -60,11 +52,11 @@ def page_seconds(run: Run, counts: list[int]) -> dict[int, Figure]:
         for _ in range(max(3, run.effort.rounds)):
             for count, service in services.items():
                 readings[count].append(_page(run, service, count, run.effort.seconds / 2))
-    return {count: figure(each) for count, each in readings.items()}
+    return {f"{count:,}": figure(each) for count, each in readings.items()}
 
 
 def fill(redis: Redis, count: int) -> None:
-    """Put so many items under a prefix of their own."""
+    """Create `count` items under a prefix of their own."""
     item = {
         "id": "%s",
         "name": "Tea",
@@ -89,10 +81,10 @@ def _check(stage: Stage, service: Server, count: int) -> None:
 
 
 def _page(run: Run, service: Server, count: int, seconds: float) -> float:
-    """Seconds that a page takes when one client asks for it over and over."""
+    """Milliseconds of a page when one client asks for it over and over."""
     path = f"/api/v1/items?limit=20&cursor=c{count // 2}"
     load = Load(seconds, run.cores.load, connections=1, headers=UNCACHED)
-    return 1 / capacity.measure(service.port, path, load).per_second
+    return 1000 / capacity.measure(service.port, path, load)
 
 
 def _prefix(count: int) -> str:

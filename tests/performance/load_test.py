@@ -1,16 +1,17 @@
-"""Runs the load test with Locust as a library, and holds what it has seen to the thresholds."""
+"""Runs the load test with Locust as a library, and compares the results with the thresholds."""
 
 import sys
+from argparse import Namespace
 
 import gevent
 from locust.env import Environment
 from locust.html import get_html_report
 from locust.stats import StatsEntry, stats_history
 
-from tests.performance.load_options import Options, parse
+from tests.performance.load_options import parse
 from tests.performance.load_user import KEYS, VALUE, Visitor
 
-# Users arrive over a few seconds, as people would, but a short test must see them all.
+# Users arrive over a few seconds, so that a short test has them all.
 ARRIVAL_SECONDS = 5
 
 
@@ -35,19 +36,19 @@ def main() -> int:
     return _judge(environment, options)
 
 
-def _visitor(options: Options) -> type[Visitor]:
+def _visitor(options: Namespace) -> type[Visitor]:
     class Asked(Visitor):
-        """As the options have it."""
+        """Configured by the options."""
 
         host = options.url
         insecure = options.insecure
-        headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
+        headers = {"Authorization": f"Bearer {options.token_file}"} if options.token_file else {}
 
     return Asked
 
 
 def _probe(environment: Environment, visitor: type[Visitor]) -> None:
-    """Whether anything answers, and whether it lets us write."""
+    """Check that the service answers, and whether it accepts writes."""
     user = visitor(environment)
     answer = user.client.get("/health/live")
     if answer.status_code != 200:
@@ -59,17 +60,17 @@ def _probe(environment: Environment, visitor: type[Visitor]) -> None:
     environment.stats.reset_all()
 
 
-def _run(environment: Environment, options: Options) -> None:
+def _run(environment: Environment, options: Namespace) -> None:
     runner = environment.create_local_runner()
     history = gevent.spawn(stats_history, runner)
     runner.start(options.users, spawn_rate=max(1.0, options.users / ARRIVAL_SECONDS))
-    gevent.sleep(options.seconds)
+    gevent.sleep(options.duration)
     runner.stop()
     history.kill()
 
 
-def _judge(environment: Environment, options: Options) -> int:
-    """Print what was seen; the exit status."""
+def _judge(environment: Environment, options: Namespace) -> int:
+    """Print the results; returns the exit status."""
     for entry in sorted(environment.stats.entries.values(), key=lambda entry: entry.name):
         print(_line(f"{entry.method} {entry.name}", entry))
     total = environment.stats.total

@@ -1,4 +1,4 @@
-"""What one user of the load test does: a realistic mix, reads far more often than writes."""
+"""A user of the load test: a realistic mix with far more reads than writes."""
 
 import random
 import uuid
@@ -10,7 +10,7 @@ VALUE = {"name": "Tea", "description": "Green, loose", "quantity": 3, "tags": ["
 
 
 class Visitor(FastHttpUser):
-    """Thinks for up to a second between two requests; the test sets `headers` and `writes`."""
+    """Waits up to a second between two requests; the test sets `headers` and `writes`."""
 
     wait_time = between(0.1, 1.0)
     abstract = True
@@ -19,11 +19,11 @@ class Visitor(FastHttpUser):
 
     @task(40)
     def read_entry(self) -> None:
-        """Often what is there, sometimes not, sometimes known already."""
+        """Existing, missing and already known entries."""
         path = f"/api/v1/cache/{random.choice(KEYS)}"
         with self.client.get(path, name="/api/v1/cache/{key}", catch_response=True) as answer:
             if answer.status_code == 404:
-                answer.success()  # the entry has ended, or this test may not write
+                answer.success()  # expired, or never written by this test
             etag = answer.headers.get("ETag") if answer.status_code == 200 else None
         if etag and random.random() < 0.25:
             known = {"If-None-Match": etag}
@@ -42,17 +42,17 @@ class Visitor(FastHttpUser):
 
     @task(15)
     def info(self) -> None:
-        """What runs there."""
+        """The service's version."""
         self.client.get("/api/v1/info")
 
     @task(5)
     def session(self) -> None:
-        """An empty one: it starts none."""
+        """An empty session, which starts none."""
         self.client.get("/api/v1/session")
 
     @task(10)
     def write_entry(self) -> None:
-        """Kept for a minute."""
+        """An entry that lives for a minute."""
         if self.writes:
             self.client.put(
                 f"/api/v1/cache/{random.choice(KEYS)}?ttl=60",

@@ -1,4 +1,4 @@
-"""The machine: which cores each part gets, which programs are needed, what it is."""
+"""The machine: the cores each part gets, the programs that are needed, its description."""
 
 import os
 import platform
@@ -20,19 +20,19 @@ MEMORY = Path("/dev/shm")
 
 
 class Problem(Exception):
-    """Something the user can do something about; the text is one line."""
+    """An error that the user can fix; the text is one line."""
 
 
 @dataclass(frozen=True)
 class Cores:
-    """Who runs where. The service's workers share their cores with nobody where that can be."""
+    """The placement. The service has cores to itself if there are at least two."""
 
     service: frozenset[int]
     """The service's workers, or its peer's."""
     proxy: frozenset[int]
     """nginx and Redis."""
     load: frozenset[int]
-    """What sends the requests."""
+    """wrk and the load generator."""
 
     @property
     def all(self) -> frozenset[int]:
@@ -49,7 +49,7 @@ class Cores:
 
 
 def cores(allowed: set[int] | None = None) -> Cores:
-    """Half of the cores for the service, the rest for what surrounds it.
+    """Half of the cores for the service, the rest for the others.
 
     Args:
         allowed: core numbers; those this process may use unless given.
@@ -79,7 +79,7 @@ def check_programs(needed: list[str]) -> None:
 
 
 def description() -> dict[str, str | int]:
-    """What a reader of the figures wants to know."""
+    """CPU, cores, system and Python, for the report."""
     model = "unknown"
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):

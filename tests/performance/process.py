@@ -1,4 +1,4 @@
-"""One server under measurement: started on its cores, asked for its CPU time and memory, ended."""
+"""A server under measurement: started on its cores, its CPU time and memory, stopped."""
 
 import http.client
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.processes import end_group
+from tests.support.processes import end_group, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
-# What a developer has exported must not reach what is measured, PYTHON… variables least of all.
+# Other variables of the shell, PYTHON… above all, must not change what is measured.
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -32,16 +32,16 @@ class Server:  # pylint: disable=too-many-instance-attributes
         folder: Path,
         cores: frozenset[int],
         env: Mapping[str, str] | None = None,
-        ready: str | None = "/health",
+        cwd: Path = ROOT,
+        ready: str = "/health",
     ) -> None:
         """Args:
         name: for messages and the log file.
-        command: stays in the foreground.
-        port: it listens on 127.0.0.1 there.
-        folder: gets the log, which should be in memory.
-        cores: it may use these and no others.
-        env: added to the little that it inherits.
-        ready: a path that answers 200 once it serves; None: any answer will do.
+        command: stays in the foreground and listens on `port` of the loopback interface.
+        folder: for the log; in memory.
+        cores: the only ones it may use.
+        env: added to the few variables that it inherits.
+        ready: a path that answers 200 once it serves.
         """
         self.name = name
         self.port = port
@@ -49,6 +49,7 @@ class Server:  # pylint: disable=too-many-instance-attributes
         self._command = list(command)
         self._cores = cores
         self._env = inherited() | dict(env or {})
+        self._cwd = cwd
         self._ready = ready
         self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +70,7 @@ class Server:  # pylint: disable=too-many-instance-attributes
             try:
                 self._process = subprocess.Popen(
                     self._command,
-                    cwd=ROOT,
+                    cwd=self._cwd,
                     env=self._env,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -80,30 +81,26 @@ class Server:  # pylint: disable=too-many-instance-attributes
                 os.sched_setaffinity(0, before)
         try:
             self._wait(started + START_SECONDS)
-        except BaseException:  # Ctrl-C: nobody else would end it
+        except BaseException:  # Ctrl-C, too
             self.stop()
             raise
         self.start_seconds = time.perf_counter() - started
         return self
 
     def stop(self) -> None:
-        """End it and all it has started."""
+        """Stop it and all processes that it started."""
         if self._process is not None:
             end_group(self._process, seconds=5)
             self._process = None
 
     def tree(self) -> list[int]:
-        """Process IDs: itself first, then all it has started."""
+        """Process IDs: its own first, then those of all processes it started."""
         found = [self.pid]
         for pid in found:
             with suppress(OSError):
                 for task in Path(f"/proc/{pid}/task").iterdir():
                     found += map(int, (task / "children").read_text(encoding="ascii").split())
         return found
-
-    def workers(self) -> set[int]:
-        """Process IDs of what it has started."""
-        return set(self.tree()[1:])
 
     def cpu_seconds(self) -> float:
         """CPU time of all its processes so far."""
@@ -114,15 +111,15 @@ class Server:  # pylint: disable=too-many-instance-attributes
         return sum(_pss_bytes(pid) for pid in self.tree())
 
     def kill_worker(self) -> None:
-        """End one worker as a crash would, and return when as many live as before."""
-        before = self.workers()
-        victim = min(before)  # the oldest: in the end, each has had its turn
+        """Kill one worker, and return once it is replaced."""
+        before = self.tree()[1:]
+        victim = min(before)  # the oldest: all take turns
         os.kill(victim, signal.SIGKILL)
-        deadline = time.monotonic() + START_SECONDS
-        while victim in self.workers() or len(self.workers()) < len(before):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} did not replace a dead worker")
-            time.sleep(0.005)
+        wait_until(
+            lambda: victim not in self.tree() and len(self.tree()) > len(before),
+            seconds=START_SECONDS,
+            why=f"{self.name} replaces a dead worker",
+        )
 
     def __enter__(self) -> Self:
         return self.start()
@@ -146,9 +143,8 @@ class Server:  # pylint: disable=too-many-instance-attributes
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", self._ready or "/")
-            status = connection.getresponse().status
-            return self._ready is None or status == 200
+            connection.request("GET", self._ready)
+            return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:
@@ -160,7 +156,7 @@ class Server:  # pylint: disable=too-many-instance-attributes
 
 
 def inherited() -> dict[str, str]:
-    """What a measured process gets of this one's environment."""
+    """The variables of this process that a measured one gets."""
     return {key: os.environ[key] for key in KEPT if key in os.environ}
 
 

@@ -1,4 +1,4 @@
-"""nginx in front of what is measured: the service's real configuration, or a peer's small one."""
+"""nginx before the server under measurement: the service's own files, or a peer's small one."""
 
 import os
 import re
@@ -12,20 +12,20 @@ from tests.support.processes import free_port
 
 PEERS = Path(__file__).parent / "peers"
 
-# What is raised so that no limit is measured; everything else has docker-compose.yml's default.
+# Raised so that no limit is measured; other settings have docker-compose.yml's default.
 UNLIMITED = {
     "CLIENT_REQUESTS_PER_SECOND": "1000000",
     "CLIENT_BURST": "100000",
     "CLIENT_CONNECTIONS": "10000",
 }
 
-# What the real files need to run outside their container and on an older nginx: a pattern, its
-# replacement ({folder}, {port} and {upstream} are filled in), and why.
+# Changes that let the files run outside their container and on an older nginx: pattern, replacement
+# ({folder}, {port} and {upstream} are filled in), reason.
 SUBSTITUTIONS = (
     (r"/etc/nginx/(?!mime\.types)", r"{folder}/nginx/", "paths: a folder in memory"),
     (r"(?<=[\s:])/tmp/", r"{folder}/tmp/", "paths: a folder in memory"),
     (r"/dev/std(?:out|err)\b", r"{folder}/nginx.log", "logs: a file in memory"),
-    (r"syslog:server=\S+", r"{folder}/syslog.log", "what the exporter counts: a file too"),
+    (r"syslog:server=\S+", r"{folder}/syslog.log", "the exporter's log: a file in memory"),
     (r"server web:8000 resolve\b", r"server {upstream}", "one local replica; 1.22 lacks resolve"),
     (r"listen 8080\b", r"listen 127.0.0.1:{port}", "the port: a free one"),
     (r"\$host\$is_request_port\$request_port", "$http_host", "the port in Host: 1.22 lacks it"),
@@ -54,20 +54,11 @@ def service_nginx(folder: Path, upstream: int, cores: frozenset[int]) -> Server:
     return _nginx(folder, folder / "nginx" / "nginx.conf", port, cores)
 
 
-def peer_nginx(
-    kind: str, folder: Path, cores: frozenset[int], upstream: int = 0, ready: str = "/health"
-) -> Server:
+def peer_nginx(kind: str, folder: Path, cores: frozenset[int], upstream: int) -> Server:
     """nginx with `peers/nginx-<kind>.conf`."""
     port = free_port()
     values = {"FOLDER": str(folder), "PORT": str(port), "UPSTREAM_PORT": str(upstream)}
-    return _nginx(folder, _filled(PEERS / f"nginx-{kind}.conf", folder, values), port, cores, ready)
-
-
-def substitutions() -> list[str]:
-    """What differs from the files as they are, for the report."""
-    return list(dict.fromkeys(why for *_, why in SUBSTITUTIONS)) + [
-        f"{name}={value}" for name, value in UNLIMITED.items()
-    ]
+    return _nginx(folder, _filled(PEERS / f"nginx-{kind}.conf", folder, values), port, cores)
 
 
 def _filled(template: Path, folder: Path, values: Mapping[str, str]) -> Path:
@@ -78,11 +69,9 @@ def _filled(template: Path, folder: Path, values: Mapping[str, str]) -> Path:
     return path
 
 
-def _nginx(
-    folder: Path, configuration: Path, port: int, cores: frozenset[int], ready: str = "/health"
-) -> Server:
+def _nginx(folder: Path, configuration: Path, port: int, cores: frozenset[int]) -> Server:
     directives = "daemon off;"
     if os.geteuid() == 0:
         directives += " user root;"  # else its workers could not write into our folder
     command = ["nginx", "-p", str(folder), "-c", str(configuration), "-g", directives]
-    return Server("nginx", command, port=port, folder=folder, cores=cores, ready=ready)
+    return Server("nginx", command, port=port, folder=folder, cores=cores)

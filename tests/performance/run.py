@@ -1,4 +1,4 @@
-"""One run: how much effort it makes, what it measures with, and what it tells meanwhile."""
+"""One run of the bench: rounds and seconds, the variants, and messages about its progress."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.performance.capacity import Load
 from tests.performance.machine import MEMORY, Cores, cores
-from tests.performance.variants import Stage, Variant
+from tests.performance.variants import ALL, OURS, Stage, Variant, before
 from tests.support.redis_server import RedisServer
 
 # Each variant has as many workers, on the same cores.
@@ -20,41 +20,40 @@ WORKERS = 2
 
 
 @dataclass(frozen=True)
-class Effort:  # pylint: disable=too-many-instance-attributes
+class Effort:
     """How often and how long; more of both makes smaller differences visible."""
 
-    quick: bool
     rounds: int
     seconds: float
-    """Of each load."""
-    steady: float
-    """Seconds of each load at a constant rate."""
+    """Of each load, also of those at a constant rate."""
     steady_rounds: int
-    """Of those: the slowest hundredth varies more than what all requests do together."""
+    """At a constant rate: the slowest hundredth varies more than the median."""
+    starts: int
     few: int
-    """Rounds of what hardly varies."""
-    items: int
-    """The longer one of the two lists."""
-    deaths: int
-    """Workers killed before the scrape is measured again."""
+    """Rounds of quantities that hardly vary."""
 
 
-FULL = Effort(
-    False, rounds=5, seconds=4, steady=5, steady_rounds=15, few=3, items=1_000_000, deaths=50
-)
-QUICK = Effort(
-    True, rounds=2, seconds=2, steady=3, steady_rounds=2, few=1, items=1_000_000, deaths=50
-)
+FULL = Effort(rounds=5, seconds=4, steady_rounds=15, starts=15, few=3)
+QUICK = Effort(rounds=2, seconds=1, steady_rounds=2, starts=5, few=1)
+# Two variants only, so more rounds; the differences to be seen are smaller.
+PAIR = Effort(rounds=12, seconds=4, steady_rounds=0, starts=40, few=5)
+QUICK_PAIR = Effort(rounds=4, seconds=2, steady_rounds=0, starts=20, few=3)
 
 
 class Run:
-    """What the sections share."""
+    """The state that the measurements share."""
 
-    def __init__(self, stage: Stage, effort: Effort) -> None:
+    def __init__(self, stage: Stage, *, quick: bool, against: Path | None) -> None:
         self.stage = stage
-        self.effort = effort
         self.workers = WORKERS
         self.notes: dict[str, str] = {}
+        if against:
+            self.effort = QUICK_PAIR if quick else PAIR
+            self.variants: tuple[Variant, ...] = (OURS, before(against))
+        else:
+            self.effort = QUICK if quick else FULL
+            self.variants = ALL
+        self.paired = against is not None
         self._started = time.monotonic()
 
     @property
@@ -63,43 +62,41 @@ class Run:
 
     @property
     def load(self) -> Load:
-        """What is measured with."""
+        """The load that is measured."""
         return Load(self.effort.seconds, self.cores.load)
 
     @property
     def warm_up(self) -> Load:
-        """What comes before."""
+        """The load before it."""
         return Load(1, self.cores.load)
 
-    def offered(self, variants: Sequence[Variant]) -> list[Variant]:
-        """Those that this version of the service offers; the others are noted once."""
-        for variant in variants:
-            reason = variant.missing()
-            if reason and variant.name not in self.notes:
-                self.note(variant.name, reason)
-        return [variant for variant in variants if variant.name not in self.notes]
+    def turns(self, variants: Sequence[Variant], rounds: int) -> Iterator[Variant]:
+        """The variants in each round, each time beginning with another one."""
+        for number in range(rounds):
+            turn = number % len(variants)
+            yield from (*variants[turn:], *variants[:turn])
 
     def note(self, name: str, reason: str) -> None:
-        """Why there is nothing to read of a variant or a section, for the report too."""
+        """Why a section has no figures, for the report too."""
         self.notes[name] = reason
         self.say(f"{name}: {reason}")
 
     def say(self, text: str) -> None:
-        """Tell how far it is, on standard error."""
+        """Print the progress on standard error."""
         elapsed = round(time.monotonic() - self._started)
         print(f"[{elapsed // 60:2}:{elapsed % 60:02}] {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def prepared(*, quick: bool) -> Iterator[Run]:
-    """A folder in memory and a Redis of its own, both gone afterwards."""
+def prepared(*, quick: bool, against: Path | None = None) -> Iterator[Run]:
+    """A folder in memory and a Redis server, both removed afterwards."""
     placed = cores()
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=MEMORY if MEMORY.is_dir() else None))
     redis = RedisServer()
     try:
         redis.start()
         os.sched_setaffinity(redis.pid, placed.proxy)
-        run = Run(Stage(folder, redis.url, placed), QUICK if quick else FULL)
+        run = Run(Stage(folder, redis.url, placed), quick=quick, against=against)
         run.say(str(placed))
         yield run
     finally:

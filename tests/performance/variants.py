@@ -1,8 +1,6 @@
-"""What is compared: the service in its variants, and its peers, each started the same way."""
+"""The variants of the service and its peers, and how each is started."""
 
-import importlib.util
 import json
-import re
 import secrets
 import sys
 import urllib.request
@@ -16,10 +14,8 @@ from tests.performance.process import ROOT, Server
 from tests.performance.proxy import peer_nginx, service_nginx
 from tests.support.processes import free_port
 
-# With the in-process layer on, a hot key is read from Redis once in this many milliseconds.
-CACHE_LOCAL_MS = 1000
 KEY = "bench"
-# About 200 bytes of JSON, as the issue's measurements had.
+# About 200 bytes of JSON.
 VALUE = {
     "id": "6f1c2a52-8a0e-4d53-9a3c-3f3a4f0c7e11",
     "name": "Tea",
@@ -29,8 +25,8 @@ VALUE = {
 }
 CACHED = f"/api/v1/cache/{KEY}"
 INFO = "/api/v1/info"
-# What is the same for everybody: the service lets nginx keep it for a second, the peers have no
-# such answer, and give their cheapest.
+# The same for every client, so the service lets nginx cache it for a second. The peers have no such
+# answer; their cheapest is measured instead.
 STATS = "/api/v1/stats"
 
 
@@ -39,62 +35,44 @@ class Variant:
     """One way to run the service, or one peer."""
 
     name: str
-    what: str
     peer: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of the service in this variant."""
-    arguments: tuple[str, ...] = ()
-    """Handed to Gunicorn."""
-    launcher: tuple[str, ...] = ()
-    """Options of Python that run what follows."""
+    checkout: Path = ROOT
+    """Where its code is."""
 
     @property
     def cacheable(self) -> str:
-        """The path of an answer that is the same for everybody."""
+        """The path of an answer that is the same for every client."""
         return INFO if self.peer else STATS
 
-    def missing(self) -> str | None:
-        """Why this version of the service cannot be run so; None when it can."""
-        for name in self.settings:
-            if name not in known_settings():
-                return f"not offered by this version: it knows no setting {name}"
-        if self.settings.get("SERVER") == "granian" and not importlib.util.find_spec("granian"):
-            return "not offered by this version: granian is not among the bench's requirements"
-        return None
 
-
-def _service(name: str, what: str, **settings: str) -> Variant:
-    return Variant(name, what, settings=settings)
-
-
-OURS = _service("ours", "the service, its default server, Redis read every time")
-TUTORIAL = Variant("tutorial", "Flask with an extension per feature, Gunicorn sync", peer=True)
-FASTAPI = Variant("fastapi", "FastAPI on Uvicorn, redis.asyncio", peer=True)
-BARE = Variant("bare", "Flask alone, the service's Gunicorn settings", peer=True)
-LAYER = _service("ours+layer", "with the in-process layer", CACHE_LOCAL_MS=str(CACHE_LOCAL_MS))
-GRANIAN = _service("granian", "the service on Granian", SERVER="granian")
-GRANIAN_LAYER = _service(
-    "granian+layer",
-    "on Granian, with the in-process layer",
-    SERVER="granian",
-    CACHE_LOCAL_MS=str(CACHE_LOCAL_MS),
+OURS = Variant("ours")
+AGAIN = Variant("ours again")  # the A/A pair: its difference from OURS is the machine's noise
+CACHE = {"CACHE_LOCAL_MS": "1000"}  # the in-process cache
+TUTORIAL = Variant("tutorial", peer=True)
+FASTAPI = Variant("fastapi", peer=True)
+BARE = Variant("bare", peer=True)
+ALL = (
+    OURS,
+    TUTORIAL,
+    Variant("ours+cache", settings=CACHE),
+    FASTAPI,
+    Variant("granian", settings={"SERVER": "granian"}),
+    BARE,
+    Variant("granian+cache", settings={"SERVER": "granian"} | CACHE),
+    Variant("granian, bare", peer=True),
+    AGAIN,
 )
-LIBRARIES = Variant("libraries", "as bare, with all libraries of the service loaded", peer=True)
-GRANIAN_BARE = Variant("granian, bare", "Flask alone on Granian, the service's settings", peer=True)
-# The same thing twice: what differs between these two is the machine's doing.
-AGAIN = _service("ours again", "the A/A pair of ours")
-
-ALL = (OURS, TUTORIAL, LAYER, FASTAPI, GRANIAN, BARE, GRANIAN_LAYER, GRANIAN_BARE, AGAIN)
 
 
-def known_settings() -> set[str]:
-    """The settings that this version of the service documents."""
-    text = (ROOT / "infrastructure" / ".env.example").read_text(encoding="utf-8")
-    return set(re.findall(r"(?m)^#?([A-Z][A-Z_]+)=", text))
+def before(checkout: Path) -> Variant:
+    """The service of another checkout, in this Python environment and behind this nginx."""
+    return Variant("before", checkout=checkout)
 
 
 class Stage:
-    """Starts variants: each with a folder in memory, the same Redis and the same cores."""
+    """Starts variants, each with a folder in memory, the same Redis and the same cores."""
 
     def __init__(self, folder: Path, redis_url: str, cores: Cores) -> None:
         self.cores = cores
@@ -122,8 +100,8 @@ class Stage:
         """The variant's server, not started yet, without a proxy.
 
         Args:
-            variant: what to run.
-            workers: how many worker processes.
+            variant: the variant to run.
+            workers: the number of worker processes.
             cores: the service's cores unless given.
             extra: more settings of the service.
         """
@@ -133,9 +111,8 @@ class Stage:
             command, env = _peer_command(variant.name, port, workers)
             env |= {"REDIS_URL": self.redis_url, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
         else:
-            start = (*variant.launcher, "app") if variant.launcher else ("-m", "app")
-            command = [sys.executable, *start, *variant.arguments]
-            env = self.settings(port, workers, folder) | dict(variant.settings) | dict(extra or {})
+            command = [sys.executable, "-m", "app"]
+            env = self.settings(variant, port, workers, folder) | dict(extra or {})
         return Server(
             variant.name,
             command,
@@ -143,9 +120,10 @@ class Stage:
             folder=folder,
             cores=self.cores.service if cores is None else cores,
             env=env,
+            cwd=variant.checkout,
         )
 
-    def settings(self, port: int, workers: int, folder: Path) -> dict[str, str]:
+    def settings(self, variant: Variant, port: int, workers: int, folder: Path) -> dict[str, str]:
         """The service as in production, all features on, limits off."""
         return {
             "APP_ENV": "production",
@@ -156,13 +134,16 @@ class Stage:
             "FORWARDED_ALLOW_IPS": "127.0.0.1/32",
             "WEB_CONCURRENCY": str(workers),
             "DRAIN_SECONDS": "0",
-            "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
+            "REDIS_TIMEOUT_MS": "10000",  # the machine is busy on purpose
             "METRICS_DIR": str(folder / "metrics"),
+            # Another checkout may store entries in another form.
+            "REDIS_KEY_PREFIX": "this:" if variant.checkout == ROOT else "that:",
+            **variant.settings,
         }
 
     @contextmanager
-    def proxied(self, variant: Variant, workers: int) -> Iterator[tuple[Server, Server]]:
-        """The variant behind nginx, with its cache entry stored: the service and nginx."""
+    def proxied(self, variant: Variant, workers: int) -> Iterator[Server]:
+        """The variant behind nginx, which is returned; its cache entry is stored."""
         with self.server(variant, workers) as service:
             self.fill(service)
             folder = self.new_folder("nginx")
@@ -172,7 +153,7 @@ class Stage:
             else:
                 proxy = service_nginx(folder, service.port, self.cores.proxy)
             with proxy:
-                yield service, proxy
+                yield proxy
 
     def fill(self, service: Server, key: str = KEY, value: object = None) -> None:
         """Store a value under `key` through the service's own API."""
@@ -200,13 +181,13 @@ def _peer_command(name: str, port: int, workers: int) -> tuple[list[str], dict[s
     gunicorn += ["--no-control-socket"]
     if name == "tutorial":
         return [*gunicorn, "tests.performance.peers.tutorial:app"], {}
-    if name in ("bare", "libraries"):
+    if name == "bare":
         own = ["--config", "python:tests.performance.peers.bare_conf"]
-        return [*gunicorn, *own, f"tests.performance.peers.{name}:app"], {}
+        return [*gunicorn, *own, "tests.performance.peers.bare:app"], {}
     if name == "granian, bare":
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1"]
         granian += ["--port", str(port), "--workers", str(workers), "--no-ws"]
-        own = ["--blocking-threads", "8", "--backpressure", "128"]  # app/granian_server.py
+        own = ["--blocking-threads", "8", "--backpressure", "128"]  # as the service's
         return [*granian, *own, "tests.performance.peers.bare:app"], {}
     uvicorn = [sys.executable, "-m", "uvicorn", "tests.performance.peers.fast:app"]
     uvicorn += ["--port", str(port), "--workers", str(workers), "--no-access-log"]

@@ -1,78 +1,133 @@
-"""A small load generator: threads with keep-alive connections, every answer written down."""
+"""The load generator of tests, drills and bench: threads with keep-alive HTTP connections.
+
+Either as fast as the answers come, or at a constant rate. At a constant rate, requests leave by the
+clock and are timed from when they were due, not from when a connection was free: a server that
+stalls is charged for every request that waited meanwhile ("coordinated omission",
+https://www.youtube.com/watch?v=lJ8ydIuPFeU). A request is sent once and never repeated.
+"""
 
 import http.client
 import itertools
+import math
+import select
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
-MAX_SECONDS = 60.0
 BROKEN = 0
 REFUSED = -1
+# Shorter than a server's keep-alive, so that it is the client that closes an idle connection.
+IDLE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to send."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one request."""
+    """The result of one request."""
 
     at: float
-    """When it was sent (`time.monotonic()`)."""
+    """When it was sent, or due at a constant rate (`time.monotonic()`)."""
     seconds: float
+    """From `at` to the end of the body."""
     status: int
-    """`BROKEN` when the connection ended before the answer, `REFUSED` when there was none."""
+    """`BROKEN`: the connection ended before the answer did. `REFUSED`: no connection."""
     path: str
 
 
 class Load:  # pylint: disable=too-many-instance-attributes
-    """Sends requests over several connections at a time until told to stop, or for a minute."""
+    """Sends requests over several connections at a time.
 
-    def __init__(
+    Usage: `Load(…).run()`, or `with Load(…) as load: …`; `load.answers` has the results.
+    """
+
+    def __init__(  # pylint: disable=too-many-arguments
         self,
-        port: int,
-        requests: Sequence[tuple[str, str]],
+        target: int | str,
+        requests: Iterable[Request | tuple[str, str]],
         *,
         connections: int = 8,
         total: int | None = None,
+        rate: float | None = None,
+        most_behind: float = math.inf,
         pause: float = 0.0,
+        seconds: float = 60.0,
+        timeout: float = 30.0,
+        new_connection_every: int | None = None,
+        on_answer: Callable[[Request, Answer, bytes], None] | None = None,
     ) -> None:
         """Args:
-        port: on the loopback interface.
-        requests: methods and paths, sent in turn.
-        connections: how many at a time.
-        total: how many requests in all; without it, until `stop`.
-        pause: seconds each connection waits between two requests.
+        target: a port of the loopback interface, or `http://host:port`.
+        requests: a sequence is sent in turn over and over; an iterator until it ends.
+        connections: the most requests at a time.
+        total: the number of requests; without it until `stop` or `seconds`.
+        rate: requests a second; without it as fast as the answers come.
+        most_behind: seconds that it may be behind the rate; it does not catch up with more.
+        pause: seconds that each connection waits between two requests.
+        seconds: the longest time in which requests are sent.
+        timeout: seconds to wait for the server.
+        new_connection_every: every n-th request gets a connection of its own.
+        on_answer: called in the sending thread with request, answer and body.
         """
-        self._port = port
-        self._requests = itertools.cycle(requests)
+        parts = urlsplit(f"http://127.0.0.1:{target}" if isinstance(target, int) else target)
+        self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self._requests: Iterator[Request | tuple[str, str]] = (
+            itertools.cycle(requests) if isinstance(requests, Sequence) else iter(requests)
+        )
+        self._total = math.inf if total is None else total
+        self._rate = rate
+        self._most_behind = most_behind
         self._pause = pause
-        self._numbers: Iterator[int] = iter(range(total)) if total else itertools.count()
+        self._seconds = seconds
+        self._timeout = timeout
+        self._new_connection_every = new_connection_every
+        self._on_answer = on_answer
+        self._due = self._started = 0.0
+        self._sent = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._send_all) for _ in range(connections)]
+        self._threads = [
+            threading.Thread(target=self._send_all, daemon=True) for _ in range(connections)
+        ]
         self.answers: list[Answer] = []
 
-    def run(self) -> list[Answer]:
-        """Send all `total` requests and return the answers."""
-        for thread in self._threads:
-            thread.start()
-        for thread in self._threads:
-            thread.join()
-        return self.answers
-
-    def stop(self) -> list[Answer]:
-        """Let the requests under way end, and return the answers."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        return self.answers
-
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
+        """Begin to send; returns at once."""
+        self._due = self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
+
+    def wait(self) -> list[Answer]:
+        """Return the answers once `total` requests are answered or `seconds` have passed."""
+        for thread in self._threads:
+            thread.join()
+        return self.answers
+
+    def run(self) -> list[Answer]:
+        """`start` and `wait`."""
+        return self.start().wait()
+
+    def stop(self) -> list[Answer]:
+        """Send no more, wait for the answers that are due, and return all of them."""
+        self._stop.set()
+        return self.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
 
     def __exit__(
         self,
@@ -82,26 +137,92 @@ class Load:  # pylint: disable=too-many-instance-attributes
     ) -> None:
         self.stop()
 
+    def _next(self) -> tuple[int, float, Request] | None:
+        """The next request with its number, from 0, and the time when it is due."""
+        with self._lock:
+            found = next(self._requests, None) if self._sent < self._total else None
+            if found is None:
+                return None
+            number, due = self._sent, time.monotonic()
+            if self._rate:
+                self._due = max(self._due, due - self._most_behind)
+                due, self._due = self._due, self._due + 1 / self._rate
+            self._sent += 1
+            return number, due, found if isinstance(found, Request) else Request(*found)
+
     def _send_all(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        deadline = time.monotonic() + MAX_SECONDS
-        while not self._stop.is_set() and time.monotonic() < deadline:
-            with self._lock:
-                if next(self._numbers, None) is None:
-                    break
-                method, path = next(self._requests)
-            self.answers.append(self._send(connection, method, path))
+        end = self._started + self._seconds
+        connection = _Connection(*self._address, self._timeout)
+        while not self._stop.is_set() and time.monotonic() < end:
+            job = self._next()
+            if job is None:
+                break
+            number, due, request = job
+            if due >= end or self._stop.wait(max(0.0, due - time.monotonic())):
+                break
+            every = self._new_connection_every
+            if every and number % every == 0:
+                own = _Connection(*self._address, self._timeout)
+                self._send(own, request, due)
+                own.close()
+            else:
+                self._send(connection, request, due)
             self._stop.wait(self._pause)
         connection.close()
 
-    def _send(self, connection: http.client.HTTPConnection, method: str, path: str) -> Answer:
-        started = time.monotonic()
+    def _send(self, connection: "_Connection", request: Request, at: float) -> None:
+        status, body = connection.exchange(request)
+        answer = Answer(at, time.monotonic() - at, status, request.path)
+        self.answers.append(answer)
+        if self._on_answer:
+            self._on_answer(request, answer, body)
+
+
+class _Connection:
+    """A keep-alive connection that is opened again after the server closed it while idle."""
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        self._http = http.client.HTTPConnection(host, port, timeout=timeout)
+        self._used = 0.0
+
+    def exchange(self, request: Request) -> tuple[int, bytes]:
+        """Send a request; the answer's status and body."""
         try:
-            connection.request(method, path)
-            response = connection.getresponse()
-            response.read()
-            status = response.status
+            if self._http.sock and (self._closed() or time.monotonic() - self._used > IDLE_SECONDS):
+                self._http.close()
+            self._http.request(request.method, request.path, request.body, dict(request.headers))
+            response = self._http.getresponse()
+            body = response.read()
+            self._used = time.monotonic()
+            return response.status, body
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            self._http.close()
             status = REFUSED if isinstance(error, ConnectionRefusedError) else BROKEN
-        return Answer(started, time.monotonic() - started, status, path)
+            return status, repr(error).encode()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _closed(self) -> bool:
+        """Whether the server has closed the idle connection, which is then readable."""
+        poll = select.poll()
+        poll.register(self._http.sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+
+def statuses(answers: Iterable[Answer]) -> Counter[int]:
+    """How many answers had each status."""
+    return Counter(answer.status for answer in answers)
+
+
+def percentile(answers: Iterable[Answer], percent: float) -> float:
+    """The nearest-rank percentile of the answers' seconds.
+
+    Raises:
+        ValueError: there are no answers.
+    """
+    ordered = sorted(answer.seconds for answer in answers)
+    if not ordered:
+        raise ValueError("no answers")
+    rank = math.ceil(percent / 100 * len(ordered))
+    return ordered[max(rank, 1) - 1]

@@ -1,4 +1,4 @@
-"""The monitoring files as tests read them, and Prometheus's and Alertmanager's own checkers."""
+"""The monitoring files for tests, and the checkers of Prometheus and Alertmanager."""
 
 import functools
 import json
@@ -22,13 +22,13 @@ RULE_TESTS = sorted((MONITORING / "prometheus" / "tests").glob("*.yml"))
 DASHBOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))
 COMPOSE = ROOT / "infrastructure" / "docker-compose.yml"
 
-# Which service's image has the program, where it is not installed.
+# The service whose image has the program.
 _IMAGE_OF = {"promtool": "prometheus", "amtool": "alertmanager"}
 
 
 @functools.cache
 def read_yaml(path: Path) -> Any:
-    """A file's content, which is not to be changed."""
+    """A file's content; do not change it."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
@@ -63,7 +63,7 @@ def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def queries() -> list[tuple[str, str]]:
-    """Every panel's and annotation's expression after the place it stands in."""
+    """Place and expression of every panel's and annotation's query."""
     found = []
     for name, dashboard in dashboards().items():
         for panel in panels(dashboard):
@@ -82,8 +82,10 @@ def headings(markdown: Path) -> set[str]:
 
 
 def run_tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run promtool or amtool in the repository's root; skips the test where neither it nor its
-    image can be had, and fails it in CI."""
+    """Run promtool or amtool in the repository's root.
+
+    Without the program and its image the test is skipped; in CI it fails.
+    """
     return subprocess.run(
         [*_command(name), *map(str, arguments)],
         cwd=ROOT,

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-# Variables and templates become something that parses; what they stand for does not matter here.
+# Variables and templates are replaced by a name that parses.
 _FILLED = re.compile(r"\$__\w+|\$\{?\w+(?::\w+)?\}?|\{\{.*?\}\}")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _GROUPING = re.compile(

@@ -13,18 +13,19 @@ def test_an_address_is_enough() -> None:
     options = parse([f"{URL}/"])
 
     assert options.url == URL
-    assert (options.users, options.seconds, options.report, options.token) == (10, 30, None, None)
+    assert (options.users, options.duration) == (10, 30)
+    assert options.report is None and options.token_file is None
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("45", 45), ("45s", 45), ("5m", 300), ("1h", 3600)])
 def test_a_duration_may_have_a_unit(text: str, seconds: int) -> None:
-    assert parse([URL, "--duration", text]).seconds == seconds
+    assert parse([URL, "--duration", text]).duration == seconds
 
 
 def test_the_token_is_the_first_of_its_file(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("first\nsecond\n")
 
-    assert parse([URL, "--token-file", str(tmp_path / "tokens")]).token == "first"
+    assert parse([URL, "--token-file", str(tmp_path / "tokens")]).token_file == "first"
 
 
 @pytest.mark.parametrize(

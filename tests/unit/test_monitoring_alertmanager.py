@@ -91,19 +91,16 @@ def test_an_alert_goes_where_its_severity_sends_it(labels: dict[str, str], recei
     assert done.stdout.strip() == receiver, done.stderr
 
 
-def test_people_get_pages_and_tickets_by_every_way_that_is_set(tmp_path: Path) -> None:
+def test_people_get_pages_and_tickets_and_the_heartbeat_gets_the_dead_mans_switch(
+    tmp_path: Path,
+) -> None:
     made = receivers(tmp_path / "made", **EVERYTHING)
 
     assert set(made["page"]) == {"webhook_configs", "slack_configs", "email_configs"}
     assert made["ticket"] == made["page"]
+    (heartbeat,) = made["heartbeat"]["webhook_configs"]
+    assert heartbeat["url"] == EVERYTHING["ALERT_HEARTBEAT_URL"]
     assert made["nobody"] == {}
-
-
-def test_the_dead_mans_switch_goes_to_the_heartbeat_and_to_nobody_else(tmp_path: Path) -> None:
-    made = receivers(tmp_path / "made", ALERT_HEARTBEAT_URL="https://example.org/heartbeat")
-
-    assert made["heartbeat"]["webhook_configs"][0]["url"] == "https://example.org/heartbeat"
-    assert made["page"] == made["ticket"] == {}
 
 
 def test_a_secret_given_as_a_file_is_named_and_not_read(tmp_path: Path) -> None:

@@ -1,17 +1,17 @@
-"""Grafana's files: as generated, complete on every panel, and what the stack mounts."""
+"""Grafana's files: as generated, complete on every panel, and mounted by the stack."""
 
 import configparser
+import itertools
 import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.support.monitoring import COMPOSE, MONITORING, dashboards, panels, read_yaml
+from tests.support.monitoring import COMPOSE, MONITORING, ROOT, dashboards, panels, read_yaml
 
 GRAFANA = MONITORING / "grafana"
 ALL = dashboards()
@@ -24,9 +24,10 @@ PANELS = [
 ]
 
 
-def test_the_files_are_what_the_generator_writes() -> None:
+def test_dashboards_and_the_table_of_metrics_are_as_generated() -> None:
     done = subprocess.run(
-        [sys.executable, GRAFANA / "generate", "--check"],
+        [sys.executable, "-m", "monitoring.grafana.generate", "--check"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -35,30 +36,10 @@ def test_the_files_are_what_the_generator_writes() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_generator_notices_a_file_that_was_edited_by_hand(tmp_path: Path) -> None:
-    copy = tmp_path / "grafana"
-    subprocess.run(["cp", "-r", GRAFANA, copy], check=True)
-    edited = copy / "dashboards" / "slo.json"
-    edited.write_text(edited.read_text().replace("99.9", "99.8"))
-
-    done = subprocess.run(
-        [sys.executable, copy / "generate", "--check"], capture_output=True, text=True, check=False
-    )
-
-    assert (done.returncode, "slo.json" in done.stderr) == (1, True)
-
-
-def test_the_promised_dashboards_are_there() -> None:
-    titles = {dashboard["title"] for dashboard in ALL.values()}
-
-    assert ALL["app-dashboard.json"]["title"] == "Application Overview"
-    assert {"System Health", "Redis Performance", "Edge", "SLO"} <= titles
-
-
 @pytest.mark.parametrize("name", ALL)
 class TestEveryDashboard:
     def test_fits_grafanas_published_schema(self, name: str) -> None:
-        """The SDK's classes are made from that schema: what it does not know would be lost."""
+        """The SDK's classes are made from that schema: they drop what it does not have."""
         dashboard = {key: value for key, value in ALL[name].items() if key != "annotations"}
 
         known = json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder))
@@ -66,54 +47,31 @@ class TestEveryDashboard:
 
         assert known == dashboard
 
-    def test_links_to_all_the_others_and_keeps_time_and_variables(self, name: str) -> None:
-        (link,) = ALL[name]["links"]
-
-        assert (link["type"], link["includeVars"], link["keepTime"]) == ("dashboards", True, True)
-        assert set(link["tags"]) <= set(ALL[name]["tags"])
-
-    def test_marks_deploys(self, name: str) -> None:
-        assert "app_info" in ALL[name]["annotations"]["list"][0]["expr"]
-
     def test_uses_only_variables_that_it_has(self, name: str) -> None:
         has = {variable["name"] for variable in ALL[name]["templating"].get("list", [])}
-        text = json.dumps(ALL[name]["panels"])
-        used = set(re.findall(r"\$\{?([a-z]\w*)", text)) - {"1xx"}
+        used = set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(ALL[name]["panels"])))
 
         assert used <= has
 
-    def test_has_panels_that_do_not_overlap_and_have_numbers_of_their_own(self, name: str) -> None:
+    def test_has_panels_that_do_not_overlap(self, name: str) -> None:
         cells: set[tuple[int, int]] = set()
         for panel in ALL[name]["panels"]:
-            place = panel["gridPos"]
-            assert place["x"] + place["w"] <= 24
-            covered = {
-                (x, y)
-                for x in range(place["x"], place["x"] + place["w"])
-                for y in range(place["y"], place["y"] + place["h"])
-            }
-            assert not covered & cells, panel["title"]
+            at = panel["gridPos"]
+            columns, rows = range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])
+            covered = set(itertools.product(columns, rows))
+            assert max(columns) < 24 and not covered & cells, panel["title"]
             cells |= covered
-        numbers = [panel["id"] for panel in ALL[name]["panels"]]
-        assert len(numbers) == len(set(numbers))
 
 
-def test_every_panel_explains_itself_and_never_says_no_data() -> None:
-    wanting = [
-        place
-        for place, panel in PANELS
-        if not panel["title"]
-        or not panel["description"].endswith(".")
-        or not panel["fieldConfig"]["defaults"]["unit"]
-        or not panel["fieldConfig"]["defaults"]["noValue"]
-    ]
+@pytest.mark.parametrize(("place", "panel"), PANELS, ids=[place for place, _ in PANELS])
+def test_a_panel_explains_itself_and_never_says_no_data(
+    place: str, panel: dict[str, dict[str, dict[str, str]]]
+) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
 
-    assert not wanting
-
-
-def test_every_panel_asks_the_provisioned_datasource() -> None:
-    assert all(panel["targets"] for _, panel in PANELS)
-    assert {panel["datasource"]["uid"] for _, panel in PANELS} <= set(DATASOURCES)
+    assert panel["title"] and panel["description"] and panel["targets"], place
+    assert defaults["unit"] and defaults["noValue"]
+    assert panel["datasource"]["uid"] in DATASOURCES
 
 
 def test_every_link_leads_to_a_dashboard_that_exists() -> None:
@@ -122,23 +80,7 @@ def test_every_link_leads_to_a_dashboard_that_exists() -> None:
     assert set(re.findall(r"/d/([\w-]+)", json.dumps(ALL))) <= known
 
 
-def test_a_click_on_a_route_leads_to_its_log_lines() -> None:
-    linking = [
-        panel["title"]
-        for panel in panels(ALL["app-dashboard.json"])
-        if "/d/ds-logs/" in json.dumps(panel) and "var-route=" in json.dumps(panel)
-    ]
-
-    assert {"Requests by route", "Errors by route", "Routes, last five minutes"} <= set(linking)
-
-
-def test_numbers_that_have_a_limit_change_colour_at_it() -> None:
-    for title in ("Errors", "p95", "Budget left", "Cache hits"):
-        (panel,) = (one for one in panels(ALL["app-dashboard.json"]) if one["title"] == title)
-        assert len(panel["fieldConfig"]["defaults"]["thresholds"]["steps"]) == 3
-
-
-def test_grafana_lets_nobody_in_without_a_password_and_calls_nobody() -> None:
+def test_grafana_requires_a_password_and_contacts_no_other_server() -> None:
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(GRAFANA / "grafana.ini")
 
@@ -146,13 +88,12 @@ def test_grafana_lets_nobody_in_without_a_password_and_calls_nobody() -> None:
     assert re.fullmatch(r"\$__file\{/run/secrets/\w+\}", password)
     assert not settings.getboolean("auth.anonymous", "enabled")
     assert not settings.getboolean("users", "allow_sign_up")
-    assert not settings.getboolean("analytics", "reporting_enabled")
-    assert not settings.getboolean("analytics", "check_for_updates")
-    assert not settings.getboolean("analytics", "check_for_plugin_updates")
+    for check in ("reporting_enabled", "check_for_updates", "check_for_plugin_updates"):
+        assert not settings.getboolean("analytics", check)
 
 
 def test_grafana_keeps_the_plugin_of_its_image() -> None:
-    """Its start-up update would remove the Prometheus data source on a read-only file system."""
+    """Its update at the start would remove the Prometheus data source: the image is read-only."""
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(GRAFANA / "grafana.ini")
 
@@ -165,9 +106,3 @@ def test_the_stack_mounts_the_dashboards_where_the_provider_looks() -> None:
     mounts = read_yaml(COMPOSE)["services"]["grafana"]["volumes"]
 
     assert f"../monitoring/grafana/dashboards:{provider['options']['path']}:ro" in mounts
-
-
-def test_the_smallest_step_is_the_scrape_interval() -> None:
-    scraped = read_yaml(MONITORING / "prometheus" / "prometheus.yml")["global"]["scrape_interval"]
-
-    assert DATASOURCES["prometheus"]["jsonData"]["timeInterval"] == scraped

@@ -1,56 +1,56 @@
-"""Writes the dashboards' JSON files.
+"""Writes the dashboards' JSON files and the table of the service's metrics in docs/MONITORING.md.
 
-    python monitoring/grafana/generate            writes monitoring/grafana/dashboards/*.json
-    python monitoring/grafana/generate --check    exit status 1 if a file is not as written
+    python -m monitoring.grafana.generate            write monitoring/grafana/dashboards/*.json
+    python -m monitoring.grafana.generate --check    exit status 1 if a file is not as generated
 
-Each dashboard is a module beside this one; panels.py and frame.py hold what they share.
+<dashboard>.py writes <dashboard>.json; panels.py, frame.py and names.py are shared.
 """
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from edge import edge
-from log_lines import logs
-from overview import overview
-from redis_performance import redis
-from slo import slo
-from system import system
+from monitoring.grafana.generate import app_dashboard, edge, log_lines, redis, slo, system
+from monitoring.grafana.generate.names import described
 
-FOLDER = Path(__file__).parent.parent / "dashboards"
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "monitoring" / "grafana" / "dashboards"
+PAGE = ROOT / "docs" / "MONITORING.md"
+DASHBOARDS = (app_dashboard, edge, log_lines, redis, slo, system)
 
 
-def dashboards() -> dict[str, dict[str, Any]]:
-    """Every dashboard by the name of its file."""
-    return {
-        "app-dashboard.json": overview(),
-        "edge.json": edge(),
-        "log-lines.json": logs(),
-        "redis.json": redis(),
-        "slo.json": slo(),
-        "system.json": system(),
-    }
+def generated() -> Iterator[tuple[Path, str]]:
+    """Every file with its content."""
+    for module in DASHBOARDS:
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
+        text = json.dumps(module.build(), indent=2, ensure_ascii=False)
+        yield FOLDER / f"{name}.json", f"{text}\n"
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- metrics -->\n")
+    tail = rest.partition("<!-- /metrics -->\n")[2]
+    rows = ["| metric | labels | what it is |", "| --- | --- | --- |"]
+    rows += [f"| `{name}` | {labels} | {text} |" for name, labels, text in described()]
+    table = "\n".join(rows)
+    yield PAGE, f"{head}<!-- metrics -->\n{table}\n<!-- /metrics -->\n{tail}"
 
 
 def main(arguments: list[str]) -> int:
     """Write the files, or compare them."""
     if arguments not in ([], ["--check"]):
-        print("usage: generate [--check]", file=sys.stderr)
+        print("usage: python -m monitoring.grafana.generate [--check]", file=sys.stderr)
         return 2
-    stale = []
-    for name, content in dashboards().items():
-        path, made = FOLDER / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        if path.exists() and path.read_text(encoding="utf-8") == made:
-            continue
-        stale.append(name)
-        if not arguments:
-            path.write_text(made, encoding="utf-8")
-            print(f"wrote {path}")
-    if arguments and stale:
-        print(f"not as generated: {', '.join(stale)}; run it without --check", file=sys.stderr)
-        return 1
-    return 0
+    stale = [
+        (path, text)
+        for path, text in generated()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path, text in stale:
+        if arguments:
+            print(f"{path.relative_to(ROOT)} is not as generated", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if arguments and stale else 0
 
 
 if __name__ == "__main__":

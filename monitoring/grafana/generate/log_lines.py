@@ -1,21 +1,24 @@
-"""Log Lines: the commands that find the lines behind a point on another dashboard.
+"""Log Lines: the commands that find the log lines of a route.
 
-The stack keeps no logs of its own beyond Docker's. Panels link here with the route that was
-clicked, and the commands below are filled in with it.
+The stack stores no logs beyond Docker's. Panels link here with the clicked route, which is filled
+into the commands.
 """
+
+# fmt: off
+# A panel is a paragraph: title, description, query, settings.
 
 from typing import Any
 
-from frame import dashboard, one_of
-from panels import series, text
-from parts import BLUE, GREEN, ORANGE, RED, query
+from monitoring.grafana.generate import names as n
+from monitoring.grafana.generate.frame import dashboard, one_of
+from monitoring.grafana.generate.panels import STATUS_COLORS, limit, quantiles, series, text
 
 LOGS = "docker compose logs web --no-log-prefix --since 1h"
 COMMANDS = f"""\
-Run these where the stack runs; each line of the log is one JSON object (docs/MONITORING.md, "Find
-the log lines"). Choose the route above, or come here by a click on a route elsewhere.
+Run these where the stack runs. Each line of the log is a JSON object (docs/MONITORING.md, "Find the
+log lines"). Choose the route above, or click a route on another dashboard.
 
-**Requests of this route that failed**, the last hour:
+**Failed requests of this route**, the last hour:
 
 ```sh
 {LOGS} | jq -cR 'fromjson? | select(.route == "${{route}}" and .status >= 500)'
@@ -27,8 +30,8 @@ the log lines"). Choose the route above, or come here by a click on a route else
 {LOGS} | jq -cR 'fromjson? | select(.route == "${{route}}" and .duration_ms > 250)'
 ```
 
-**All that one request left behind**, in nginx and in the service, by the `request_id` of a line, an
-error body or the header `X-Request-ID`:
+**All lines of one request**, nginx's and the service's, by its `request_id`, which is also in the
+error body and in the header `X-Request-ID`:
 
 ```sh
 docker compose logs nginx web --no-log-prefix | grep -F REQUEST_ID
@@ -36,41 +39,22 @@ docker compose logs nginx web --no-log-prefix | grep -F REQUEST_ID
 """
 
 
-def logs() -> dict[str, Any]:
+def build() -> dict[str, Any]:
+    counted = f'{n.DURATION}_count{{route="$route"}}'
+    buckets = f'sum by (le) (instance_route_le:{n.DURATION}_bucket:rate5m{{route="$route"}})'
+    panels = [
+        text("How to find them", COMMANDS, height=11),
+        series("Answers of ${route}", "Requests per second by the first digit of their status.",
+               {"{{status_class}}": f"sum by (status_class) (rate({counted}[$__rate_interval]))"},
+               "reqps", stacked=True, width=12, colors=STATUS_COLORS),
+        series("Latency of ${route}, p95",
+               "95 % of its requests are answered faster. The line is the objective, 250 ms.",
+               {"p95": quantiles(buckets)["p95"]}, "s", width=12, steps=limit(0.25)),
+    ]
     return dashboard(
         "ds-logs",
         "Log Lines",
         "Commands that find the log lines of a route.",
-        {
-            "": [
-                text("How to find them", COMMANDS, height=11),
-                series(
-                    "Answers of ${route}",
-                    "Requests per second by the first digit of their status.",
-                    query(
-                        """sum by (status_class) (rate(
-                        http_request_duration_seconds_count{route="$route"}[$__rate_interval]))""",
-                        "{{status_class}}",
-                    ),
-                    unit="reqps",
-                    stacked=True,
-                    width=12,
-                    colors={"2xx": GREEN, "3xx": BLUE, "4xx": ORANGE, "5xx": RED},
-                ),
-                series(
-                    "Latency of ${route}, p95",
-                    "95 % of its requests are answered faster; the line is the objective, 250 ms.",
-                    query(
-                        """histogram_quantile(0.95, sum by (le) (
-                        instance_route_le:http_request_duration_seconds_bucket:rate5m{
-                        route="$route"})) >= 0""",
-                        "p95",
-                    ),
-                    unit="s",
-                    width=12,
-                    steps=[(None, GREEN), (0.25, RED)],
-                ),
-            ]
-        },
-        variables=(one_of("route", "Route", "http_requests_total"),),
+        {"": panels},
+        variables=(one_of("route", "Route", n.REQUESTS),),
     )

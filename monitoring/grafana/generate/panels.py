@@ -1,33 +1,68 @@
-"""The panels: Grafana's Foundation SDK with this project's habits put in.
+"""The panels: Grafana's Foundation SDK with this project's defaults.
 
-A panel here always has a title, a description, a unit and words for the case that nothing is
-there. Sizes are in Grafana's grid: 24 columns wide, a row of height 1 is 38 pixels.
+A panel always has a title, a description, a unit and a text for "no data". Sizes are in Grafana's
+grid: 24 columns; a row of height 1 is 38 pixels. `queries` map a series' legend to its expression.
 """
 
 # Every setting of a panel is an argument, given by name.
-# pylint: disable=too-many-arguments,too-many-locals
+# pylint: disable=too-many-arguments,too-many-locals,too-many-positional-arguments
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from grafana_foundation_sdk.builders import bargauge, common as c, heatmap as hm
 from grafana_foundation_sdk.builders import prometheus as prom, stat as st, statetimeline as tl
 from grafana_foundation_sdk.builders import table as tb, text as tx, timeseries as ts
-from grafana_foundation_sdk.builders.dashboard import DashboardLink, FieldColor
+from grafana_foundation_sdk.builders.dashboard import DashboardLink, FieldColor, ThresholdsConfig
 from grafana_foundation_sdk.models import common as m
 from grafana_foundation_sdk.models import dashboard as d
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
-from parts import BLUE, DATASOURCE, GREY, Names, Steps, mappings, override, query, thresholds
+DATASOURCE = d.DataSourceRef(type_val="prometheus", uid="prometheus")
+
+GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
+GREY = "#a7adb9"
+STATUS_COLORS = {"2xx": GREEN, "3xx": BLUE, "4xx": ORANGE, "5xx": RED}
+QUANTILE_COLORS = {"p50": GREEN, "p95": YELLOW, "p99": RED}
+Steps = list[tuple[float | None, str]]
+Names = Mapping[str, tuple[str, str]]
+Queries = Mapping[str, str]
+Column = tuple[str, list[d.DynamicConfigValue]]
+
+
+def good_below(warn: float, bad: float) -> Steps:
+    """Thresholds of a value that should be small."""
+    return [(None, GREEN), (warn, ORANGE), (bad, RED)]
+
+
+def good_above(bad: float, warn: float) -> Steps:
+    """Thresholds of a value that should be large."""
+    return [(None, RED), (bad, ORANGE), (warn, GREEN)]
+
+
+def limit(value: float) -> Steps:
+    """A single threshold."""
+    return [(None, GREEN), (value, RED)]
+
+
+def quantiles(buckets: str) -> dict[str, str]:
+    """p50, p95 and p99 of a histogram's rates, summed by `le`; no value without requests."""
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    return {name: f"histogram_quantile({q}, {buckets}) >= 0" for name, q in shares.items()}
+
+
+def link(title: str, url: str) -> DashboardLink:
+    """A link of a series or of a table's cell."""
+    return DashboardLink(title).url(url).target_blank(False)
 
 
 def stat(
     title: str,
     description: str,
     expr: str,
-    *,
     unit: str = "short",
+    *,
     width: int = 3,
     steps: Steps | None = None,
     names: Names | None = None,
@@ -35,24 +70,21 @@ def stat(
     decimals: int | None = None,
     line: bool = True,
 ) -> Any:
-    """One number with its recent course behind it. `names` gives words and colours to values."""
-    panel = _framed(st.Panel(), title, description, unit=unit, empty=empty, width=width, height=4)
-    panel.with_target(query(expr).ref_id("A"))
-    panel.reduce_options(c.ReduceDataOptions().calcs(["lastNotNull"]))
+    """One number before its recent graph. `names` gives words and colours to values."""
+    panel = _framed(st.Panel(), title, description, unit, empty, width, 4)
+    _last_value(panel, {"": expr}, decimals)
     panel.color_mode(m.BigValueColorMode.VALUE).text(c.VizTextDisplayOptions().value_size(30))
     panel.graph_mode(m.BigValueGraphMode.AREA if line else m.BigValueGraphMode.NONE)
-    panel.thresholds(thresholds(steps or [(None, BLUE)]))
-    panel.mappings(mappings(names or {}, empty))
-    if decimals is not None:
-        panel.decimals(decimals)
-    return panel
+    panel.thresholds(_thresholds(steps or [(None, BLUE)]))
+    return panel.mappings(_mappings(names or {}, empty))
 
 
 def series(
     title: str,
     description: str,
-    *queries: prom.Dataquery,
+    queries: Queries,
     unit: str = "short",
+    *,
     width: int = 8,
     height: int = 8,
     stacked: bool = False,
@@ -61,51 +93,38 @@ def series(
     lowest: float = 0,
     highest: float | None = None,
     at_least: float = 1e-3,
-    colors: dict[str, str] | None = None,
-    dashed: Iterable[str] = (),
+    colors: Mapping[str, str] | None = None,
+    dashed: str | None = None,
     empty: str = "none",
     links: Iterable[DashboardLink] = (),
 ) -> Any:
-    """Lines over time; `steps` draws limits as dashed lines, `colors` fixes a series by name.
+    """Lines over time; `steps` and the series `dashed` are dashed limits, `colors` by legend.
 
-    The axis reaches up to `at_least`, so that a line at zero lies at its foot.
+    The axis reaches at least up to `at_least`, so that a line at zero is at its bottom.
     """
-    panel = _framed(
-        ts.Panel(), title, description, unit=unit, empty=empty, width=width, height=height
-    )
-    for ref, made in zip("ABCDEFGH", queries, strict=False):
-        panel.with_target(made.ref_id(ref))
+    panel = _framed(ts.Panel(), title, description, unit, empty, width, height)
+    _targets(panel, queries)
     panel.line_width(1).fill_opacity(45 if stacked else 8).show_points(m.VisibilityMode.NEVER)
     panel.min(lowest).axis_soft_max(at_least)
     if highest is not None:
         panel.max(highest)
     if stacked:
         panel.stacking(c.StackingConfig().mode(m.StackingMode.NORMAL).group("A"))
-    panel.legend(
-        c.VizLegendOptions()
-        .display_mode(m.LegendDisplayMode.LIST)
-        .placement(m.LegendPlacement.RIGHT if legend_right else m.LegendPlacement.BOTTOM)
-        .show_legend(True)
-    )
-    panel.tooltip(
-        c.VizTooltipOptions().mode(m.TooltipDisplayMode.MULTI).sort(m.SortOrder.DESCENDING)
-    )
+    panel.legend(_legend(m.LegendPlacement.RIGHT if legend_right else m.LegendPlacement.BOTTOM))
+    tooltip = c.VizTooltipOptions().mode(m.TooltipDisplayMode.MULTI)
+    panel.tooltip(tooltip.sort(m.SortOrder.DESCENDING))
     if steps:
-        panel.thresholds(thresholds(steps))
-        panel.thresholds_style(
-            c.GraphThresholdsStyleConfig().mode(m.GraphThresholdsStyleMode.DASHED)
-        )
+        style = c.GraphThresholdsStyleConfig().mode(m.GraphThresholdsStyleMode.DASHED)
+        panel.thresholds(_thresholds(steps)).thresholds_style(style)
     for name, color in (colors or {}).items():
-        panel.override_by_name(name, [override("color", {"mode": "fixed", "fixedColor": color})])
-    for name in dashed:
-        panel.override_by_name(
-            name,
-            [
-                override("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
-                override("custom.fillOpacity", 0),
-                override("custom.stacking", {"mode": "none", "group": "limit"}),
-            ],
-        )
+        panel.override_by_name(name, [_override("color", {"mode": "fixed", "fixedColor": color})])
+    if dashed:
+        properties = [
+            _override("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
+            _override("custom.fillOpacity", 0),
+            _override("custom.stacking", {"mode": "none", "group": "limit"}),
+        ]
+        panel.override_by_name(dashed, properties)
     if links:
         panel.data_links(list(links))
     return panel
@@ -114,27 +133,21 @@ def series(
 def bars(
     title: str,
     description: str,
-    *queries: prom.Dataquery,
+    queries: Queries,
     unit: str = "short",
+    *,
     width: int = 8,
     height: int = 8,
     steps: Steps | None = None,
     highest: float | None = None,
     decimals: int | None = None,
-    empty: str = "none",
 ) -> Any:
-    """One horizontal bar a series, as it stands at the end of the time range."""
-    panel = _framed(
-        bargauge.Panel(), title, description, unit=unit, empty=empty, width=width, height=height
-    )
-    for ref, made in zip("ABCDEFGH", queries, strict=False):
-        panel.with_target(made.ref_id(ref))
-    panel.reduce_options(c.ReduceDataOptions().calcs(["lastNotNull"]))
+    """One horizontal bar a series: its value at the end of the time range."""
+    panel = _framed(bargauge.Panel(), title, description, unit, "none", width, height)
+    _last_value(panel, queries, decimals, instant=True)
     panel.orientation(m.VizOrientation.HORIZONTAL).display_mode(m.BarGaugeDisplayMode.BASIC)
     panel.text(c.VizTextDisplayOptions().title_size(14).value_size(18))
-    panel.thresholds(thresholds(steps or [(None, BLUE)])).min(0)
-    if decimals is not None:
-        panel.decimals(decimals)
+    panel.thresholds(_thresholds(steps or [(None, BLUE)])).min(0)
     if highest is not None:
         panel.max(highest)
     return panel
@@ -143,97 +156,138 @@ def bars(
 def states(
     title: str,
     description: str,
-    made: prom.Dataquery,
+    queries: Queries,
     names: Names,
     *,
     width: int = 12,
     height: int = 8,
-    empty: str = "none",
 ) -> Any:
-    """A band a series over time, coloured by what its value means."""
-    panel = _framed(
-        tl.Panel(), title, description, unit="short", empty=empty, width=width, height=height
-    )
-    panel.with_target(made.ref_id("A")).mappings(mappings(names, empty))
+    """One band a series over time, in the colours of its values."""
+    panel = _framed(tl.Panel(), title, description, "short", "none", width, height)
+    _targets(panel, queries)
+    panel.mappings(_mappings(names, "none"))
     panel.show_value(m.VisibilityMode.NEVER).row_height(0.8).fill_opacity(80).line_width(0)
     panel.color_scheme(FieldColor().mode(d.FieldColorModeId.THRESHOLDS))
-    panel.thresholds(thresholds([(None, GREY)]))
-    panel.legend(
-        c.VizLegendOptions()
-        .display_mode(m.LegendDisplayMode.LIST)
-        .placement(m.LegendPlacement.BOTTOM)
-        .show_legend(True)
-    )
-    return panel
+    return panel.thresholds(_thresholds([(None, GREY)])).legend(_legend(m.LegendPlacement.BOTTOM))
 
 
-def heatmap(
-    title: str, description: str, expr: str, *, unit: str = "s", width: int = 8, height: int = 8
-) -> Any:
-    """How often each bucket of a histogram was met, over time."""
-    panel = _framed(
-        hm.Panel(), title, description, unit="reqps", empty="none", width=width, height=height
-    )
-    made = query(expr, "{{le}}").format(PromQueryFormat.HEATMAP).ref_id("A")
+def heatmap(title: str, description: str, expr: str, *, width: int = 8, height: int = 8) -> Any:
+    """The rate of each bucket of a histogram in seconds, over time."""
+    panel = _framed(hm.Panel(), title, description, "reqps", "none", width, height)
+    made = _query(expr, "{{le}}").format(PromQueryFormat.HEATMAP).ref_id("A")
     panel.with_target(made).calculate(False)
-    panel.y_axis(hm.YAxisConfig().unit(unit).axis_placement(m.AxisPlacement.LEFT))
+    panel.y_axis(hm.YAxisConfig().unit("s").axis_placement(m.AxisPlacement.LEFT))
     panel.color(hm.HeatmapColorOptions().scheme("Blues").steps(32).reverse(False))
-    panel.show_legend().cell_gap(1)
-    return panel
+    return panel.show_legend().cell_gap(1)
 
 
 def table(
     title: str,
     description: str,
-    columns: dict[str, tuple[prom.Dataquery, list[d.DynamicConfigValue]]],
+    columns: Mapping[str, Column],
     *,
-    labels: dict[str, str],
+    labels: Mapping[str, str],
     sort: str,
     width: int = 24,
     height: int = 8,
     first_width: int | None = None,
-    empty: str = "none",
     links: Iterable[DashboardLink] = (),
 ) -> Any:
     """One row for each combination of `labels` (label: heading), one column for each query."""
-    panel = _framed(
-        tb.Panel(), title, description, unit="short", empty=empty, width=width, height=height
-    )
+    panel = _framed(tb.Panel(), title, description, "short", "none", width, height)
     renamed, order = dict(labels), {label: place for place, label in enumerate(labels)}
-    for ref, (heading, (made, properties)) in zip("ABCDEFGH", columns.items(), strict=False):
-        panel.with_target(made.format(PromQueryFormat.TABLE).ref_id(ref))
+    for ref, (heading, (expr, properties)) in zip("ABCDEFGH", columns.items(), strict=False):
+        made = _query(expr, instant=True).format(PromQueryFormat.TABLE)
+        panel.with_target(made.ref_id(ref)).override_by_name(heading, properties)
         value = f"Value #{ref}" if len(columns) > 1 else "Value"
         renamed[value], order[value] = heading, len(order)
-        panel.override_by_name(heading, properties)
+    organized = {
+        "excludeByName": {"Time": True, "__name__": True},
+        "includeByName": {},
+        "indexByName": order,
+        "renameByName": renamed,
+    }
     panel.with_transformation(d.DataTransformerConfig(id_val="merge", options={}))
-    panel.with_transformation(
-        d.DataTransformerConfig(
-            id_val="organize",
-            options={
-                "excludeByName": {"Time": True, "__name__": True},
-                "includeByName": {},
-                "indexByName": order,
-                "renameByName": renamed,
-            },
-        )
-    )
+    panel.with_transformation(d.DataTransformerConfig(id_val="organize", options=organized))
     panel.sort_by([c.TableSortByFieldState().display_name(sort).desc(True)])
-    first = [override("custom.width", first_width)] if first_width else []
+    first = [_override("custom.width", first_width)] if first_width else []
     if links:
-        first.append(override("links", [link.build() for link in links]))
+        first.append(_override("links", [each.build() for each in links]))
     if first:
         panel.override_by_name(next(iter(labels.values())), first)
     return panel
 
 
+def column(
+    expr: str, unit: str = "short", *, steps: Steps | None = None, decimals: int | None = None
+) -> Column:
+    """A table's column: expression and unit; with `steps` its text has their colours."""
+    found: list[Any] = [_override("unit", unit)]
+    if decimals is not None:
+        found.append(_override("decimals", decimals))
+    if steps:
+        found.append(_override("thresholds", _thresholds(steps).build()))
+        found.append(_override("custom.cellOptions", {"type": "color-text"}))
+    return expr, found
+
+
 def text(title: str, content: str, *, width: int = 24, height: int = 4) -> Any:
-    """Markdown, in which variables are filled in."""
+    """Markdown, in which variables are replaced."""
     panel = tx.Panel().title(title).span(width).height(height)
     return panel.mode(TextMode.MARKDOWN).content(content)
 
 
 def _framed(
-    panel: Any, title: str, description: str, *, unit: str, empty: str, width: int, height: int
+    panel: Any, title: str, description: str, unit: str, empty: str, width: int, height: int
 ) -> Any:
     panel.title(title).description(" ".join(description.split())).datasource(DATASOURCE)
     return panel.unit(unit).no_value(empty).span(width).height(height)
+
+
+def _query(expr: str, legend: str = "", *, instant: bool = False) -> prom.Dataquery:
+    """A query over the time range, or at its end."""
+    made = prom.Dataquery().expr(" ".join(expr.split())).legend_format(legend or "__auto")
+    return made.instant() if instant else made.range()
+
+
+def _targets(panel: Any, queries: Queries, *, instant: bool = False) -> None:
+    for ref, (legend, expr) in zip("ABCDEFGH", queries.items(), strict=False):
+        panel.with_target(_query(expr, legend, instant=instant).ref_id(ref))
+
+
+def _last_value(
+    panel: Any, queries: Queries, decimals: int | None, *, instant: bool = False
+) -> None:
+    _targets(panel, queries, instant=instant)
+    panel.reduce_options(c.ReduceDataOptions().calcs(["lastNotNull"]))
+    if decimals is not None:
+        panel.decimals(decimals)
+
+
+def _legend(placement: m.LegendPlacement) -> c.VizLegendOptions:
+    legend = c.VizLegendOptions().display_mode(m.LegendDisplayMode.LIST)
+    return legend.placement(placement).show_legend(True)
+
+
+def _thresholds(steps: Steps) -> ThresholdsConfig:
+    made = [d.Threshold(value=value, color=color) for value, color in steps]
+    return ThresholdsConfig().mode(d.ThresholdsMode.ABSOLUTE).steps(made)
+
+
+def _mappings(names: Names, empty: str) -> list[d.ValueMapping]:
+    """Words and colours for values, and `empty` for 0/0."""
+    options = {
+        value: d.ValueMappingResult(text=word, color=color, index=place)
+        for place, (value, (word, color)) in enumerate(names.items())
+    }
+    result = d.ValueMappingResult(text=empty)
+    nothing = d.DashboardSpecialValueMapOptions(
+        match=d.SpecialValueMatch.NULL_AND_NAN, result=result
+    )
+    found = [d.ValueMap(options=options)] if options else []
+    return [*found, d.SpecialValueMap(options=nothing)]
+
+
+def _override(name: str, value: object) -> d.DynamicConfigValue:
+    """A property that a named series or column has instead of the panel's."""
+    return d.DynamicConfigValue(id_val=name, value=value)

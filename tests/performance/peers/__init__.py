@@ -1,8 +1,8 @@
-"""What the service is measured against: the same features, put together as is usual elsewhere.
+"""The peers: services with the same features, assembled in a usual way.
 
 Each answers `/health`, `/api/v1/info` and `/api/v1/cache/<key>`, counts for `/metrics`, gives every
-request an ID and security headers and writes a JSON access line (`bench.py --check` sees to it);
-`bare` has none of these on purpose. What they say about themselves comes from the environment.
+request an ID and security headers and writes a JSON access line (checked by `bench.py --check`);
+`bare` is Flask without features.
 """
 
 INFO = {

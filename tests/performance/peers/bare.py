@@ -1,19 +1,14 @@
-"""Flask alone: what any Flask service costs before it has a single feature.
-
-It reads from Redis the way the service does (bare_conf.py says why).
-"""
+"""Flask alone: the cost of any Flask service before it has a single feature."""
 
 import os
 
 from flask import Flask, Response, jsonify, request
 from redis import Redis
 
-from app.utils.direct_reads import DirectReads
 from tests.performance.peers import INFO
 
 app = Flask(__name__)
 redis = Redis.from_url(os.environ["REDIS_URL"])
-direct = DirectReads(redis.connection_pool)
 
 
 @app.get("/health")
@@ -28,8 +23,7 @@ def info() -> Response:
 
 @app.get("/api/v1/cache/<key>")
 def read(key: str) -> Response:
-    (value,) = direct([("GET", f"bare:{key}")])
-    return Response(value, content_type="application/json")
+    return Response(redis.get(f"bare:{key}"), content_type="application/json")
 
 
 @app.put("/api/v1/cache/<key>")

@@ -34,11 +34,16 @@ def count(families: list[dict[str, Any]]) -> None:
             _count_histogram(family["name"], samples)
         elif samples:
             names = tuple(samples[0][1])
-            kind = Counter if family["type"] == "counter" else Gauge
-            more = {} if kind is Counter else {"multiprocess_mode": "livesum"}
-            metric = kind(family["name"], "-", names, registry=CollectorRegistry(), **more)
+            metric = _made(family["name"], family["type"], names)
             for _, labels in samples:
                 (metric.labels(**labels) if names else metric).inc()
+
+
+def _made(name: str, kind: str, names: tuple[str, ...]) -> Counter | Gauge:
+    registry = CollectorRegistry()
+    if kind == "counter":
+        return Counter(name, "-", names, registry=registry)
+    return Gauge(name, "-", names, registry=registry, multiprocess_mode="livesum")
 
 
 def _count_histogram(name: str, samples: list[Any]) -> None:

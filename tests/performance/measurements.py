@@ -1,0 +1,122 @@
+"""The measurements, one function each; each returns figures by measure and variant."""
+
+from collections.abc import Sequence
+
+from tests.performance import (
+    capacity,
+    instructions as callgrind,
+    latency as steady,
+    lists,
+    scraping,
+)
+from tests.performance.capacity import Load
+from tests.performance.figures import Figures, figure
+from tests.performance.run import Run
+from tests.performance.variants import BARE, CACHED, INFO, OURS, TUTORIAL, Variant
+
+Readings = dict[str, dict[str, list[float]]]
+
+
+def throughput(run: Run) -> Figures:
+    """Requests a second of every variant, through nginx."""
+    found: Readings = {}
+    for variant in run.turns(run.variants, run.effort.rounds):
+        run.say(variant.name)
+        with run.stage.proxied(variant, run.workers) as proxy:
+            capacity.measure(proxy.port, CACHED, run.warm_up)
+            paths = {"redis": CACHED, "info": INFO}
+            if not run.paired:
+                paths["cacheable"] = variant.cacheable
+            for measure, path in paths.items():
+                reading = capacity.measure(proxy.port, path, run.load)
+                _keep(found, measure, variant.name, reading)
+    return _figures(found)
+
+
+def start(run: Run) -> Figures:
+    """Milliseconds from a variant's start to its first 200, without nginx."""
+    found: Readings = {}
+    for variant in run.turns(_few(run, (OURS, TUTORIAL, BARE)), run.effort.starts):
+        with run.stage.server(variant, run.workers) as service:
+            _keep(found, "start", variant.name, service.start_seconds * 1000)
+    return _figures(found)
+
+
+def latency(run: Run) -> Figures:
+    """p99 at half of the tutorial's capacity, at a constant rate."""
+    with run.stage.proxied(TUTORIAL, run.workers) as proxy:
+        reads = [capacity.measure(proxy.port, CACHED, run.load) for _ in range(run.effort.few)]
+    rate = figure(reads)["median"] / 2
+    found: Readings = {}
+    for variant in run.turns((OURS, TUTORIAL, BARE), run.effort.steady_rounds):
+        with run.stage.proxied(variant, run.workers) as proxy:
+            reading = steady.measure(proxy.port, CACHED, rate, run.effort.seconds, run.cores.load)
+            _keep(found, "p99", variant.name, reading)
+    return _figures(found)
+
+
+def memory(run: Run) -> Figures:
+    """Megabytes of master and four workers that have answered some thousand requests."""
+    found: Readings = {}
+    for variant in run.turns(_few(run, (OURS, TUTORIAL, BARE)), run.effort.few):
+        with run.stage.server(variant, 4) as service:
+            run.stage.fill(service)
+            for path in (CACHED, INFO):
+                capacity.measure(service.port, path, run.warm_up)
+            _keep(found, "memory", variant.name, service.pss_bytes() / 1e6)
+    return _figures(found)
+
+
+def scaling(run: Run) -> Figures:
+    """Two workers on two cores and one, without nginx, which would need cores as well."""
+    if len(run.cores.all) < 2:
+        raise RuntimeError("needs two cores")
+    pair = frozenset(sorted(run.cores.all)[:2])
+    load = Load(run.effort.seconds, run.cores.all)
+    found: Readings = {}
+    for _ in range(run.effort.rounds):
+        for workers, name in ((1, "1 worker"), (2, "2 workers")):
+            with run.stage.server(OURS, workers, cores=pair) as service:
+                capacity.measure(service.port, INFO, run.warm_up)
+                reading = capacity.measure(service.port, INFO, load)
+                _keep(found, "scaling", name, reading)
+    return _figures(found)
+
+
+def items(run: Run) -> Figures:
+    """Milliseconds for a page from few and from many items, read past the cache."""
+    return {"items": lists.page_milliseconds(run)}
+
+
+def scrape(run: Run) -> Figures:
+    """CPU milliseconds of a scrape: stock multiprocess mode, the service, and after deaths."""
+    return {"scrape": scraping.costs(run)}
+
+
+def instructions(run: Run) -> Figures:
+    """Thousand instructions of a request in process, without and with a read from Redis."""
+    variants = _few(run, (OURS, BARE))
+    for variant in variants:
+        with run.stage.server(variant, 1) as service:  # compiles, and stores what is read
+            run.stage.fill(service)
+    counts = callgrind.measure(run.stage, variants, (INFO, CACHED))
+    found: Readings = {}
+    for variant, (info, cached) in zip(variants, counts, strict=True):
+        _keep(found, "instructions", variant.name, info / 1000)
+        _keep(found, "instructions redis", variant.name, cached / 1000)
+    return _figures(found)
+
+
+def _few(run: Run, variants: Sequence[Variant]) -> Sequence[Variant]:
+    return run.variants if run.paired else variants
+
+
+def _keep(found: Readings, measure: str, name: str, reading: float) -> None:
+    found.setdefault(measure, {}).setdefault(name, []).append(reading)
+
+
+def _figures(found: Readings) -> Figures:
+    return {
+        measure: {name: figure(readings) for name, readings in of.items()}
+        for measure, of in found.items()
+    }
