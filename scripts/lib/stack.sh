@@ -139,15 +139,15 @@ make_settings() {
 
 # A version that a deploy has written to WEB_IMAGE runs as it is and is not built again.
 build_images() {
-  local deployed what=()
+  local deployed
   deployed=$(setting WEB_IMAGE)
-  [[ ${deployed:-devops-starter:local} == devops-starter:local ]] || what=(nginx-exporter)
+  [[ ${deployed:-devops-starter:local} == devops-starter:local ]] || return 0
   if git rev-parse HEAD >/dev/null 2>&1; then
     # The commit's date instead of the clock's: the same commit gives the same image.
     export GIT_COMMIT=${GIT_COMMIT:-$(git rev-parse HEAD)} BUILD_DATE=${BUILD_DATE:-$(git log -1 --format=%cI)}
   fi
   say "Building the images (a minute or two the first time)."
-  compose --progress plain build "${what[@]+"${what[@]}"}" >>"$STACK_LOG" 2>&1 || explain_failure
+  compose --progress plain build >>"$STACK_LOG" 2>&1 || explain_failure
 }
 
 # Fills SERVICES with all that can be started. A service whose image cannot be fetched is left out and
