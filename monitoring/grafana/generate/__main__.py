@@ -28,7 +28,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         yield FOLDER / f"{name}.json", f"{text}\n"
     head, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- metrics -->\n")
     tail = rest.partition("<!-- /metrics -->\n")[2]
-    rows = ["| metric | labels | what it is |", "| --- | --- | --- |"]
+    rows = ["| metric | labels | what it is |", "|---|---|---|"]
     rows += [f"| `{name}` | {labels} | {text} |" for name, labels, text in described()]
     table = "\n".join(rows)
     yield PAGE, f"{head}<!-- metrics -->\n{table}\n<!-- /metrics -->\n{tail}"
