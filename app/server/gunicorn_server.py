@@ -69,7 +69,6 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: dis
             new_metrics = import_module("app.utils.metrics")
             new_metrics.store_in(self._metrics_folder, lifecycle.current_slot())
             return application
-        logger.configure(self._settings)
         return create_app(self._settings)
 
     def _options(self) -> dict[str, Any]:
