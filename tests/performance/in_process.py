@@ -39,7 +39,7 @@ def load(kind: str) -> Any:
     folder.mkdir(exist_ok=True)
     importlib.import_module("app.utils.metrics").store_in(folder)
     importlib.import_module("app.utils.logger").configure(settings)
-    return importlib.import_module("app").create_app(settings)
+    return importlib.import_module("app.factory").create_app(settings)
 
 
 def answer(application: Any, path: str, count: int) -> None:
