@@ -8,4 +8,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 # The standard library is enough.
 python="$VENV/bin/python"
 [[ -x $python ]] || python=$(find_python)
-PYTHONPATH="$LIB" exec "$python" -m drill.cli "$@"
+exec "$python" "$LIB/drill.py" "$@"
