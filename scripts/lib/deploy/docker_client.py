@@ -238,11 +238,11 @@ def name_for_build() -> tuple[str, str, str]:
     """Name, version and commit for an image of the clone, uncommitted changes included."""
     text = (ROOT / "app" / "version.py").read_text(encoding="utf-8")
     version = text.partition('__version__ = "')[2].partition('"')[0]
-    commit = _git("rev-parse", "HEAD")
+    name, commit = f"devops-starter:{version}", _git("rev-parse", "HEAD")
     if not commit:
-        return f"devops-starter:{version}", version, UNKNOWN
+        return name, version, UNKNOWN
     changed = "-changed" if _git("status", "--porcelain", "--", "app", "docker") else ""
-    return f"devops-starter:{version}-{commit[:7]}{changed}", version, commit + changed
+    return f"{name}-{commit[:7]}{changed}", version, commit + changed
 
 
 def _git(*arguments: str) -> str:
