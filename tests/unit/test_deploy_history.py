@@ -69,8 +69,9 @@ def test_a_deploy_is_two_lines_and_the_second_one_ends_it() -> None:
     assert "a app:a -> b app:b  rolled back: why" in str(whole)
 
 
-def test_half_a_line_at_the_end_does_not_hide_the_rest() -> None:
-    assert len(parse([json.dumps(asdict(deploy("a", "b"))), '{"id": "ab'])) == 1
+@pytest.mark.parametrize("line", ['{"id": "ab', '{"event": "begun", "id": "1"}'])
+def test_a_line_that_cannot_be_read_does_not_hide_the_rest(line: str) -> None:
+    assert len(parse([json.dumps(asdict(deploy("a", "b"))), line])) == 1
 
 
 def test_a_deploy_that_could_not_put_things_back_waits_for_recovery() -> None:

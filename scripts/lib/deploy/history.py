@@ -69,7 +69,8 @@ def parse(lines: Iterable[str]) -> list[Deploy]:
     """The deploys in the lines of the history, oldest first."""
     deploys: dict[str, Deploy] = {}
     for line in lines:
-        with suppress(ValueError):  # the last line of an engine that lost power
+        # Skips half a line, of an engine that lost power, and lines of another format.
+        with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
             images = {name: Image(**entry[name]) for name in ("previous", "target")}
             deploys[entry["id"]] = Deploy(**entry | images)
