@@ -4,8 +4,4 @@ set -euo pipefail
 
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
-
-# The standard library is enough.
-python="$VENV/bin/python"
-[[ -x $python ]] || python=$(find_python)
-PYTHONPATH="$LIB" exec "$python" -m drill.cli "$@"
+run_python -m drill "$@"

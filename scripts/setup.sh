@@ -46,14 +46,11 @@ USAGE
 }
 
 main() {
-  local python
+  local argument
   for argument in "$@"; do
     case $argument in
       -h | --help) usage && return ;;
-      --name | --name=* | --holder | --holder=*)
-        python=$(find_python)
-        exec "$python" "$LIB/rename.py" "$@"
-        ;;
+      --name | --name=* | --holder | --holder=*) run_python "$LIB/rename.py" "$@" ;;
     esac
   done
   cd "$ROOT"
@@ -64,7 +61,7 @@ main() {
 }
 
 run_locally() {
-  local action=start port=8080 python="$VENV/bin/python"
+  local action=start port=8080 python
   while (($#)); do
     case $1 in
       --local) ;;
@@ -84,16 +81,13 @@ run_locally() {
     fail "--port needs a number from 1 to 65535, e.g. --port 8081, and not '$port'"
   fi
   require_writable
-  [[ -x $python ]] || python=$(find_python)
-  case $action in
-    start | detach)
-      # Before the half minute that building .venv may take.
-      "$python" "$LIB/local.py" status "$port" >/dev/null || require_free_port "$port" "--port $((port + 1))"
-      ensure_environment runtime
-      python="$VENV/bin/python"
-      ;;
-  esac
-  exec "$python" "$LIB/local.py" "$action" "$port"
+  python=$(any_python)
+  if [[ $action == start || $action == detach ]]; then
+    # Before the half minute that building .venv may take.
+    "$python" "$LIB/local.py" status "$port" >/dev/null || require_free_port "$port" "--port $((port + 1))"
+    ensure_environment runtime
+  fi
+  run_python "$LIB/local.py" "$action" "$port"
 }
 
 main "$@"

@@ -60,6 +60,16 @@ find_python() {
   fail "Python 3.11 or newer is needed, found ${too_old:-none}: install one (apt-get install python3, brew install python) and have it on PATH"
 }
 
+# any_python: prints the environment's Python, else another that will do for the standard library
+any_python() { if [[ -x $VENV/bin/python ]]; then say "$VENV/bin/python"; else find_python; fi; }
+
+# run_python ARGUMENT...: in place of the script
+run_python() {
+  local python
+  python=$(any_python)
+  PYTHONPATH="$LIB" exec "$python" "$@"
+}
+
 # ensure_environment runtime|dev|bench|load: build what is missing or differs from the pinned
 # requirements. bench and load have environments of their own, and VENV is theirs afterwards.
 ensure_environment() {

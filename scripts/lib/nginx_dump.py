@@ -1,7 +1,7 @@
-"""Print nginx's whole configuration, as `nginx -T` would, from the files in docker/nginx.
+"""Print nginx's whole configuration, as `nginx -T` would, and write its files to a folder.
 
-gixy reads this form, so it needs no container engine. Templates are filled with the defaults that
-docker-compose.yml gives their variables.
+gixy reads the printed form, so it needs no container engine. Templates are filled with the defaults
+that docker-compose.yml gives their variables. Usage: nginx_dump.py FOLDER
 """
 
 import re
@@ -33,6 +33,9 @@ def files(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 if __name__ == "__main__":
     try:
         for path, content in files(defaults()):
+            target = Path(sys.argv[1], path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content, encoding="utf-8")
             print(f"# configuration file /etc/nginx/{path}:\n{content}")
     except KeyError as missing:
         sys.exit(f"docker-compose.yml gives no default for {missing.args[0]}")

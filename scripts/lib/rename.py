@@ -6,12 +6,10 @@ Exit status: 0 done, 1 refused (one line says why, and nothing has changed).
 
 import argparse
 import re
-import shutil
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,8 +23,6 @@ EXAMPLE = "my-service"  # stands in the help and the docs
 HOLDER = re.compile(r"[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,99}")
 # Folders in which a word that has a meaning already cannot be the name.
 MEANINGFUL = ("app", "docker", "infrastructure", "monitoring", "scripts", ".github", "compose.yaml")
-# Made by tools or by running; excluded when git cannot say what belongs to the project.
-GENERATED = {".git", ".venv", ".run", "node_modules", "__pycache__", "secrets", "certs"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,9 +36,8 @@ def main() -> None:
     parser.add_argument("--holder")
     given = parser.parse_args()
     if given.holder is not None and not HOLDER.fullmatch(given.holder):
-        raise CommandError(
-            f"{given.holder!r} cannot be the holder: give a name, e.g. --holder 'Ada Lovelace'"
-        )
+        hint = "give a name, e.g. --holder 'Ada Lovelace'"
+        raise CommandError(f"{given.holder!r} cannot be the holder: {hint}")
     if given.name is not None:
         print(f"The name is {given.name} now, in {rename(given.name)} files.")
     if given.holder is not None:
@@ -58,17 +53,14 @@ def rename(name: str) -> int:
         CommandError: the name cannot be used; nothing has been changed.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    heading = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[0]
-    check_name(name, project["name"])
-    spellings = {
-        project["name"]: name,
-        project["name"].replace("-", "_"): name.replace("-", "_"),
-        heading.removeprefix("# "): title(name),
-    }
-    names = "|".join(re.escape(old) for old in spellings)
-    pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{names})(?![A-Za-z0-9])")
+    present, files = project["name"], texts()
+    heading = files[ROOT / "README.md"].splitlines()[0].removeprefix("# ")
+    check_name(name, present, files)
+    spellings = {present: name, present.replace("-", "_"): name.replace("-", "_")}
+    spellings[heading] = title(name)
+    pattern = word("|".join(map(re.escape, spellings)))
     changed = 0
-    for path, text in texts():
+    for path, text in files.items():
         # The licence requires that its notice is kept.
         renamed = text if path == LICENSE else pattern.sub(lambda match: spellings[match[0]], text)
         if renamed != text:
@@ -79,10 +71,14 @@ def rename(name: str) -> int:
 
 def title(name: str) -> str:
     """The name as a heading: my-service is My Service."""
-    return " ".join(word.capitalize() for word in name.split("-"))
+    return " ".join(part.capitalize() for part in name.split("-"))
 
 
-def check_name(name: str, present: str) -> None:
+def word(alternatives: str, also: str = "") -> re.Pattern[str]:
+    return re.compile(f"(?<![A-Za-z0-9{also}])(?:{alternatives})(?![A-Za-z0-9{also}])")
+
+
+def check_name(name: str, present: str, files: dict[Path, str]) -> None:
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         raise CommandError(
             f"{name!r} cannot be the name: use lower-case letters, digits and single hyphens,"
@@ -90,14 +86,14 @@ def check_name(name: str, present: str) -> None:
         )
     if name == present:
         raise CommandError(f"its name is {name} already")
-    word = re.compile(rf"(?<![A-Za-z0-9-])(?:{name}|{title(name)})(?![A-Za-z0-9-])")
-    for path, text in texts():
-        relative = path.relative_to(ROOT)
-        if name == EXAMPLE or relative.parts[0] not in MEANINGFUL:
+    for path, text in files.items():
+        place = path.relative_to(ROOT)
+        if name == EXAMPLE or place.parts[0] not in MEANINGFUL:
             continue
-        if found := word.search(text):
-            place = f"{relative}:{text.count(chr(10), 0, found.start()) + 1}"
-            raise CommandError(f"{name!r} already means something here ({place}): choose another")
+        if found := word(f"{name}|{title(name)}", also="-").search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            meaning = f"already means something here ({place}:{line})"
+            raise CommandError(f"{name!r} {meaning}: choose another")
 
 
 def set_holder(holder: str) -> None:
@@ -109,24 +105,17 @@ def set_holder(holder: str) -> None:
     LICENSE.write_text("".join(lines), encoding="utf-8")
 
 
-def texts() -> Iterator[tuple[Path, str]]:
-    """Every text file of the project, with its text."""
-    for path in files():
-        if path.is_file() and not path.is_symlink() and b"\0" not in (content := path.read_bytes()):
-            yield path, content.decode("utf-8", "surrogateescape")
-
-
-def files() -> list[Path]:
-    """What git tracks or would track; without git, everything that tools have not made."""
-    if (git := shutil.which("git")) and (ROOT / ".git").exists():
-        command = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-        return [ROOT / name for name in sorted(set(done.stdout.decode().split("\0"))) if name]
-    return [
-        path
-        for path in sorted(ROOT.rglob("*"))
-        if not GENERATED & set(path.relative_to(ROOT).parts)
-    ]
+def texts() -> dict[Path, str]:
+    """Every text file that git tracks or would track, with its text."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.check_output(command, cwd=ROOT, text=True).rstrip("\0").split("\0")
+    paths = [ROOT / name for name in sorted(set(names))]
+    contents = {path: path.read_bytes() for path in paths if path.is_file()}
+    return {
+        path: content.decode("utf-8", "surrogateescape")
+        for path, content in contents.items()
+        if not path.is_symlink() and b"\0" not in content
+    }
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ stack_start() {
   trap 'stack_interrupted "$was_running"' INT TERM
   build_images
   choose_services
-  start_and_wait
+  say "Starting ${#SERVICES[@]} services."
+  compose --progress plain up --detach --no-build --wait "${SERVICES[@]}" 2>&1 | tee -a "$STACK_LOG" \
+    | awk '/Healthy/ { print; fflush() }' || explain_failed_start
   trap - INT TERM
   stack_welcome
 }
@@ -81,10 +83,9 @@ require_engine() {
     || fail "docker is not installed: https://docs.docker.com/engine/install/ (or try ./scripts/setup.sh --local, which needs Python alone)"
   if ! said=$(docker version --format '{{.Server.Version}}' 2>&1); then
     said=$(tail -n 1 <<<"$said")
-    case $said in
-      *"permission denied"*) fail "this user may not use the engine: sudo usermod -aG docker ${USER:-$(id -un)}, then log in again" ;;
-      *) fail "the container engine does not answer: start Docker (sudo systemctl start docker, or Docker Desktop); it said: $said" ;;
-    esac
+    [[ $said != *"permission denied"* ]] \
+      || fail "this user may not use the engine: sudo usermod -aG docker ${USER:-$(id -un)}, then log in again"
+    fail "the container engine does not answer: start Docker (sudo systemctl start docker, or Docker Desktop); it said: $said"
   fi
   at_least "$said" "$ENGINE_AT_LEAST" \
     || fail "Docker Engine $ENGINE_AT_LEAST or newer is needed, this is $said: https://docs.docker.com/engine/install/"
@@ -165,10 +166,7 @@ choose_services() {
       LEFT_OUT+=("$service")
       say "$(colour 33 "Without $service:") its image cannot be fetched."
       # The console links to nothing that does not run.
-      case $service in grafana | prometheus | alertmanager)
-        export "$(tr '[:lower:]' '[:upper:]' <<<"$service")_URL="
-        ;;
-      esac
+      case $service in grafana | prometheus | alertmanager) export "$(upper "$service")_URL=" ;; esac
     fi
   done
 }
@@ -176,23 +174,11 @@ choose_services() {
 # fetch [SERVICE]: all images, or a service's; those that are built here are not fetched
 fetch() { compose pull --quiet --ignore-buildable --policy missing "$@" >>"$STACK_LOG" 2>&1; }
 
-# Start all services and print a line as each becomes healthy.
-start_and_wait() {
-  local process started=$SECONDS printed=" " service state
-  compose up --detach --no-build --wait "${SERVICES[@]}" >>"$STACK_LOG" 2>&1 &
-  process=$!
-  say "Starting ${#SERVICES[@]} services."
-  while true; do
-    while read -r service state; do
-      if [[ $state == healthy && $printed != *" $service "* ]]; then
-        printf '  %-18s healthy after %d s\n' "$service" $((SECONDS - started))
-        printed+="$service "
-      fi
-    done < <(compose ps --format '{{.Service}} {{.Health}}' 2>/dev/null)
-    kill -0 "$process" 2>/dev/null || break
-    sleep 0.5
-  done
-  wait "$process" && return
+upper() { tr '[:lower:]' '[:upper:]' <<<"$1"; }
+
+# The last lines of each service that has failed; one that has ended with 0 has done its work.
+explain_failed_start() {
+  local service state
   while read -r service state; do
     if [[ $state == unhealthy || $state == exited* ]]; then
       say "$service, its last lines:" >&2
@@ -223,16 +209,17 @@ explain_failure() {
 }
 
 stack_welcome() {
-  local http name port address
+  local http name address
   http=$(published nginx 8080)
-  say
-  say "$(colour 32 "All healthy after $SECONDS s.") The service answers on http://$http and https://$(published nginx 8443)"
-  say "(with a development certificate, unless you have put your own into infrastructure/certs/)."
-  say
+  cat <<WELCOME
+
+$(colour 32 "All healthy after $SECONDS s.") The service answers on http://$http and https://$(published nginx 8443)
+(with a development certificate, unless you have put your own into infrastructure/certs/).
+
+WELCOME
   for name in Grafana:3000 Prometheus:9090 Alertmanager:9093; do
-    port=${name#*:} name=${name%:*}
-    address=$(published "$(tr '[:upper:]' '[:lower:]' <<<"$name")" "$port")
-    [[ -z $address ]] || printf '  %-13s http://%s\n' "$name" "$address"
+    address=$(published "$(tr '[:upper:]' '[:lower:]' <<<"${name%:*}")" "${name#*:}")
+    [[ -z $address ]] || printf '  %-13s http://%s\n' "${name%:*}" "$address"
   done
   cat <<WELCOME
 

@@ -136,6 +136,19 @@ def test_axe_finds_no_violation_of_accessibility(
     assert found.violations_count == 0, found.generate_report()
 
 
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+def test_the_api_docs_are_light_or_dark_as_the_browser_asks(
+    server: GunicornServer, browser: Browser, scheme: str, dark: bool
+) -> None:
+    with visit(browser, f"{server.base_url}/docs", color_scheme=scheme) as page:
+        expect(page.get_by_text("State of this instance")).to_be_visible()
+        brightness = page.get_by_text("State of this instance").evaluate(
+            "element => parseInt(getComputedStyle(element).color.match(/\\d+/)[0])"
+        )
+
+    assert (brightness > 128) == dark  # of the text
+
+
 def test_it_can_be_used_with_the_keyboard_alone(server: GunicornServer, browser: Browser) -> None:
     with visit(browser, server.base_url) as page:
         expect(page.locator("#console")).to_be_visible()

@@ -7,7 +7,7 @@ from deploy.cli import parse
 def test_without_arguments_the_clone_is_built_and_switched_to_at_once() -> None:
     given = parse([])
 
-    assert (given.action, given.image, given.strategy) == ("deploy", None, "blue-green")
+    assert (given.action, given.image, given.strategy) == (None, None, "blue-green")
     assert given.watch_seconds == 20
     assert given.settings.parts[-2:] == ("infrastructure", ".env")
 
@@ -33,8 +33,9 @@ def test_how_long_a_step_is_watched_depends_on_the_kind_of_deploy(
         (["--step-seconds", "soon"], "'soon' is not a number from 1"),
         (["--max-error-ratio", "20"], "'20' is not a number from 0 to 1"),
         (["--max-p99-ms", "nan"], "'nan' is not a number from 1"),
-        (["--rollback", "--image", "app:1"], "--image has no meaning with --rollback"),
-        (["--rollback", "--recover"], "--rollback and --recover exclude each other"),
+        (["--rollback", "--image", "app:1"], "--image: not allowed with argument --rollback"),
+        (["--rollback", "--recover"], "--recover: not allowed with argument --rollback"),
+        (["--rollback", "--strategy", "canary"], "--strategy has no meaning with --rollback"),
         (["--history", "--dry-run"], "--dry-run has no meaning with --history"),
         (["--env-file", "/does/not/exist"], "there is no file /does/not/exist"),
         (["app:1"], "unrecognized arguments: app:1"),

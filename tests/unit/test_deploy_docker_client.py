@@ -2,7 +2,9 @@
 
 import pytest
 from command_error import CommandError
-from deploy.docker_client import check_reference, firm_name
+from deploy.docker_client import check_reference, firm_name, name_for_build
+
+from app import __version__
 
 ID = "sha256:0123456789abcdef" + 48 * "0"
 DIGEST = "sha256:" + 64 * "f"
@@ -46,3 +48,10 @@ def test_a_deploy_gives_an_image_a_name_that_cannot_move(reference: str, name: s
     digests = [f"other.io/app@{DIGEST}", f"ghcr.io/you/app@{DIGEST}"]
 
     assert firm_name(reference, ID, digests) == name
+
+
+def test_an_image_that_is_built_has_the_version_of_the_clone() -> None:
+    name, version, _commit = name_for_build()
+
+    assert version == __version__
+    assert name.startswith(f"devops-starter:{__version__}")

@@ -1,6 +1,7 @@
 """The history decides what --rollback goes back to, so it is read with care."""
 
 import json
+from dataclasses import asdict, replace
 
 import pytest
 from deploy.docker_client import Image
@@ -10,8 +11,6 @@ from deploy.history import (
     ROLLED_BACK,
     VERSIONS_KEPT,
     Deploy,
-    begun,
-    ended,
     outdated,
     parse,
     previous_version,
@@ -60,7 +59,8 @@ def test_a_rollback_goes_to_the_version_before_the_running_one(
 
 def test_a_deploy_is_two_lines_and_the_second_one_ends_it() -> None:
     made = deploy("a", "b", outcome="")
-    lines = [json.dumps(begun(made)), json.dumps(ended(made, ROLLED_BACK, "why"))]
+    end = replace(made, outcome=ROLLED_BACK, reason="why")
+    lines = [json.dumps(asdict(made)), json.dumps(asdict(end))]
 
     (cut_off,), (whole,) = parse(lines[:1]), parse(lines)
 
@@ -69,8 +69,9 @@ def test_a_deploy_is_two_lines_and_the_second_one_ends_it() -> None:
     assert "a app:a -> b app:b  rolled back: why" in str(whole)
 
 
-def test_half_a_line_at_the_end_does_not_hide_the_rest() -> None:
-    assert len(parse([json.dumps(begun(deploy("a", "b"))), '{"event": "end'])) == 1
+@pytest.mark.parametrize("line", ['{"id": "ab', '{"event": "begun", "id": "1"}'])
+def test_a_line_that_cannot_be_read_does_not_hide_the_rest(line: str) -> None:
+    assert len(parse([json.dumps(asdict(deploy("a", "b"))), line])) == 1
 
 
 def test_a_deploy_that_could_not_put_things_back_waits_for_recovery() -> None:

@@ -40,9 +40,6 @@ class Stack:
     def wait_for_old_workers(self) -> None:
         self._happens("wait for old workers")
 
-    def addresses(self, replicas: list[str]) -> list[str]:
-        return replicas
-
     # replicas
     def start(self, service: str, image: Image) -> None:
         if service == WEB:
@@ -70,8 +67,7 @@ class Stack:
         self._happens("stop web-next")
         self.images.pop(NEXT, None)
 
-    # docker
-    def running(self, service: str) -> list[str]:
+    def addresses(self, service: str, _nginx: Any) -> list[str]:
         return ADDRESSES[service] if service in self.images else []
 
     def _happens(self, what: str) -> None:
@@ -82,9 +78,9 @@ class Stack:
 
 
 def rollout(stack: Stack, folder: Path) -> Rollout:
-    plan = Plan(OLD, NEW, "deploy", "blue-green", 1, 0, 1, Limits(0.01, 1000, 20))
+    plan = Plan(OLD, NEW, "blue-green", 1, 0, 1, Limits(0.01, 1000, 20), folder / ".env")
     played: Any = stack
-    return Rollout(plan, played, played, played, played, folder / ".env", print)
+    return Rollout(plan, played, played, played)
 
 
 def test_a_deploy_ends_with_the_new_version_in_the_place_of_the_old_one(tmp_path: Path) -> None:

@@ -1,78 +1,63 @@
 // Faults on demand: start one, watch it run out, end it.
+const version = new URL(import.meta.url).search;
+const { $, send, read, problem } = await import(`./page.js${version}`);
+const { percent, milliseconds } = await import(`./format.js${version}`);
 
-const $ = (id) => document.getElementById(id);
 const ADDRESS = "/api/v1/demo/faults";
 
 // When the fault in force ends, on the clock of performance.now(); 0 when there is none.
 let ends = 0;
 
-export function start(api, format) {
-  $("fault").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const fault = {
-      error_rate: Number($("error-rate").value) / 100,
-      latency_ms: Number($("latency-ms").value),
-      route: $("fault-route").value,
-      duration_seconds: Number($("duration").value),
-    };
-    act(api, format, "POST", JSON.stringify(fault), "The drill has started.");
-  });
-  $("fault-end").addEventListener("click", () => {
-    act(api, format, "DELETE", undefined, "The drill has ended.");
-  });
-  setInterval(() => tick(format), 250);
-  setInterval(() => { if (!document.hidden) refresh(api, format); }, 4000);
-  refresh(api, format);
-}
+$("fault").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const fault = {
+    error_rate: $("error-rate").valueAsNumber / 100,
+    latency_ms: $("latency-ms").valueAsNumber,
+    route: $("fault-route").value,
+    duration_seconds: Number($("duration").value),
+  };
+  act("POST", JSON.stringify(fault), "The drill has started.");
+});
+$("fault-end").addEventListener("click", () => act("DELETE", undefined, "The drill has ended."));
+setInterval(tick, 250);
+setInterval(() => { if (!document.hidden) refresh(); }, 4000);
+refresh();
 
-async function act(api, format, method, body, done) {
+async function act(method, body, done) {
   try {
-    const { response, text } = await api.send(method, ADDRESS, body);
-    $("fault-said").textContent = response.ok ? done : api.problem(text);
-    if (response.ok) await refresh(api, format);
+    const { response, text } = await send(method, ADDRESS, body);
+    if (response.ok) await refresh();
+    $("fault-said").textContent = response.ok ? done : problem(text);
   } catch {
     $("fault-said").textContent = "The service does not answer.";
   }
 }
 
-async function refresh(api, format) {
+async function refresh() {
   const asked = performance.now();
-  let state;
-  try {
-    state = await api.read(ADDRESS);
-  } catch {
-    return; // the live part says what is wrong
+  const state = await read(ADDRESS).catch(() => null);
+  if (!state) return; // the live part says what is wrong
+  const left = state.active ? state.remaining_seconds * 1000 : 0;
+  if (state.active) {
+    const parts = [];
+    if (state.error_rate) parts.push(`${percent(state.error_rate)} errors`);
+    if (state.latency_ms) parts.push(`${milliseconds(state.latency_ms)} more latency`);
+    $("fault-what").textContent = `${parts.join(" and ") || "Nothing added"} on ${state.route}`;
+    $("fault-progress").max = ends ? Math.max($("fault-progress").max, left) : left;
+    ends = asked + left;
+  } else if (ends) {
+    ends = asked;
   }
-  if (!state.active) return over();
-  const left = state.remaining_seconds * 1000;
-  if (!ends) $("fault-progress").max = left;
-  $("fault-progress").max = Math.max($("fault-progress").max, left);
-  ends = asked + left;
-  $("fault-what").textContent = described(format, state);
-  $("fault-running").hidden = false;
-  tick(format);
+  tick();
 }
 
-function described(format, { error_rate: errors, latency_ms: latency, route }) {
-  const parts = [];
-  if (errors) parts.push(`${format.percent(errors)} errors`);
-  if (latency) parts.push(`${format.milliseconds(latency)} more latency`);
-  return `${parts.join(" and ") || "Nothing added"} on ${route}`;
-}
-
-function tick(format) {
+function tick() {
   if (!ends) return;
-  const left = ends - performance.now();
-  if (left <= 0) {
-    over();
-    $("fault-said").textContent = "The drill has ended.";
-    return;
-  }
-  $("fault-left").textContent = `${format.clock(left / 1000)} left`;
+  const left = Math.max(0, ends - performance.now());
+  $("fault-running").hidden = !left;
+  $("fault-left").textContent = `${new Date(left + 999).toISOString().slice(14, 19)} left`;
   $("fault-progress").value = left;
-}
-
-function over() {
+  if (left) return;
   ends = 0;
-  $("fault-running").hidden = true;
+  $("fault-said").textContent = "The drill has ended.";
 }

@@ -1,25 +1,17 @@
-// Numbers for people.
+// Numbers for people. No line may end between a number and its unit.
 
-const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-
-// Between a number and its unit: no line may end there.
-const GAP = "\u00a0";
-
-export const count = (value) => plain.format(value);
-
-export function rate(value) {
-  return `${value >= 100 ? plain.format(value) : value.toFixed(1).replace(/\.0$/, "")}${GAP}/s`;
+function writer(options, unit = "") {
+  const { format } = new Intl.NumberFormat("en", options);
+  return (value) => `${format(value)}${unit}`.replace(" ", "\u00a0");
 }
 
-export function percent(ratio) {
-  const value = ratio * 100;
-  return `${value.toFixed(value > 0 && value < 10 ? 2 : 1).replace(/\.0+$/, "")}${GAP}%`;
-}
-
-export function milliseconds(value) {
-  if (value >= 1000) return `${(value / 1000).toFixed(2)}${GAP}s`;
-  return `${value.toFixed(value < 10 ? 1 : 0).replace(/\.0$/, "")}${GAP}ms`;
-}
+export const count = writer({ maximumFractionDigits: 0 });
+export const rate = writer({ maximumFractionDigits: 1 }, " /s");
+export const percent = writer({ style: "percent", maximumFractionDigits: 2 });
+export const milliseconds = writer({
+  style: "unit", unit: "millisecond",
+  maximumFractionDigits: 0, maximumSignificantDigits: 2, roundingPriority: "morePrecision",
+});
 
 // The two largest units that say something; the same as `duration` in routes/root.py.
 export function duration(seconds) {
@@ -31,9 +23,4 @@ export function duration(seconds) {
     if (amount || (unit === "s" && !parts.length)) parts.push(`${amount} ${unit}`);
   }
   return parts.slice(0, 2).join(" ");
-}
-
-export function clock(seconds) {
-  const whole = Math.max(0, Math.ceil(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }

@@ -1,146 +1,114 @@
 // How the service does, asked for every two seconds while anybody looks.
+const version = new URL(import.meta.url).search;
+const { $, counted, filled, read } = await import(`./page.js${version}`);
+const format = await import(`./format.js${version}`);
+const { Chart } = await import(`./chart.js${version}`);
 
 const PERIOD = 2000;
-
-const $ = (id) => document.getElementById(id);
-const say = (id, text) => {
-  // Writing only what has changed keeps screen readers quiet.
-  if ($(id).textContent !== text) $(id).textContent = text;
+const charts = {
+  requests: new Chart("requests", { format: format.rate, most: 1 }),
+  errors: new Chart("errors", { format: format.percent, most: 0.01 }),
+  latency: new Chart("latency", { lines: 3, format: format.milliseconds, most: 5 }),
+  cache: new Chart("cache", { format: format.percent, most: 1, fixed: true }),
+  users: new Chart("users", { format: format.count, most: 1 }),
 };
+let paused = false;
+// The first look at the totals and the last one: { at, sent, requests, errors }.
+let first = null;
+let before = null;
 
-export function start(api, format, Chart) {
-  const charts = {
-    requests: new Chart("requests", { format: format.rate, most: 1 }),
-    errors: new Chart("errors", { format: format.percent, most: 0.01 }),
-    latency: new Chart("latency", { lines: 3, format: format.milliseconds, most: 5 }),
-    cache: new Chart("cache", { format: format.percent, most: 1, fixed: true }),
-    users: new Chart("users", { format: format.count, most: 1 }),
-  };
-  let paused = false;
-  $("pause").addEventListener("click", () => {
-    paused = !paused;
-    $("pause").classList.toggle("on", paused);
-    $("pause").textContent = paused ? "Go on" : "Pause";
-  });
-  run(() => !paused && !document.hidden, api, format, charts);
-}
+$("pause").addEventListener("click", () => {
+  paused = !paused;
+  $("pause").classList.toggle("on", paused);
+  $("pause").textContent = paused ? "Go on" : "Pause";
+});
+run();
 
-async function run(looking, api, format, charts) {
-  let before = null;
+async function run() {
   for (let round = 0; ; round += 1) {
     const started = performance.now();
-    if (looking()) {
-      const chores = [statistics(api, format, charts, before)];
-      if (round % 2 === 0) chores.push(state(api), information(api, format));
-      const [outcome, ...others] = await Promise.allSettled(chores);
-      before = outcome.value ?? before;
-      say("notice", trouble(outcome, others));
+    if (!paused && !document.hidden) {
+      const looks = round % 2 ? [statistics()] : [statistics(), state(), information()];
+      const failed = (await Promise.allSettled(looks)).find(({ reason }) => reason);
+      say("notice", failed ? trouble(failed.reason) : "");
     }
     // The first rate needs two looks: the second comes soon.
-    const wait = before?.fresh ? PERIOD / 2 : PERIOD;
-    await new Promise((done) => {
-      setTimeout(done, Math.max(200, wait - (performance.now() - started)));
-    });
+    const wait = before && before === first ? PERIOD / 2 : PERIOD;
+    const left = Math.max(200, wait - (performance.now() - started));
+    await new Promise((done) => { setTimeout(done, left); });
   }
 }
 
-function trouble(outcome, others) {
-  const failed = [outcome, ...others].find((one) => one.status === "rejected");
-  if (!failed) return "";
-  if (failed.reason.status === undefined) {
-    return "The service does not answer; trying again every 2 seconds.";
-  }
-  return `The service answered ${failed.reason.message}`;
+// Writing only what has changed keeps screen readers quiet.
+function say(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
 }
 
-async function statistics(api, format, charts, before) {
-  const stats = await api.read("/api/v1/stats").catch((error) => {
-    for (const chart of Object.values(charts)) chart.draw(Date.now());
+function trouble({ cause, message }) {
+  return cause
+    ? `The service answered ${message}`
+    : "The service does not answer; trying again every 2 seconds.";
+}
+
+async function statistics() {
+  const stats = await read("/api/v1/stats").catch((error) => {
+    Object.values(charts).forEach((chart) => chart.draw());
     throw error;
   });
-  const at = performance.now();
-  const seconds = before ? (at - before.at) / 1000 : 0;
-  const requests = before ? stats.total.requests - before.requests : -1;
+  const now = { at: performance.now(), sent: counted.sent, ...stats.total };
+  const requests = before ? now.requests - before.requests : -1;
   const known = requests >= 0; // below zero: the store was emptied meanwhile
-  const errors = known ? stats.total.errors - before.errors : 0;
-  draw(charts, format, stats, {
-    rate: known ? requests / seconds : null,
-    errors: known && requests > 0 ? Math.max(0, errors) / requests : null,
-  });
-  endpoints(format, stats.endpoints);
+  const errors = known && requests ? Math.max(0, now.errors - before.errors) / requests : null;
+  draw(stats, known ? requests / ((now.at - before.at) / 1000) : null, errors);
   if (known) {
-    const own = (api.counted.sent - before.first.sent) / ((at - before.first.at) / 1000);
-    say("own", `Over ${instances(stats)}, every 2 seconds; this page itself asks ${own.toFixed(1)} times a second.`);
+    const own = format.rate((now.sent - first.sent) / ((now.at - first.at) / 1000));
+    const { length } = stats.instances;
+    const where = length === 1 ? "one instance" : `${length} instances`;
+    say("own", `Over ${where}, every 2 seconds; of the requests, ${own} are this page's.`);
   }
-  const first = before?.first ?? { at, sent: api.counted.sent };
-  return { at, first, fresh: !before, ...stats.total };
+  first ??= now;
+  before = now;
 }
 
-function instances({ instances: names }) {
-  return names.length === 1 ? "one instance" : `${names.length} instances`;
-}
-
-function draw(charts, format, stats, { rate, errors }) {
+function draw(stats, rate, errors) {
+  const { count, percent, milliseconds } = format;
   const or = (value, write) => (value === null ? "–" : write(value));
-  const { p50, p95, p99 } = stats.latency_ms;
-  charts.requests.push([rate], {
-    value: or(rate, format.rate),
-    detail: `${format.count(stats.total.requests)} in all`,
-  });
-  charts.errors.push([errors], {
-    value: or(errors, format.percent),
-    detail: `${format.count(stats.errors)} of ${format.count(stats.requests)} in five minutes`,
-  });
-  charts.latency.push([p50, p95, p99], {
-    value: [p50, p95, p99].map((v) => or(v, format.milliseconds)).join(" · "),
-    detail: "p50 · p95 · p99 of five minutes",
-  });
-  charts.cache.push([stats.cache.ratio], {
-    value: or(stats.cache.ratio, format.percent),
-    detail: `${format.count(stats.cache.hits)} hits, ${format.count(stats.cache.misses)} misses in five minutes`,
-  });
-  charts.users.push([stats.users["5m"]], {
-    value: format.count(stats.users["5m"]),
-    detail: `in five minutes; ${format.count(stats.users["1h"])} in an hour, ${format.count(stats.users["24h"])} in a day`,
-  });
-}
-
-function endpoints(format, list) {
-  const busiest = [...list].sort((a, b) => b.requests - a.requests).slice(0, 5);
-  $("endpoints").replaceChildren(...busiest.map((endpoint) => {
-    const row = document.createElement("tr");
-    const p95 = endpoint.latency_ms.p95;
-    const cells = [
-      endpoint.route, format.count(endpoint.requests), format.count(endpoint.errors),
-      p95 === null ? "–" : format.milliseconds(p95),
-    ];
-    row.append(...cells.map((text, column) => cell(text, column === 0 ? "th" : "td")));
-    return row;
+  const { cache, users, total, latency_ms: { p50, p95, p99 } } = stats;
+  charts.requests.push([rate], or(rate, format.rate), `${count(total.requests)} in all`);
+  charts.errors.push(
+    [errors], or(errors, percent),
+    `${count(stats.errors)} of ${count(stats.requests)} in five minutes`,
+  );
+  charts.latency.push(
+    [p50, p95, p99], [p50, p95, p99].map((v) => or(v, milliseconds)).join(" · "),
+    "p50 · p95 · p99 of five minutes",
+  );
+  charts.cache.push(
+    [cache.ratio], or(cache.ratio, percent),
+    `${count(cache.hits)} hits, ${count(cache.misses)} misses in five minutes`,
+  );
+  charts.users.push(
+    [users["5m"]], count(users["5m"]),
+    `in five minutes; ${count(users["1h"])} in an hour, ${count(users["24h"])} in a day`,
+  );
+  const busiest = stats.endpoints.sort((a, b) => b.requests - a.requests).slice(0, 5);
+  $("endpoints").replaceChildren(...busiest.map((one) => {
+    const slowest = or(one.latency_ms.p95, milliseconds);
+    return filled("endpoint", one.route, count(one.requests), count(one.errors), slowest);
   }));
 }
 
-function cell(text, name) {
-  const element = document.createElement(name);
-  if (name === "th") element.scope = "row";
-  element.textContent = text;
-  return element;
-}
-
-async function state(api) {
+async function state() {
   const [health, ready] = await Promise.all([
-    api.read("/health", { also: [503] }), api.read("/health/ready", { also: [503] }),
+    read("/health", 503), read("/health/ready", 503),
   ]);
   mark($("status"), health.status);
-  const checks = { ...health.checks, readiness: { status: ready.status } };
-  if (ready.status !== "ready") checks.readiness.status = "not ready";
-  $("checks").replaceChildren(...Object.entries(checks).map(([name, check]) => {
-    const item = document.createElement("li");
-    const [label, status, latency] = [0, 1, 2].map(() => document.createElement("span"));
-    label.textContent = name;
-    mark(status, check.status);
-    latency.className = "soft";
-    if (typeof check.latency_ms === "number") latency.textContent = `${check.latency_ms.toFixed(1)} ms`;
-    item.append(label, " ", status, " ", latency);
+  const readiness = { status: ready.status === "ready" ? "ready" : "not ready" };
+  const checks = Object.entries({ ...health.checks, readiness });
+  $("checks").replaceChildren(...checks.map(([name, { status, latency_ms: latency }]) => {
+    const known = typeof latency === "number";
+    const item = filled("check", name, status, known ? format.milliseconds(latency) : "");
+    mark(item.children[1], status);
     return item;
   }));
 }
@@ -150,11 +118,9 @@ function mark(element, status) {
   element.className = `state ${status.replace(" ", "-")}`;
 }
 
-async function information(api, format) {
-  const found = await api.read("/api/v1/info");
-  say("version", found.version);
-  say("commit", found.commit.slice(0, 12));
-  say("environment", found.environment);
-  say("instance", found.instance);
-  say("uptime", format.duration(found.uptime_seconds));
+async function information() {
+  const { commit, uptime_seconds: uptime, ...found } = await read("/api/v1/info");
+  for (const name of ["version", "environment", "instance"]) say(name, found[name]);
+  say("commit", commit.slice(0, 12));
+  say("uptime", format.duration(uptime));
 }

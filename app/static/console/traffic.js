@@ -1,42 +1,35 @@
 // Something to see: some requests a second for a minute, from this browser.
+const { $, send } = await import(`./page.js${new URL(import.meta.url).search}`);
 
 const SECONDS = 60;
 const PER_SECOND = 8;
-const PATHS = [
-  "/api/v1/items?limit=5", "/api/v1/items?limit=5", "/api/v1/info", "/api/v1/items?limit=5",
-  "/api/v1/demo/delay/0.02", "/api/v1/items?limit=5", "/api/v1/session", "/api/v1/items?limit=10",
-];
+const LIST = "/api/v1/items?limit=5";
+const PATHS = [LIST, "/api/v1/info", LIST, "/api/v1/demo/delay/0.02", LIST, "/api/v1/session"];
 
-export function start(api) {
-  const button = document.getElementById("traffic");
-  let timer = null;
-  let number = 0;
+let timer = 0;
+let number = 0;
 
-  function stop() {
-    clearInterval(timer);
-    timer = null;
-    button.classList.remove("on");
-    button.textContent = "Send traffic";
-  }
+$("traffic").addEventListener("click", () => {
+  if (timer) return stop();
+  number = 0;
+  timer = setInterval(request, 1000 / PER_SECOND);
+  return request();
+});
 
-  function one() {
-    if (number >= SECONDS * PER_SECOND || document.hidden) return stop();
-    // What comes of it is in the charts.
-    api.send("GET", PATHS[number % PATHS.length]).catch(() => {});
-    number += 1;
-    const left = Math.ceil(SECONDS - number / PER_SECOND);
-    button.textContent = `Stop traffic (${left} s left)`;
-    return undefined;
-  }
+function request() {
+  if (number >= SECONDS * PER_SECOND || document.hidden) return stop();
+  send("GET", PATHS[number % PATHS.length]).catch(() => {}); // the charts show what comes of it
+  number += 1;
+  return show(`Stop traffic (${Math.ceil(SECONDS - number / PER_SECOND)} s left)`);
+}
 
-  button.addEventListener("click", () => {
-    if (timer) {
-      stop();
-      return;
-    }
-    number = 0;
-    button.classList.add("on");
-    timer = setInterval(one, 1000 / PER_SECOND);
-    one();
-  });
+function stop() {
+  clearInterval(timer);
+  timer = 0;
+  show("Send traffic");
+}
+
+function show(text) {
+  $("traffic").textContent = text;
+  $("traffic").classList.toggle("on", timer);
 }

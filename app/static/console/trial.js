@@ -1,134 +1,82 @@
 // The try-it panel: a request, the same as a curl line, and the answer.
+const version = new URL(import.meta.url).search;
+const { $, filled, send } = await import(`./page.js${version}`);
+const { milliseconds } = await import(`./format.js${version}`);
 
-const $ = (id) => document.getElementById(id);
 const LONGEST = 20_000;
-
 const CACHE = "/api/v1/cache/{}";
 const ITEM = "/api/v1/items/{}";
-const ENTRY = '{"hello": "world"}';
-const REQUESTS = {
-  Cache: [
-    ["Store a value for a minute", "PUT", `${CACHE}?ttl=60`, ENTRY],
-    ["Read it", "GET", CACHE],
-    ["Delete it", "DELETE", CACHE],
-    ["How the cache does", "GET", "/api/v1/cache"],
-  ],
-  Items: [
-    ["List items", "GET", "/api/v1/items?limit=5"],
-    ["Create an item", "POST", "/api/v1/items", '{"name": "Tea", "quantity": 2}'],
-    ["Read an item", "GET", ITEM],
-    ["Change an item", "PATCH", ITEM, '{"quantity": 3}'],
-    ["Delete an item", "DELETE", ITEM],
-  ],
-};
-const ALL = Object.values(REQUESTS).flat();
+// What was last in the field for the key or the ID, by the resource it is part of.
 const names = { [CACHE]: "greeting", [ITEM]: "" };
 
-export function start(api, format, { tokens }) {
-  for (const [group, requests] of Object.entries(REQUESTS)) {
-    const element = document.createElement("optgroup");
-    element.label = group;
-    element.append(...requests.map(([label, method, path]) => (
-      new Option(`${label} – ${method} ${path.replace("{}", "…")}`, path + method)
-    )));
-    $("request").append(element);
-  }
-  const showCurl = () => { $("curl").textContent = curl(tokens); };
-  // Choosing is an `input` too, but one that comes before the fields are those of the choice.
-  $("request").addEventListener("change", () => { choose(); showCurl(); });
-  $("try").addEventListener("input", showCurl);
-  $("try").addEventListener("submit", (event) => {
-    event.preventDefault();
-    answer(api, format);
-  });
-  $("copy").addEventListener("click", copy);
-  $("name").addEventListener("input", () => {
-    names[resource(chosen()[2])] = $("name").value.trim();
-  });
-  choose();
+// Choosing is an `input` too, but one that comes before the fields are those of the choice.
+$("request").addEventListener("change", choose);
+$("try").addEventListener("input", showCurl);
+$("name").addEventListener("input", () => { names[composed().resource] = $("name").value.trim(); });
+$("try").addEventListener("submit", (event) => {
+  event.preventDefault();
+  answer();
+});
+$("copy").addEventListener("click", copy);
+choose();
+
+// The request in the form; its option says `METHOD path`, and which body it begins with.
+function composed() {
+  const option = $("request").selectedOptions[0];
+  const [method, template] = option.value.split(" ");
+  const path = template.replace("{}", encodeURIComponent($("name").value.trim()));
+  const body = "body" in option.dataset ? $("body").value : undefined;
+  return { option, method, path, body, resource: template.split("?")[0] };
+}
+
+function choose() {
+  const { option, body, resource } = composed();
+  $("name-field").hidden = !(resource in names);
+  $("name-label").textContent = resource === CACHE ? "Key" : "Item ID";
+  $("name").required = resource in names;
+  $("name").value = names[resource] ?? "";
+  $("body-field").hidden = body === undefined;
+  $("body").value = option.dataset.body ?? "";
   showCurl();
 }
 
-const chosen = () => ALL[$("request").selectedIndex];
-const resource = (path) => path.split("?")[0];
-
-function choose() {
-  const [, , path, body] = chosen();
-  const kind = resource(path);
-  $("name-field").hidden = !path.includes("{}");
-  $("name-field").querySelector("label").textContent = kind === CACHE ? "Key" : "Item ID";
-  $("name").required = path.includes("{}");
-  $("name").value = names[kind] ?? "";
-  $("body-field").hidden = body === undefined;
-  $("body").value = body ?? "";
-}
-
-function composed() {
-  const [, method, path, body] = chosen();
-  const named = path.replace("{}", encodeURIComponent($("name").value.trim()));
-  return { method, path: named, body: body === undefined ? undefined : $("body").value };
-}
-
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-
-function curl(tokens) {
+function showCurl() {
   const { method, path, body } = composed();
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const parts = ["curl -i"];
   if (method !== "GET") parts.push(`-X ${method}`);
-  if (tokens && method !== "GET") parts.push('-H "Authorization: Bearer $API_TOKEN"');
+  if ($("token") && method !== "GET") parts.push('-H "Authorization: Bearer $API_TOKEN"');
   if (body !== undefined) parts.push("-H 'Content-Type: application/json'", `-d ${quoted(body)}`);
-  return [...parts, quoted(location.origin + path)].join(" ");
+  $("curl").textContent = [...parts, quoted(location.origin + path)].join(" ");
 }
 
-async function answer(api, format) {
+async function answer() {
   const { method, path, body } = composed();
   $("answer-status").textContent = "Waiting…";
+  let received = null;
   try {
-    const { response, text, milliseconds } = await api.send(method, path, body);
-    remember(path, response, text);
-    status(response, format.milliseconds(milliseconds));
-    headers(response.headers);
-    $("answer-body").textContent = pretty(text).slice(0, LONGEST);
-    $("answer-body").hidden = text === "";
+    received = await send(method, path, body);
+    show(received);
   } catch (error) {
     $("answer-status").textContent = `No answer: ${error.message}`;
-    $("answer-headers").hidden = true;
-    $("answer-body").hidden = true;
+  }
+  $("answer-headers").hidden = !received;
+  $("answer-body").hidden = !received?.text;
+  // The item just created is the one to read next.
+  if (received?.response.status === 201 && path === "/api/v1/items") {
+    names[ITEM] = JSON.parse(received.text).id;
   }
 }
 
-// The item just created is the one to read next.
-function remember(path, response, text) {
-  if (response.status === 201 && path === "/api/v1/items") names[ITEM] = JSON.parse(text).id;
-}
-
-function status(response, time) {
-  const chips = [
-    [`${response.status} ${response.statusText}`.trim(), response.ok ? "good" : "bad"],
-    [time, ""],
-  ];
-  for (const name of ["X-Cache", "X-Cache-TTL"]) {
-    if (response.headers.has(name)) chips.push([`${name}: ${response.headers.get(name)}`, ""]);
-  }
-  $("answer-status").replaceChildren(...chips.flatMap(([text, kind]) => {
-    const chip = document.createElement("span");
-    chip.className = `chip ${kind}`;
-    chip.textContent = text;
-    return [chip, " "];
-  }));
-}
-
-function headers(all) {
-  const rows = [...all].map(([name, value]) => {
-    const row = document.createElement("div");
-    const [term, meaning] = [document.createElement("dt"), document.createElement("dd")];
-    term.textContent = name;
-    meaning.textContent = value;
-    row.append(term, meaning);
-    return row;
-  });
+function show({ response, text, milliseconds: time }) {
+  const cached = ["X-Cache", "X-Cache-TTL"].filter((name) => response.headers.has(name));
+  const code = filled("chip", `${response.status} ${response.statusText}`.trim());
+  code.firstElementChild.classList.add(response.ok ? "good" : "bad");
+  const others = [milliseconds(time), ...cached.map((name) => `${name}: ${response.headers.get(name)}`)];
+  $("answer-status").replaceChildren(code, ...others.map((chip) => filled("chip", chip)));
+  const rows = [...response.headers].map((header) => filled("header", ...header));
   $("answer-headers").querySelector("dl").replaceChildren(...rows);
-  $("answer-headers").hidden = false;
+  $("answer-body").textContent = pretty(text).slice(0, LONGEST);
 }
 
 function pretty(text) {

@@ -5,6 +5,7 @@ the first value of a series, and the first errors of a version are such values.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,11 +36,9 @@ SILENCE_SECONDS = 30.0
 class Limits:
     """What a new version must keep to."""
 
-    error_ratio: float
-    """Answers of 500 and above among all, 0 to 1."""
+    error_ratio: float  # answers of 500 and above among all, 0 to 1
     p99_ms: float
-    requests: int
-    """Fewer than these are not judged."""
+    requests: int  # fewer than these are not judged
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ class Reading:
 
     requests: float
     errors: float
-    buckets: dict[float, float]
-    """Upper bound in seconds to the number of requests answered within it."""
+    buckets: dict[float, float]  # upper bound in seconds to the number answered within it
 
     def since(self, earlier: "Reading") -> "Reading":
         buckets = {
@@ -65,9 +63,11 @@ class Reading:
         if not rank:
             return 0.0
         for (lower, below), (upper, count) in pairwise(bounds):
-            if count >= rank and upper != float("inf"):
+            if count >= rank and upper == math.inf:
+                return 1000 * lower
+            if count >= rank:
                 return 1000 * (lower + (upper - lower) * (rank - below) / (count - below))
-        return 1000 * max(bound for bound, _count in bounds if bound != float("inf"))
+        return 1000 * bounds[-1][0]
 
     def __str__(self) -> str:
         errors = f"{self.errors:.0f} errors" if self.errors != 1 else "1 error"
@@ -99,12 +99,11 @@ class Prometheus:
 
     def __init__(self, docker: DockerClient) -> None:
         self._docker = docker
-        running = docker.running("prometheus")
-        self._id = running[0].id if running else ""
+        self._ids = [one.id for one in docker.running("prometheus")]
 
     @property
     def running(self) -> bool:
-        return bool(self._id)
+        return bool(self._ids)
 
     def read(self, since: float) -> Reading:
         """The counters as scraped since that moment, in seconds since 1970."""
@@ -120,24 +119,18 @@ class Prometheus:
 
     def last_scrapes(self) -> list[float]:
         """When each replica of the candidate was last scraped, in seconds since 1970."""
-        return list(self._query(f"timestamp({UP}) and {UP} == 1").values())
+        return list(self._query(f"sum by (instance) (timestamp({UP}) and {UP} == 1)").values())
 
     def now(self) -> float:
         """The time by Prometheus' own clock."""
-        return self._query("time()")[""]
+        return self._query("vector(time())")[""]
 
     def _query(self, expression: str) -> dict[str, float]:
-        """Value by the one label that is left, or by instance."""
+        """Value by the one label that is left, or by the empty string."""
         url = API + quote(expression, safe="")
-        answer = json.loads(self._docker.docker("exec", self._id, "wget", "-q", "-O", "-", url))
-        if answer["status"] != "success":
-            raise CommandError(f"Prometheus refuses a query: {answer.get('error')}")
+        answer = json.loads(self._docker.docker("exec", self._ids[0], "wget", "-qO-", url))
         result = answer["data"]["result"]
-        if answer["data"]["resultType"] == "scalar":
-            return {"": float(result[1])}
-        labels = (one["metric"] for one in result)
-        names = [one.get("instance") or next(iter(one.values()), "") for one in labels]
-        return {name: float(one["value"][1]) for name, one in zip(names, result, strict=True)}
+        return {"".join(one["metric"].values()): float(one["value"][1]) for one in result}
 
 
 def scraped_since(metric: str, moment: float) -> str:
@@ -173,13 +166,11 @@ class CanaryAnalysis:
         Raises:
             CommandError: the version is not good, or Prometheus cannot say.
         """
-        started = self._prometheus.now()
-        answered = time.monotonic()
+        started, answered = self._prometheus.now(), time.monotonic()
         while True:
             check()
             try:
-                fresh, covered = self._covers(started), self._covers(started + seconds)
-                reading = self._prometheus.read(started)
+                scrapes, reading = self._prometheus.last_scrapes(), self._prometheus.read(started)
                 elapsed = self._prometheus.now() - started
                 answered = time.monotonic()
             except CommandError:
@@ -187,6 +178,9 @@ class CanaryAnalysis:
                     raise
                 time.sleep(POLL_SECONDS)
                 continue
+            # Every replica has been scraped since the step began, or since it should have ended.
+            scraped = min(scrapes) - started if len(scrapes) == self._replicas else -math.inf
+            fresh, covered = scraped >= 0, scraped >= seconds
             counted = reading.since(self._previous)
             if fresh and (found := fault(counted, self._limits, final=covered)):
                 raise CommandError(found)
@@ -202,8 +196,3 @@ class CanaryAnalysis:
             if not covered and elapsed > seconds + SCRAPE_SECONDS:
                 raise CommandError("Prometheus does not scrape all replicas of the new version")
             time.sleep(POLL_SECONDS)
-
-    def _covers(self, moment: float) -> bool:
-        """Whether Prometheus has scraped every replica after that moment."""
-        scrapes = self._prometheus.last_scrapes()
-        return len(scrapes) == self._replicas and min(scrapes) >= moment

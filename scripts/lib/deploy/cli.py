@@ -8,8 +8,8 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import command_error
@@ -20,7 +20,7 @@ from .canary_analysis import Limits, Prometheus
 from .docker_client import ROOT, DockerClient, Image, name_for_build
 from .history import Deploy, History
 from .nginx import Nginx
-from .rollout import WEB, Plan, Replicas, Rollout
+from .rollout import WEB, Plan, Replicas, Rollout, say
 
 USAGE = """\
 Puts a version of the service into service without dropping a request.
@@ -38,10 +38,14 @@ EPILOG = """\
 exit status: 0 in service; 1 refused or rolled back, the old version serves; 2 wrong usage;
 3 neither could be completed: the last lines say what is left to do"""
 
+ACTIONS = {
+    "rollback": "go back to the version that was in service before",
+    "history": "print who deployed what, when, and how it ended",
+    "recover": "clean up after a deploy that was cut off",
+}
 WATCH_SECONDS = {"blue-green": 20.0, "canary": 60.0}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DONE, NOT_IN_SERVICE, STUCK = 0, 1, 3
-STARTED = time.monotonic()
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,13 +62,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("--image", metavar="REF", help="name:tag or name@sha256:…; without it the clone is built")
+    add, add_choice = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
+    text = "name:tag or name@sha256:…; without it the clone is built"
+    add_choice("--image", metavar="REF", help=text)
+    for name, text in ACTIONS.items():
+        add_choice(f"--{name}", action="store_const", dest="action", const=name, help=text)
     add("--strategy", choices=WATCH_SECONDS, help="at once (default), or by 10, 50 and 100 %%")
-    add("--rollback", action="store_true", help="go back to the version that was in service before")
     add("--dry-run", action="store_true", help="print the plan and change nothing")
-    add("--history", action="store_true", help="print who deployed what, when, and how it ended")
-    add("--recover", action="store_true", help="clean up after a deploy that was cut off")
     add("--context", metavar="NAME", help="the Docker context to deploy to")
     add("--env-file", metavar="FILE", type=Path, help="settings other than infrastructure/.env")
     add("--step-seconds", metavar="N", type=number(1), help="watch each step (canary 60, else 20)")
@@ -73,22 +77,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--max-p99-ms", metavar="N", type=number(1), default=1000.0, help="milliseconds (1000)")
     add("--min-requests", metavar="N", type=number(0), default=20.0, help="to judge by (20)")
     given = parser.parse_args(arguments)
-    actions = [name for name in ("rollback", "history", "recover") if getattr(given, name)]
-    given.action = actions[0] if actions else "deploy"
-    if len(actions) > 1:
-        parser.error(f"--{actions[0]} and --{actions[1]} exclude each other")
-    for name in ("image", "strategy"):
-        if actions and getattr(given, name):
-            parser.error(f"--{name} has no meaning with --{given.action}")
+    if given.action and given.strategy:
+        parser.error(f"--strategy has no meaning with --{given.action}")
     if given.dry_run and given.action in ("history", "recover"):
         parser.error(f"--dry-run has no meaning with --{given.action}")
     if given.env_file and not given.env_file.is_file():
         parser.error(f"--env-file: there is no file {given.env_file}")
     given.strategy = given.strategy or "blue-green"
-    # A version that has been in service is not judged again: a rollback that is to end an outage
-    # must not be refused for it.
     given.watch_seconds = given.step_seconds or WATCH_SECONDS[given.strategy]
-    if given.rollback:
+    if given.action == "rollback":
+        # A version that has been in service is not judged again: a rollback that is to end an
+        # outage must not be refused for it.
         given.watch_seconds = 0.0
     given.env_file = given.env_file.resolve() if given.env_file else None
     given.settings = given.env_file or ROOT / "infrastructure" / ".env"
@@ -127,7 +126,7 @@ class Session:
             raise CommandError("a canary is judged by Prometheus, and that is not running")
 
     def run(self) -> int:
-        if self.given.history:
+        if self.given.action == "history":
             for deploy in history.read(self.docker, self.running.image):
                 print(deploy)
             return DONE
@@ -138,27 +137,21 @@ class Session:
             last = held.deploys[-1] if held.deploys else None
             if last and last.unfinished:
                 self._recover(held, last)
-            elif self.given.recover:
+            elif self.given.action == "recover":
                 say("nothing to recover: the last deploy has ended as it should")
-            return DONE if self.given.recover else self._deploy(held)
+            return DONE if self.given.action == "recover" else self._deploy(held)
 
     def _deploy(self, held: History) -> int:
         running = self.docker.containers(WEB)[0]
         previous = self.docker.image(running.reference, running.image)
-        plan = self._plan(previous, self._target(held.deploys, running.image))
-        deploy = Deploy(
-            id=secrets.token_hex(8),
-            at=history.now(),
-            who=who(),
-            kind=plan.kind,
-            strategy=plan.strategy,
-            previous=previous,
-            target=plan.target,
-        )
+        target = self._target(held.deploys, running.image)
+        kind, strategy = self.given.action or "deploy", self.given.strategy
+        identity = (secrets.token_hex(8), history.now(), who())
+        deploy = Deploy(*identity, kind, strategy, previous, target)
         say(f"in service: {previous}")
-        say(f"to come:    {plan.target}")
-        rollout = self._rollout(plan)
-        held.write(history.begun(deploy))
+        say(f"to come:    {target}")
+        rollout = self._rollout(previous, target)
+        held.write(deploy)
         for signal_ in SIGNALS:
             signal.signal(signal_, self._interrupt)
         try:
@@ -167,9 +160,9 @@ class Session:
             self._ignore_signals()
             return self._restore(held, deploy, rollout, str(reason))
         self._ignore_signals()
-        held.write(history.ended(deploy, history.IN_SERVICE))
-        self.docker.forget_images(history.outdated(held.deploys, keep=plan.target.reference))
-        say(f"in service: {plan.target}")
+        held.write(replace(deploy, outcome=history.IN_SERVICE))
+        self.docker.forget_images(history.outdated(held.deploys, keep=target.reference))
+        say(f"in service: {target}")
         return DONE
 
     def _target(self, deploys: list[Deploy], running: str, *, change: bool = True) -> Image:
@@ -178,36 +171,33 @@ class Session:
         Args:
             change: pull it or build it first; without, only describe it.
         """
-        if self.given.rollback:
+        if self.given.action == "rollback":
             image = history.previous_version(deploys, running)
             if image is None:
                 raise CommandError("the history has no version before this one: give --image")
             return self.docker.image(image.reference, change=change)
         if self.given.image:
             return self.docker.find_image(self.given.image, change=change)
-        name, commit = name_for_build()
+        name, version, commit = name_for_build()
         if not change:
-            return Image(f"{name}, to be built", "", "this clone", commit)
+            return Image(f"{name}, to be built", "", version, commit)
         say(f"building {name}")
         return self.docker.build_image()
 
-    def _plan(self, previous: Image, target: Image) -> Plan:
+    def _rollout(self, previous: Image, target: Image) -> Rollout:
         given = self.given
-        return Plan(
+        plan = Plan(
             previous=previous,
             target=target,
-            kind=given.action,
             strategy=given.strategy,
             replicas=self.replicas,
             watch_seconds=given.watch_seconds,
             health_seconds=given.health_seconds,
             limits=Limits(given.max_error_ratio, given.max_p99_ms, int(given.min_requests)),
+            settings=given.settings,
         )
-
-    def _rollout(self, plan: Plan) -> Rollout:
-        replicas = Replicas(self.docker, count=plan.replicas, health_seconds=plan.health_seconds)
-        parts = (self.docker, Nginx(self.docker), replicas, Prometheus(self.docker))
-        return Rollout(plan, *parts, self.given.settings, say)
+        replicas = Replicas(self.docker, plan)
+        return Rollout(plan, Nginx(self.docker), replicas, Prometheus(self.docker))
 
     def _interrupt(self, number_: int, _frame: object) -> None:
         self.docker.interrupted_by = signal.Signals(number_).name
@@ -222,12 +212,12 @@ class Session:
         try:
             restored = rollout.restore()
         except CommandError as error:
-            held.write(history.ended(deploy, history.FAILED, f"{reason}; then: {error}"))
+            held.write(replace(deploy, outcome=history.FAILED, reason=f"{reason}; then: {error}"))
             say(f"{error}: the running replicas go on serving. Correct that,")
             say("then run ./scripts/deploy.sh --recover")
             return STUCK
         outcome = history.ROLLED_BACK if restored else history.IN_SERVICE
-        held.write(history.ended(deploy, outcome, reason))
+        held.write(replace(deploy, outcome=outcome, reason=reason))
         if restored:
             say(f"rolled back: {deploy.previous.reference} is in service")
             return NOT_IN_SERVICE
@@ -236,25 +226,20 @@ class Session:
 
     def _recover(self, held: History, last: Deploy) -> None:
         say(f"the deploy of {last.at} by {last.who} was cut off: putting things back")
-        rollout = self._rollout(self._plan(last.previous, last.target))
+        rollout = self._rollout(last.previous, last.target)
         if self._restore(held, last, rollout, "cut off") == STUCK:
             raise CommandError("the recovery is not complete")
 
     def _print_plan(self) -> None:
-        running = self.running
+        running, rollback = self.running, self.given.action == "rollback"
         previous = self.docker.image(running.reference, running.image, change=False)
-        deploys = history.read(self.docker, running.image) if self.given.rollback else []
-        plan = self._plan(previous, self._target(deploys, running.image, change=False))
+        deploys = history.read(self.docker, running.image) if rollback else []
+        target = self._target(deploys, running.image, change=False)
         print(f"in service: {previous}, {self.replicas} replicas, project {self.docker.project}")
-        print(f"to come:    {plan.target}, {plan.strategy}")
-        for number_, (text, _take) in enumerate(self._rollout(plan).steps(), start=1):
+        print(f"to come:    {target}, {self.given.strategy}")
+        for number_, (text, _take) in enumerate(self._rollout(previous, target).steps(), start=1):
             print(f"{number_:4}. {text}")
         print("If a step fails, and at Ctrl-C, everything is put back. Nothing has been changed.")
-
-
-def say(text: str) -> None:
-    """A line of progress, with the seconds since the start."""
-    print(f"{time.monotonic() - STARTED:5.0f} s  {text}", flush=True)
 
 
 def who() -> str:

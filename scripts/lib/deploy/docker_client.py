@@ -7,12 +7,10 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from command_error import CommandError
@@ -22,7 +20,6 @@ COMMAND_SECONDS = 60
 # Starting containers, and stopping them: stop_grace_period is 40 s.
 COMPOSE_SECONDS = 180
 BUILD_SECONDS, PULL_SECONDS = 900, 600
-NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 UNKNOWN = "unknown"
 # name[:tag][@digest], the name perhaps with a registry and its port
 REFERENCE = re.compile(
@@ -49,8 +46,7 @@ class Container:  # pylint: disable=too-many-instance-attributes
 class Image:
     """An image of the service."""
 
-    reference: str
-    """A name that cannot move: name@digest, or name:tag-… with the start of the image's ID."""
+    reference: str  # a name that cannot move, see firm_name
     id: str
     version: str
     commit: str
@@ -60,13 +56,14 @@ class Image:
 
 
 class DockerClient:
-    """Runs commands; one that fails is a CommandError with the last line it printed."""
+    """Runs commands; one that fails is a CommandError with the last line it printed.
 
-    def __init__(self, *, context: str | None = None, env_file: Path | None = None) -> None:
-        """Args:
+    Args:
         context: a Docker context; by default the environment decides.
         env_file: Compose's settings, if not infrastructure/.env.
-        """
+    """
+
+    def __init__(self, *, context: str | None = None, env_file: Path | None = None) -> None:
         self._environment = dict(os.environ)
         if context:
             self._environment["DOCKER_CONTEXT"] = context
@@ -75,8 +72,8 @@ class DockerClient:
         if env_file:
             self._compose += ["--env-file", str(env_file)]
         self.project = ""
+        # Name of a signal: KeyboardInterrupt is raised instead of running the next command.
         self.interrupted_by = ""
-        """Name of a signal: the next command is not run, KeyboardInterrupt is raised instead."""
 
     def connect(self) -> dict[str, Any]:
         """Check that the engine answers; returns Compose's configuration."""
@@ -87,26 +84,20 @@ class DockerClient:
 
     def docker(self, *arguments: str, given: str = "", seconds: float = COMMAND_SECONDS) -> str:
         """Run `docker` with this text on its standard input; returns what it printed."""
-        return self._run(["docker", *arguments], seconds, input=given)
+        return self._run(["docker", *arguments], seconds, {}, input=given)
 
-    def compose(
-        self,
-        *arguments: str,
-        environment: Mapping[str, str] = NO_VARIABLES,
-        seconds: float = COMPOSE_SECONDS,
-    ) -> str:
+    def compose(self, *arguments: str, seconds: float = COMPOSE_SECONDS, **variables: str) -> str:
         """Run `docker compose` with these variables set, e.g. WEB_IMAGE."""
-        return self._run([*self._compose, *arguments], seconds, environment, input="")
+        return self._run([*self._compose, *arguments], seconds, variables, input="")
 
-    def start(self, *arguments: str, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         """Start `docker compose` and leave it running, with pipes to talk to it."""
-        return subprocess.Popen(
+        command, pipe, options = (
             [*self._compose, *arguments],
-            **self._options(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            subprocess.PIPE,
+            self._options(variables),
         )
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **options)
 
     def containers(self, service: str) -> list[Container]:
         """All containers of a service by name, those that have ended included."""
@@ -121,15 +112,11 @@ class DockerClient:
 
     def last_log_line(self, container: Container) -> str:
         command = ["docker", "logs", "--tail", "1", container.id]
-        line = self._run(command, 10, input="", stderr=subprocess.STDOUT)
+        line = self._run(command, COMMAND_SECONDS, {}, stderr=subprocess.STDOUT)
         return line.strip()[:300] or "it has logged nothing"
 
     def find_image(self, reference: str, *, change: bool = True) -> Image:
-        """The image that a user named. A tag of a registry is pulled: it may have moved.
-
-        Raises:
-            CommandError: the name is malformed or does not say which version it means.
-        """
+        """The image that a user named. A tag of a registry is pulled: it may have moved."""
         check_reference(reference)
         if change and _has_registry(reference) and "@" not in reference:
             self._pull(reference)
@@ -142,13 +129,12 @@ class DockerClient:
             change: pull what is missing and give it that name; without, only describe it.
         """
         found = self._inspect_image(image_id or reference)
-        if found is None and not image_id and change:
-            self._pull(reference)
-            found = self._inspect_image(reference)
         if found is None and not change:
             return Image(f"{reference} (not here yet)", "", UNKNOWN, UNKNOWN)
         if found is None:
-            raise CommandError(f"the image {reference} is not here and cannot be pulled")
+            self._pull(reference)
+            found = self._inspect_image(reference)
+            assert found  # nosec B101
         name = firm_name(reference, found["Id"], found.get("RepoDigests") or [])
         if change and "@" not in name and name != reference:
             self.docker("tag", found["Id"], name)
@@ -158,20 +144,17 @@ class DockerClient:
 
     def build_image(self) -> Image:
         """Build the clone as it is."""
-        reference, commit = name_for_build()
-        environment = {
-            "WEB_IMAGE": reference,
-            "APP_VERSION": version_of_the_clone(),
-            "GIT_COMMIT": commit,
-            "BUILD_DATE": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        self.compose("build", "--quiet", "web", environment=environment, seconds=BUILD_SECONDS)
+        reference, version, commit = name_for_build()
+        date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        variables = {"WEB_IMAGE": reference, "APP_VERSION": version, "GIT_COMMIT": commit}
+        command = ("build", "--quiet", "web")
+        self.compose(*command, seconds=BUILD_SECONDS, BUILD_DATE=date, **variables)
         return self.image(reference)
 
     def forget_images(self, references: list[str]) -> None:
         """Remove names that deploys have given; the engine keeps an image that still runs."""
         for reference in references:
-            if re.search(r"-[0-9a-f]{12}$", reference) and self._inspect_image(reference):
+            if re.search(r"-[0-9a-f]{12}$", reference):
                 with suppress(CommandError):
                     self.docker("image", "rm", reference)
 
@@ -187,17 +170,13 @@ class DockerClient:
         except CommandError as error:
             raise CommandError(f"{reference} is not here and cannot be pulled ({error})") from error
 
-    def _options(self, environment: Mapping[str, str]) -> dict[str, Any]:
+    def _options(self, variables: dict[str, str]) -> dict[str, Any]:
         # In a session of its own: Ctrl-C must not reach the commands that roll back.
         options = {"cwd": ROOT, "text": True, "start_new_session": True}
-        return options | {"env": self._environment | dict(environment)}
+        return options | {"env": self._environment | variables}
 
     def _run(
-        self,
-        command: Sequence[str],
-        seconds: float,
-        environment: Mapping[str, str] = NO_VARIABLES,
-        **options: Any,
+        self, command: list[str], seconds: float, variables: dict[str, str], **options: Any
     ) -> str:
         # Between two commands only: a `docker compose up` that is cut off half way leaves a
         # container that a rollback cannot see yet.
@@ -205,7 +184,7 @@ class DockerClient:
             name, self.interrupted_by = self.interrupted_by, ""
             raise KeyboardInterrupt(f"interrupted by {name}")
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        options |= self._options(environment)
+        options |= self._options(variables)
         name = " ".join(command[:2])
         try:
             done = subprocess.run(command, timeout=seconds, check=False, **options)
@@ -221,6 +200,7 @@ class DockerClient:
 
 
 def check_reference(reference: str) -> None:
+    """Raise CommandError for a name that is malformed or does not say which version it means."""
     match = REFERENCE.fullmatch(reference)
     if not match:
         raise CommandError(f"{reference!r} is not an image: give REF:TAG or REF@sha256:<64 digits>")
@@ -229,10 +209,10 @@ def check_reference(reference: str) -> None:
 
 
 def firm_name(reference: str, image_id: str, digests: list[str]) -> str:
-    """The name under which a deploy runs an image.
+    """A name that cannot move: name@digest, or name:tag- and the start of the image's ID.
 
     Args:
-        reference: how it was asked for.
+        reference: how the image was asked for.
         image_id: `sha256:` and 64 hex digits.
         digests: its names at registries, `name@sha256:…`.
     """
@@ -244,10 +224,9 @@ def firm_name(reference: str, image_id: str, digests: list[str]) -> str:
     for digest in digests:
         if _has_registry(reference) and digest.startswith(f"{match['name']}@"):
             return digest
-    suffix = image_id.removeprefix("sha256:")[:12]
     # A tag with the ID of the image that had it before loses that part.
     tag = re.sub(r"-[0-9a-f]{12}$", "", match["tag"] or "untagged")[:100]
-    return f"{match['name']}:{tag}-{suffix}"
+    return f"{match['name']}:{tag}-{image_id.removeprefix('sha256:')[:12]}"
 
 
 def _has_registry(reference: str) -> bool:
@@ -255,29 +234,23 @@ def _has_registry(reference: str) -> bool:
     return bool(slash) and ("." in first or ":" in first or first == "localhost")
 
 
-def name_for_build() -> tuple[str, str]:
-    """Name and commit for an image of the clone, uncommitted changes included."""
-    commit = _git("rev-parse", "HEAD")
-    name = f"devops-starter:{version_of_the_clone()}"
+def name_for_build() -> tuple[str, str, str]:
+    """Name, version and commit for an image of the clone, uncommitted changes included."""
+    text = (ROOT / "app" / "version.py").read_text(encoding="utf-8")
+    version = text.partition('__version__ = "')[2].partition('"')[0]
+    name, commit = f"devops-starter:{version}", _git("rev-parse", "HEAD")
     if not commit:
-        return name, UNKNOWN
+        return name, version, UNKNOWN
     changed = "-changed" if _git("status", "--porcelain", "--", "app", "docker") else ""
-    return f"{name}-{commit[:7]}{changed}", commit + changed
-
-
-def version_of_the_clone() -> str:
-    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "app").glob("*.py"))
-    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
-    if not match:
-        raise CommandError('app/ lacks the line __version__ = "…"')
-    return match[1]
+    return f"{name}-{commit[:7]}{changed}", version, commit + changed
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    with suppress(FileNotFoundError):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-        return done.stdout.strip() if done.returncode == 0 else ""
+    """What git prints; nothing where there is no git or no repository."""
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.check_output(
+            ["git", "-C", ROOT, *arguments], stderr=subprocess.DEVNULL, text=True, timeout=30
+        ).strip()
     return ""
 
 

@@ -9,9 +9,9 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO
 
 from command_error import CommandError
 
@@ -33,24 +33,22 @@ with open("/deploys/history.jsonl", "a+", encoding="utf-8") as file:
         os.fsync(file.fileno())
         print("written", flush=True)
 """
+RUN = ("run", "--rm", "--no-deps", "--no-TTY")
 HOLDER = '{{index .Config.Labels "deploy.who"}}, since {{index .Config.Labels "deploy.since"}}'
 
 
 @dataclass(frozen=True)
 class Deploy:  # pylint: disable=too-many-instance-attributes
-    """One deploy in the history."""
+    """One deploy, a line of the history. A second line of the same ID says how it ended."""
 
     id: str
     at: str
     who: str
-    kind: str
-    """deploy or rollback"""
+    kind: str  # deploy or rollback
     strategy: str
     previous: Image
     target: Image
-    outcome: str = ""
-    """IN_SERVICE, ROLLED_BACK or FAILED; empty while it runs, and if it was cut off"""
-    ended: str = ""
+    outcome: str = ""  # empty while it runs, and if it was cut off
     reason: str = ""
 
     @property
@@ -58,41 +56,25 @@ class Deploy:  # pylint: disable=too-many-instance-attributes
         return self.outcome in ("", FAILED)
 
     def __str__(self) -> str:
-        images = " -> ".join(
-            f"{one.version} {one.reference}" for one in (self.previous, self.target)
-        )
+        images = [f"{one.version} {one.reference}" for one in (self.previous, self.target)]
         outcome = self.outcome or "cut off, or still under way"
         reason = f": {self.reason}" if self.reason else ""
-        return f"{self.at}  {self.who}  {self.kind} ({self.strategy})  {images}  {outcome}{reason}"
+        return (
+            f"{self.at}  {self.who}  {self.kind} ({self.strategy})  {' -> '.join(images)}"
+            f"  {outcome}{reason}"
+        )
 
 
 def parse(lines: Iterable[str]) -> list[Deploy]:
     """The deploys in the lines of the history, oldest first."""
     deploys: dict[str, Deploy] = {}
     for line in lines:
-        try:
-            entry: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue  # the last line of an engine that lost power
-        if entry.pop("event") == "begun":
-            previous, target = Image(**entry.pop("before")), Image(**entry.pop("to"))
-            deploys[entry["id"]] = Deploy(**entry, previous=previous, target=target)
-        elif entry["id"] in deploys:
-            deploys[entry["id"]] = replace(deploys[entry["id"]], **entry)
+        # Skips half a line, of an engine that lost power, and lines of another format.
+        with suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            images = {name: Image(**entry[name]) for name in ("previous", "target")}
+            deploys[entry["id"]] = Deploy(**entry | images)
     return list(deploys.values())
-
-
-def begun(deploy: Deploy) -> dict[str, Any]:
-    """The line of a deploy that begins; a second one, of `ended`, completes it."""
-    names = ("id", "at", "who", "kind", "strategy")
-    images = {"before": asdict(deploy.previous), "to": asdict(deploy.target)}
-    return {"event": "begun"} | {name: getattr(deploy, name) for name in names} | images
-
-
-def ended(deploy: Deploy, outcome: str, reason: str = "") -> dict[str, Any]:
-    """The line of a deploy that has ended."""
-    end = {"id": deploy.id, "ended": now(), "outcome": outcome, "reason": reason}
-    return {"event": "ended"} | end
 
 
 def previous_version(deploys: Iterable[Deploy], running: str) -> Image | None:
@@ -131,11 +113,11 @@ class History:
         self._container = container
         self.deploys = deploys
 
-    def write(self, entry: dict[str, Any]) -> None:
+    def write(self, deploy: Deploy) -> None:
         confirmed = ""
         with suppress(OSError):
             given, printed = _pipes(self._container)
-            given.write(json.dumps(entry) + "\n")
+            given.write(json.dumps(asdict(deploy)) + "\n")
             given.flush()
             confirmed = printed.readline()
         if confirmed != "written\n":
@@ -153,12 +135,9 @@ def lock(docker: DockerClient, image: str, who: str) -> Iterator[History]:
         CommandError: another deploy holds it.
     """
     name = f"{docker.project}-deploy"
-    container = docker.start(
-        *("run", "--rm", "--no-deps", "--no-TTY", "--name", name),
-        *("--label", f"deploy.who={who}", "--label", f"deploy.since={now()}"),
-        *("deployer", "python", "-c", WRITER),
-        environment={"WEB_NEXT_IMAGE": image},
-    )
+    labels = ("--label", f"deploy.who={who}", "--label", f"deploy.since={now()}")
+    command = (*RUN, "--name", name, *labels, "deployer", "python", "-c", WRITER)
+    container = docker.start(*command, WEB_NEXT_IMAGE=image)
     lines = []
     while (line := _pipes(container)[1].readline()) != "\n":
         if not line:
@@ -173,8 +152,8 @@ def lock(docker: DockerClient, image: str, who: str) -> Iterator[History]:
 
 def read(docker: DockerClient, image: str) -> list[Deploy]:
     """The history, without the lock."""
-    command = ("run", "--rm", "--no-deps", "--no-TTY", "deployer", "python", "-c", WRITER)
-    return parse(docker.compose(*command, environment={"WEB_NEXT_IMAGE": image}).splitlines())
+    command = (*RUN, "deployer", "python", "-c", WRITER)
+    return parse(docker.compose(*command, WEB_NEXT_IMAGE=image).splitlines())
 
 
 def now() -> str:

@@ -6,6 +6,7 @@ a stage is given by address: no worker ever starts without a server to send to.
 """
 
 import time
+from collections.abc import Sequence
 from math import gcd
 
 from command_error import CommandError
@@ -87,10 +88,8 @@ class Nginx:
 
     def addresses(self, replicas: list[Container]) -> list[str]:
         """The replicas' addresses on the network that they share with nginx."""
-        networks = self._container.addresses
-        found = [
-            one.addresses[name] for one in replicas for name in one.addresses if name in networks
-        ]
+        shared = self._container.addresses.keys()
+        found = [one.addresses[name] for one in replicas for name in one.addresses.keys() & shared]
         if len(found) != len(replicas):
             raise CommandError(f"nginx shares no network with {replicas[0].name}")
         return found
@@ -98,10 +97,8 @@ class Nginx:
     def apply(self, configuration: str) -> None:
         """Replace the configuration; if nginx refuses it, the previous one stays."""
         self._replaced |= self._workers()
-        shell = ("sh", "-c", REPLACE, "sh", FOLDER)
-        self._docker.docker(
-            "exec", "--interactive", self._container.id, *shell, given=configuration
-        )
+        command = ("exec", "--interactive", self._container.id, "sh", "-c", REPLACE, "sh", FOLDER)
+        self._docker.docker(*command, given=configuration)
 
     def current(self) -> str:
         return self._docker.docker("exec", self._container.id, "cat", f"{FOLDER}/traffic.conf")
@@ -125,22 +122,16 @@ class Nginx:
         return {line.split()[0] for line in lines if "nginx: worker process" in line}
 
 
-def _configuration(
-    servers: list[str], retry: str, servers_for_writes: list[str] | None = None
-) -> str:
-    text = "# Written by scripts/deploy.sh, for as long as it runs.\n" + _upstream(
-        "service", servers
-    )
-    methods = ""
+def _configuration(servers: list[str], retry: str, servers_for_writes: Sequence[str] = ()) -> str:
+    text, methods = "# Written by scripts/deploy.sh, for as long as it runs.\n", ""
+    text += _upstream("service", servers)
     if servers_for_writes:
         text += _upstream("service_writes", servers_for_writes)
         methods = " POST service_writes; PATCH service_writes;"
     return f"{text}map $request_method $pool {{ default service;{methods} }}\n{retry}"
 
 
-def _upstream(name: str, servers: list[str]) -> str:
+def _upstream(name: str, servers: Sequence[str]) -> str:
     lines = "".join(f"    server {server};\n" for server in servers)
-    return (
-        f"upstream {name} {{\n    zone {name} 256k;\n{lines}"
-        "    include /etc/nginx/includes/upstream.conf;\n}\n"
-    )
+    include = "    include /etc/nginx/includes/upstream.conf;\n"
+    return f"upstream {name} {{\n    zone {name} 256k;\n{lines}{include}}}\n"

@@ -14,6 +14,7 @@ from .docker_client import ROOT, UNKNOWN, DockerClient, Image
 
 WEB, NEXT = "web", "web-next"
 SMOKE_SECONDS = 60.0
+STARTED = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -22,29 +23,20 @@ class Plan:  # pylint: disable=too-many-instance-attributes
 
     previous: Image
     target: Image
-    kind: str
-    """deploy or rollback"""
-    strategy: str
-    """blue-green or canary"""
+    strategy: str  # blue-green or canary
     replicas: int
-    watch_seconds: float
-    """How long each shift of traffic is watched; 0: not at all."""
-    health_seconds: float
-    """How long the new replicas may take to become healthy."""
+    watch_seconds: float  # for each shift of traffic; 0: not at all
+    health_seconds: float  # for the new replicas to become healthy
     limits: Limits
+    settings: Path  # the file whose WEB_IMAGE names what is in service
 
 
 class Replicas:
     """The replicas of `web` and of `web-next`, between which a deploy shifts traffic."""
 
-    def __init__(self, docker: DockerClient, *, count: int, health_seconds: float) -> None:
-        """Args:
-        count: replicas of each service.
-        health_seconds: how long starting may take.
-        """
+    def __init__(self, docker: DockerClient, plan: Plan) -> None:
         self._docker = docker
-        self._count = count
-        self._health_seconds = health_seconds
+        self._plan = plan
 
     def start(self, service: str, image: Image) -> None:
         """Make a service's replicas run this image, and wait until all are healthy.
@@ -52,28 +44,26 @@ class Replicas:
         Raises:
             CommandError: one ends, restarts or is not healthy in time.
         """
-        variable = "WEB_IMAGE" if service == WEB else "WEB_NEXT_IMAGE"
         command = ("up", "--detach", "--no-deps", "--no-build", "--quiet-pull", service)
-        self._docker.compose(*command, environment={variable: image.reference})
-        deadline = time.monotonic() + self._health_seconds
+        name = image.reference  # each variable is that of one service
+        self._docker.compose(*command, WEB_IMAGE=name, WEB_NEXT_IMAGE=name)
+        seconds = self._plan.health_seconds
+        deadline = time.monotonic() + seconds
         while not self.healthy(service, image):
             self.check(service)
             if time.monotonic() > deadline:
-                raise CommandError(f"{service} is not healthy after {self._health_seconds:g} s")
+                raise CommandError(f"{service} is not healthy after {seconds:g} s")
             time.sleep(0.5)
 
     def healthy(self, service: str, image: Image) -> bool:
         """Whether all of a service's replicas run this image and are healthy."""
-        return self.run(service, image) and all(
-            one.health == "healthy" for one in self._docker.containers(service)
-        )
+        replicas = self._docker.containers(service)
+        return self.run(service, image) and all(one.health == "healthy" for one in replicas)
 
     def run(self, service: str, image: Image) -> bool:
         """Whether all of a service's replicas run this image, healthy or not."""
-        replicas = self._docker.containers(service)
-        return len(replicas) == self._count and all(
-            one.image == image.id and one.status == "running" for one in replicas
-        )
+        found = [(one.image, one.status) for one in self._docker.containers(service)]
+        return found == [(image.id, "running")] * self._plan.replicas
 
     def check(self, service: str) -> None:
         """Raise CommandError if one has ended, has restarted or is unhealthy."""
@@ -102,52 +92,41 @@ class Replicas:
         code = (ROOT / "docker" / "init" / "files.py").read_text(encoding="utf-8")
         code += "\npublish(Path('/srv/app/static'), Path('/static'))\n"
         command = ("run", "--rm", "--no-deps", "--no-TTY", "deployer", "python", "-c", code)
-        self._docker.compose(*command, environment={"WEB_NEXT_IMAGE": image.reference})
+        self._docker.compose(*command, WEB_NEXT_IMAGE=image.reference)
 
     def stop_next(self) -> None:
         """Stop and remove the candidate; requests in flight are finished."""
         self._docker.compose("rm", "--stop", "--force", NEXT)
 
+    def addresses(self, service: str, proxy: nginx.Nginx) -> list[str]:
+        return proxy.addresses(self._docker.running(service))
 
-class Rollout:  # pylint: disable=too-many-instance-attributes
+
+class Rollout:
     """One deploy on the running stack."""
 
-    def __init__(  # pylint: disable=too-many-arguments,too-many-positional-arguments
-        self,
-        plan: Plan,
-        docker: DockerClient,
-        proxy: nginx.Nginx,
-        replicas: Replicas,
-        prometheus: Prometheus,
-        settings: Path,
-        say: Callable[[str], None],
+    def __init__(
+        self, plan: Plan, proxy: nginx.Nginx, replicas: Replicas, prometheus: Prometheus
     ) -> None:
-        """Args:
-        settings: the file whose WEB_IMAGE names what is in service.
-        say: prints a line of progress.
-        """
         self._plan = plan
-        self._docker = docker
         self._nginx = proxy
         self._replicas = replicas
-        self._settings = settings
-        self._say = say
         self._prometheus = prometheus
         self._analysis = CanaryAnalysis(prometheus, plan.limits, replicas=plan.replicas)
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """Each step of the deploy, as text and as a function."""
-        plan, limits, watch = self._plan, self._plan.limits, ""
+        plan, limits, replicas, watch = self._plan, self._plan.limits, self._replicas, ""
         if plan.watch_seconds:
             watch = (
                 f" and watch it for {plan.watch_seconds:g} s (at most"
                 f" {limits.error_ratio:.1%} errors, p99 {limits.p99_ms:g} ms)"
             )
-        count = "1 replica" if plan.replicas == 1 else f"{plan.replicas} replicas"
         start = (
-            f"start {count} of the new version beside the old ones, and wait until they are"
-            f" healthy (at most {plan.health_seconds:g} s)"
+            f"start {plan.replicas} replica{'s' * (plan.replicas != 1)} of the new version beside"
+            f" the old ones, and wait until healthy (at most {plan.health_seconds:g} s)"
         )
+        publish = "copy its static files to where nginx serves them"
         split: list[tuple[str, Callable[[], None]]] = []
         if plan.strategy == "canary":
             part = "of the requests"
@@ -156,12 +135,9 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
                 (f"send it 50 % {part}{watch}", lambda: self._split(50, writes=True)),
             ]
         return [
-            (start, lambda: self._replicas.start(NEXT, plan.target)),
+            (start, lambda: replicas.start(NEXT, plan.target)),
             ("smoke-test each of them directly", lambda: self._smoke_test(NEXT)),
-            (
-                "copy its static files to where nginx serves them",
-                lambda: self._replicas.publish(plan.target),
-            ),
+            (publish, lambda: replicas.publish(plan.target)),
             *split,
             (f"send it all requests{watch}", self._switch),
             ("wait until nothing is sent to the old version any more", self._cut_over),
@@ -178,7 +154,7 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         """
         steps = self.steps()
         for number, (text, take) in enumerate(steps, start=1):
-            self._say(f"{number}/{len(steps)}  {text}")
+            say(f"{number}/{len(steps)}  {text}")
             take()
 
     def restore(self) -> bool:
@@ -197,16 +173,16 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
                 if bridged:
                     self._cut_over()
                 if bridged or not self._replicas.healthy(WEB, target):
-                    self._say(f"     starting {previous} again")
+                    say(f"     starting {previous} again")
                     self._put_into_service(previous)
-            self._say("     all requests go to web; waiting until none goes elsewhere")
+            say("     all requests go to web; waiting until none goes elsewhere")
             self._promote()
         self._stop()
         return self._replicas.run(WEB, previous) or previous.id == target.id
 
     def _smoke_test(self, service: str) -> None:
         version = self._replicas.smoke_test(service, self._plan.target)
-        self._say(f"     {service} answers as version {version}")
+        say(f"     {service} answers as version {version}")
 
     def _split(self, percent: int, *, writes: bool = False) -> None:
         web, candidate = self._addresses(WEB), self._addresses(NEXT)
@@ -222,14 +198,14 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         if not self._plan.watch_seconds:
             return
         if not self._prometheus.running:
-            self._say("     not watched: Prometheus is not running")
+            say("     not watched: Prometheus is not running")
             return
         counted = self._analysis.watch(
             self._plan.watch_seconds,
             insist=self._plan.strategy == "canary",
             check=lambda: self._replicas.check(NEXT),
         )
-        self._say(f"     it answered {counted}")
+        say(f"     it answered {counted}")
 
     def _cut_over(self) -> None:
         """From here on an error of the new version is not retried on the old one, which is about to
@@ -243,7 +219,7 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         self._smoke_test(WEB)
 
     def _put_into_service(self, image: Image) -> None:
-        env_file.set_value(self._settings, "WEB_IMAGE", image.reference)
+        env_file.set_value(self._plan.settings, "WEB_IMAGE", image.reference)
         self._replicas.start(WEB, image)
 
     def _promote(self) -> None:
@@ -256,4 +232,9 @@ class Rollout:  # pylint: disable=too-many-instance-attributes
         self._replicas.stop_next()
 
     def _addresses(self, service: str) -> list[str]:
-        return self._nginx.addresses(self._docker.running(service))
+        return self._replicas.addresses(service, self._nginx)
+
+
+def say(text: str) -> None:
+    """A line of progress, with the seconds since the start."""
+    print(f"{time.monotonic() - STARTED:5.0f} s  {text}", flush=True)
