@@ -4,7 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.e2e.stack import ROOT, Stack, docker
+from tests.e2e.stack import Stack, docker
+from tests.support.paths import ROOT
 
 PULL_SECONDS = 600
 # Without these there is nothing to test; the others are left out where they cannot be had.

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-
 from deploy import nginx
+
 from tests.e2e.deploying import Deploys, load_on
 from tests.e2e.stack import Stack, docker
 from tests.support.processes import wait_until

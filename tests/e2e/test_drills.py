@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import ROOT
 from tests.e2e.watched import Watched
+from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
 pytest_plugins = ("tests.e2e.watched_fixture",)

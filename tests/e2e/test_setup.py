@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.images import available_services
-from tests.e2e.stack import ROOT, Stack, clean_environment
+from tests.e2e.stack import Stack, clean_environment
+from tests.support.paths import ROOT
 from tests.support.processes import free_port
 from tests.support.redis_container import engine_answers
 

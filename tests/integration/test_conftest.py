@@ -1,12 +1,11 @@
 """What tests/conftest.py promises, seen from pytest runs of its own."""
 
 import sys
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 USES_REDIS = """
 from redis import Redis

@@ -3,12 +3,10 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.gunicorn_server import ROOT, GunicornServer
+from tests.support.paths import ROOT
+from tests.support.service import Service
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -26,14 +24,8 @@ def tour() -> list[tuple[str, str]]:
     return [(command, comment) for command, _, comment in (line.partition(" # ") for line in lines)]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[GunicornServer]:
-    with GunicornServer({"DRAIN_SECONDS": "0"}) as running:
-        yield running
-
-
 def test_every_line_of_the_tour_answers_what_stands_behind_it(
-    server: GunicornServer, tmp_path: Path
+    embedded_service: Service, tmp_path: Path
 ) -> None:
     # Curl itself says the status at the end, so that the commands stay as people type them.
     (tmp_path / ".curlrc").write_text('silent\nwrite-out = "\\nstatus=%{http_code}"\n')
@@ -41,7 +33,7 @@ def test_every_line_of_the_tour_answers_what_stands_behind_it(
     assert len(tour()) > 10
 
     for command, comment in tour():
-        command = command.replace("localhost:8080", f"localhost:{server.port}")
+        command = command.replace("localhost:8080", f"localhost:{embedded_service.port}")
         done = subprocess.run(
             ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True
         )

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.support.clone import environment
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 # Whatever this clone is called by now: these tests go with it when it is renamed.
 PRESENT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
 FORMER = re.compile(PRESENT.replace("-", "[-_ ]?"), re.IGNORECASE)

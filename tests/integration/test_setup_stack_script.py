@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clone import ROOT, Clone
+from tests.support.clone import Clone
+from tests.support.paths import ROOT
 from tests.support.processes import free_port
 
 GOOD = {

@@ -1,4 +1,4 @@
-"""Parts of the app for tests: settings, and clients of Redis."""
+"""Parts of the app for tests: settings, clients of Redis, a token and a clock."""
 
 import os
 from unittest import mock
@@ -7,6 +7,19 @@ from app.config import Settings
 from app.redis_client.client import RedisClient
 from app.redis_client.time_budget import TimeBudget
 from tests.support.processes import free_port
+
+TOKEN = "A7mQ2xLw9Zt4VbN6rK1sYh3D"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def make_settings(**environ: str) -> Settings:

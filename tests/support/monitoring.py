@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tests.e2e.images import provide
+from tests.support.paths import ROOT
 from tests.support.redis_container import engine_answers
 
-ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "monitoring"
 RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
 RULE_TESTS = sorted((MONITORING / "prometheus" / "tests").glob("*.yml"))

@@ -3,7 +3,7 @@
 import pytest
 
 from app.redis_client.circuit_breaker import CircuitBreaker, State
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock
 
 
 @pytest.fixture

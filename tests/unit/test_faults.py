@@ -4,7 +4,7 @@ import pytest
 
 from app.redis_client.client import RedisClient
 from app.services.faults import Fault, FaultService
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock
 
 ALWAYS = Fault(error_rate=1.0, latency_ms=0, route="/api/v1/*")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clone import ROOT
+from tests.support.paths import ROOT
 
 
 def test_a_clone_on_windows_has_the_line_ends_that_linux_needs(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ import pytest
 
 from app.services.cache_service import CacheService, Entry, InProcessCache
 from app.utils import metrics
-from tests.support.app_parts import make_redis, make_settings
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock, make_redis, make_settings
 
 MINUTE = 60.0
 

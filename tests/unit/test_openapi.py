@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.unit.conftest import BEARER
-from tests.unit.openapi_example import LIMIT, app_with_things
+from tests.support.app_parts import BEARER
+from tests.support.openapi_example import LIMIT, app_with_things
 
 URL = "/things/a"
 

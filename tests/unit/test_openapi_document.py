@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 from app.factory import create_app
 from app.http import openapi_document
 from tests.support.app_parts import make_settings
-from tests.unit.openapi_example import app_with_things
+from tests.support.openapi_example import app_with_things
 
 
 @pytest.fixture

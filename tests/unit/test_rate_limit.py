@@ -5,7 +5,7 @@ from redis import Redis
 
 from app.http.rate_limit import RateLimit
 from app.redis_client.client import RedisClient
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.ci_scripts import ROOT
+from tests.support.paths import ROOT
 
 FOLDERS = (ROOT / "scripts", ROOT / "scripts" / "ci", ROOT / ".ci")
 SCRIPTS = [

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.services.faults import Fault, FaultService
-from tests.unit.conftest import BEARER, TOKEN
+from tests.support.app_parts import BEARER, TOKEN
 
 INFO = "/api/v1/info"
 

@@ -10,8 +10,7 @@ from flask.testing import FlaskClient
 
 from app.services.cache_service import CacheService
 from app.services.faults import Fault, FaultService
-from tests.support.app_parts import nowhere
-from tests.unit.conftest import BEARER, TOKEN
+from tests.support.app_parts import BEARER, TOKEN, nowhere
 
 URL = "/api/v1/cache/greeting"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.unit.conftest import BEARER, TOKEN
+from tests.support.app_parts import BEARER, TOKEN
 
 URL = "/api/v1/demo"
 FAULTS = f"{URL}/faults"

@@ -8,8 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.services.items import ItemService, StaleItem
-from tests.support.app_parts import nowhere
-from tests.unit.conftest import BEARER, TOKEN
+from tests.support.app_parts import BEARER, TOKEN, nowhere
 
 URL = "/api/v1/items"
 TEA = {"name": "Tea", "description": "Green", "quantity": 3, "tags": ["kitchen"]}

@@ -10,8 +10,7 @@ from app.redis_client.client import RedisClient, RedisUnavailable
 from app.services.aggregation import cache_ratio, quantile
 from app.services.stats import PopulationCollector, StatsService
 from app.utils.metrics import DURATION_BUCKETS
-from tests.support.app_parts import make_settings
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock, make_settings
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support import workflows
-from tests.support.workflows import FILES, NAMES, ROOT, Job
+from tests.support.paths import ROOT
+from tests.support.workflows import FILES, NAMES, Job
 
 USES = re.compile(r"uses: (?P<name>[^@\s]+)@(?P<commit>[0-9a-f]{40}) # v\d+\.\d+\.\d+")
 JOBS = workflows.jobs()

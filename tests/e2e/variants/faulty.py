@@ -4,8 +4,8 @@ import itertools
 
 from flask import Flask, abort, request
 
-from app.factory import create_app
 from app.config import Settings
+from app.factory import create_app
 from app.main import main
 from app.server import gunicorn_server
 
