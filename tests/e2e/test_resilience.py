@@ -90,7 +90,7 @@ def test_redis_killed_under_load_loses_no_acknowledged_item(stack: Stack) -> Non
 
 
 def redis_is_seen(stack: Stack) -> bool:
-    return requests.get(f"{stack.http}/health", timeout=5).json()["status"] == "healthy"
+    return bool(requests.get(f"{stack.http}/health", timeout=5).json()["status"] == "healthy")
 
 
 def item_statuses(stack: Stack, items: list[str]) -> list[int]:

@@ -38,7 +38,7 @@ def start_service(request: pytest.FixtureRequest) -> StartService:
 
     @contextmanager
     def start(
-        *, redis: str = "", server: str = "gunicorn", root: Path = ROOT, **settings: str
+        *, redis: str = "", server: str = "gunicorn", root: Path | str = ROOT, **settings: str
     ) -> Iterator[Service]:
         env = {"SERVER": server, "DRAIN_SECONDS": "0", "REDIS_URL": redis}
         if not redis:

@@ -144,11 +144,3 @@ def test_it_can_be_used_with_the_keyboard_alone(service: Service, browser: Brows
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator("#answer-status")).to_contain_text("200")
-
-
-def test_everybody_but_browsers_gets_an_index_of_links(service: Service) -> None:
-    index = service.get("/")
-
-    assert index.json()["version"] == "7.8.9"
-    for path in index.json()["links"].values():
-        assert service.get(path).status_code == 200, path

@@ -87,13 +87,6 @@ def test_the_curl_line_does_the_same_whatever_is_in_the_body(page: Page, service
     assert stored.json() == {"it's": '<b>"quoted"</b> $HOME `id` \\ é'}
 
 
-def test_the_curl_line_is_that_of_the_request_just_chosen(page: Page) -> None:
-    choose(page, "Create an item")
-
-    expect(page.locator("#curl")).to_contain_text('{"name": "Tea", "quantity": 2}')
-    expect(page.locator("#curl")).not_to_contain_text("hello")
-
-
 # A label that says what was done is gone after two seconds.
 NOTE_LABELS = """id => {
   const button = document.getElementById(id);

@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def block(heading: str, language: str = "sh") -> str:
     """The first piece of code under a heading."""
     section = README.partition(f"\n## {heading}\n")[2]
-    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0]
+    return str(re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0])
 
 
 def tour() -> list[tuple[str, str]]:

@@ -111,7 +111,7 @@ def test_a_bug_is_found_by_its_text() -> None:
     app = create_app(make_settings())
 
     @app.get("/bug")
-    def bug() -> None:
+    def bug() -> str:
         raise ZeroDivisionError
 
     answer = app.test_client().get("/bug").json

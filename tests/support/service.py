@@ -33,7 +33,7 @@ KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_CONFI
 class Service:
     """Usage: `with Service({"REDIS_URL": url}) as service: service.get("/health")`."""
 
-    def __init__(self, env: Mapping[str, str] | None = None, root: Path = ROOT) -> None:
+    def __init__(self, env: Mapping[str, str] | None = None, root: Path | str = ROOT) -> None:
         """`env` holds the service's settings; BIND and APP_ENV have defaults here.
 
         `root` is the folder that contains `app/`.
@@ -185,7 +185,7 @@ class StartService(Protocol):
     """The type of the fixture `start_service`."""
 
     def __call__(
-        self, *, redis: str = "", server: str = "gunicorn", root: Path = ROOT, **settings: str
+        self, *, redis: str = "", server: str = "gunicorn", root: Path | str = ROOT, **settings: str
     ) -> AbstractContextManager[Service]: ...
 
 

@@ -201,7 +201,7 @@ def test_a_password_in_a_wrong_url_is_not_repeated(url: str) -> None:
     assert "p4ss" not in refusal(REDIS_URL=url)
 
 
-def test_elsewhere_a_short_secret_is_accepted() -> None:
+def test_outside_production_a_short_secret_is_accepted() -> None:
     assert make_settings(SECRET_KEY="short").secret_key == "short"
 
 

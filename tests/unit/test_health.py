@@ -28,7 +28,7 @@ def lost() -> FlaskClient:
 def test_it_is_healthy_when_redis_answers(client: FlaskClient) -> None:
     response = client.get("/health")
 
-    body: dict[str, Any] = response.json
+    body: dict[str, Any] = response.get_json()
     assert (response.status_code, body["status"]) == (200, "healthy")
     assert body["checks"]["redis"]["status"] == "embedded"
     assert body["checks"]["redis"]["latency_ms"] > 0
@@ -39,15 +39,15 @@ def test_it_is_healthy_when_redis_answers(client: FlaskClient) -> None:
 def test_without_redis_it_is_degraded_and_still_serves(cut_off: FlaskClient) -> None:
     response = cut_off.get("/health")
 
-    assert (response.status_code, response.json["status"]) == (200, "degraded")
-    assert response.json["checks"]["redis"] == {"status": "unhealthy", "latency_ms": None}
+    assert (response.status_code, response.get_json()["status"]) == (200, "degraded")
+    assert response.get_json()["checks"]["redis"] == {"status": "unhealthy", "latency_ms": None}
     assert cut_off.get("/health/ready").status_code == 200
 
 
 def test_without_a_required_redis_it_is_unhealthy(lost: FlaskClient) -> None:
     response = lost.get("/health")
 
-    assert (response.status_code, response.json["status"]) == (503, "unhealthy")
+    assert (response.status_code, response.get_json()["status"]) == (503, "unhealthy")
 
 
 def test_without_a_required_redis_it_is_not_ready(lost: FlaskClient) -> None:
@@ -67,8 +67,8 @@ def test_while_draining_it_is_not_ready_and_degraded(
     ready, report = client.get("/health/ready"), client.get("/health")
 
     assert (ready.status_code, ready.json) == (503, {"status": "draining"})
-    assert (report.status_code, report.json["status"]) == (200, "degraded")
-    assert report.json["checks"]["lifecycle"] == {"status": "draining"}
+    assert (report.status_code, report.get_json()["status"]) == (200, "degraded")
+    assert report.get_json()["checks"]["lifecycle"] == {"status": "draining"}
 
 
 def test_the_process_is_alive_whatever_redis_does(lost: FlaskClient) -> None:

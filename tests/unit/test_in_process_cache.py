@@ -53,14 +53,6 @@ def test_the_age_counts_from_before_redis_was_asked(cache: InProcessCache, clock
     assert cache.get("key") is None
 
 
-def test_a_discarded_entry_is_gone(cache: InProcessCache, clock: Clock) -> None:
-    cache.put("key", entry(clock))
-
-    cache.discard("key")
-
-    assert cache.get("key") is None
-
-
 def test_an_entry_that_changes_while_it_is_read_is_not_kept(
     cache: InProcessCache, clock: Clock
 ) -> None:

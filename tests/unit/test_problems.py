@@ -16,7 +16,7 @@ def fail_with(app: Flask, error: Exception) -> Any:
     """The answer to a request whose view raises `error`."""
 
     @app.get("/fails")
-    def fails() -> None:
+    def fails() -> str:
         raise error
 
     return app.test_client().get("/fails", headers={"X-Request-ID": "mine"})
@@ -73,14 +73,14 @@ def test_an_error_of_flask_keeps_its_status_and_words(app: Flask) -> None:
 
 def test_an_error_of_flask_without_words_gets_its_title(app: Flask) -> None:
     error = ImATeapot()
-    error.description = None
+    error.description = ""
 
     assert fail_with(app, error).json["detail"] == "I'm a Teapot"
 
 
-def test_abort_500_is_told_like_any_bug(app: Flask) -> None:
+def test_abort_500_is_answered_like_a_bug(app: Flask) -> None:
     @app.get("/aborts")
-    def aborts() -> None:
+    def aborts() -> str:
         abort(500, "a secret detail")
 
     response = app.test_client().get("/aborts")
@@ -89,7 +89,7 @@ def test_abort_500_is_told_like_any_bug(app: Flask) -> None:
     assert "secret" not in response.text
 
 
-def test_a_path_that_is_not_there_is_a_404(client: FlaskClient) -> None:
+def test_an_unknown_path_is_a_404(client: FlaskClient) -> None:
     response = client.get("/nothing/here")
 
     assert (response.status_code, response.content_type) == (404, "application/problem+json")
@@ -97,7 +97,7 @@ def test_a_path_that_is_not_there_is_a_404(client: FlaskClient) -> None:
     assert response.json["instance"] == "/nothing/here"
 
 
-def test_a_method_that_is_not_answered_is_a_405_that_says_which_are(client: FlaskClient) -> None:
+def test_a_wrong_method_is_a_405_that_names_the_right_ones(client: FlaskClient) -> None:
     response = client.patch("/api/v1/items")
 
     assert response.status_code == 405

@@ -23,5 +23,5 @@ def create_faulty_app(settings: Settings) -> Flask:
 
 
 if __name__ == "__main__":
-    gunicorn_server.create_app = create_faulty_app
+    setattr(gunicorn_server, "create_app", create_faulty_app)
     main()
