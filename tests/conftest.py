@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.support.containers import RedisContainer, engine_answers
 from tests.support.missing import NO_REDIS, in_ci, missing
-from tests.support.redis_container import RedisContainer, engine_answers
 from tests.support.redis_server import RedisServer, delete_keys
 
 UNMARKED_SECONDS = 5.0

@@ -17,7 +17,6 @@ from tests.e2e.deploying import Deploys, load_on
 from tests.e2e.stack import Stack, docker
 from tests.support.processes import wait_until
 
-pytest_plugins = ("tests.e2e.deploying_fixture",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 QUICK = ("--step-seconds", "5", "--max-p99-ms", "8000")

@@ -15,7 +15,6 @@ from tests.e2e.watched import Watched
 from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
-pytest_plugins = ("tests.e2e.watched_fixture",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 

@@ -30,7 +30,6 @@ from tests.support.monitoring import (
 from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
-pytest_plugins = ("tests.e2e.watched_fixture",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Alerts about the machine that runs the tests, not about the stack.
