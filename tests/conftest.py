@@ -45,7 +45,7 @@ def redis_server() -> Iterator[RedisServer | None]:
 def redis_url(redis_server: RedisServer | None) -> Iterator[str]:
     """A real Redis: TEST_REDIS_URL, else a redis-server of our own, else one in a container.
 
-    It is shared, and TEST_REDIS_URL may be somebody's: keep to keys under `redis_prefix`.
+    It is shared, and TEST_REDIS_URL may have other users: use only keys under `redis_prefix`.
     """
     given = os.environ.get("TEST_REDIS_URL")
     if given:

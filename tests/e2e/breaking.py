@@ -46,7 +46,7 @@ def wait_for_new_run(container: str, before: str) -> None:
     """Wait until a container is healthy again after its end.
 
     Args:
-        before: when its former run started, as `started` tells.
+        before: when its former run started, from `started`.
     """
     wait_until(
         lambda: started(container) != before and is_healthy(container),

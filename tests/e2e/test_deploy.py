@@ -157,12 +157,12 @@ def test_all_that_together_was_20_000_requests_without_a_failure(
     assert sum(one["failed"] for one in reports) == 0
 
 
-def test_the_history_tells_who_deployed_what_and_how_it_ended(deploys: Deploys) -> None:
-    told = deploys.history()
+def test_the_history_lists_who_deployed_what_and_how_it_ended(deploys: Deploys) -> None:
+    lines = deploys.history()
 
-    ends = [line.split("  ")[-1].split(":")[0] for line in told]
+    ends = [line.split("  ")[-1].split(":")[0] for line in lines]
     assert ends == ["in service", *4 * ["rolled back"], "in service"]
-    assert all("@" in line for line in told)
+    assert all("@" in line for line in lines)
 
 
 def test_a_dry_run_prints_the_plan_and_changes_nothing(deploys: Deploys) -> None:

@@ -1,4 +1,4 @@
-"""The console at /: one page, readable by everybody, in a real browser."""
+"""The console at /: one page, in a real browser."""
 
 import re
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def assert_status_is_shown(page: Page) -> None:
     expect(page.locator("#checks")).to_contain_text("readiness ready")
 
 
-def test_it_says_what_runs_here_and_how_it_is(service: Service, browser: Browser) -> None:
+def test_it_shows_version_instance_and_health(service: Service, browser: Browser) -> None:
     with visit(browser, service.base_url) as page:
         assert_status_is_shown(page)
         expect(page.locator("#try")).to_be_visible()
@@ -76,7 +76,7 @@ def test_its_policy_allows_no_inline_script_or_style_and_the_page_has_none(
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", response.text)
 
 
-def test_its_files_may_be_kept_for_ever_because_their_address_changes_with_them(
+def test_its_files_may_be_cached_forever_because_their_address_has_their_hash(
     service: Service,
 ) -> None:
     page = service.get("/", headers=AS_A_BROWSER).text
@@ -96,7 +96,9 @@ def test_it_links_to_the_tools_that_are_named_in_the_settings_and_to_no_other(
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_sticks_out_of_the_window(service: Service, browser: Browser, width: int) -> None:
+def test_the_page_is_not_wider_than_the_window(
+    service: Service, browser: Browser, width: int
+) -> None:
     with visit(browser, service.base_url, viewport={"width": width, "height": 800}) as page:
         page.locator("#request").select_option(index=4)
         page.get_by_role("button", name="Send", exact=True).click()

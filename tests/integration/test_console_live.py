@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import PATIENCE_MS, visit
+from tests.support.browser import TIMEOUT_MS, visit
 from tests.support.load import Load
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, StartService
@@ -29,11 +29,11 @@ WATCH = """chart => {
 
 
 def wait_until_shown(page: Page, chart: str, *, above: float) -> None:
-    """Wait until a chart that was told to WATCH has shown a number above a limit."""
+    """Wait until a chart that WATCH observes has shown a number above a limit."""
     page.wait_for_function(
         "([chart, limit]) => document.querySelector(`#${chart} .value`).peak > limit",
         arg=[chart, above],
-        timeout=PATIENCE_MS,
+        timeout=TIMEOUT_MS,
     )
 
 
@@ -67,7 +67,7 @@ def test_the_requests_shown_are_those_that_were_sent(page: Page, embedded_servic
         "least => parseInt(document.querySelector('#requests .detail').textContent"
         ".replaceAll(',', '')) >= least",
         arg=counted,
-        timeout=PATIENCE_MS,
+        timeout=TIMEOUT_MS,
     )
 
 
@@ -91,7 +91,7 @@ def test_a_hit_in_the_cache_raises_the_ratio(page: Page, embedded_service: Servi
     expect(page.locator("#cache path.line")).to_have_attribute("d", re.compile("^M"))
 
 
-def test_pointing_at_a_chart_tells_time_and_value(page: Page) -> None:
+def test_pointing_at_a_chart_shows_time_and_value(page: Page) -> None:
     expect(page.locator("#users .value")).not_to_have_text("–")
 
     page.locator("#users svg").hover()
@@ -100,7 +100,7 @@ def test_pointing_at_a_chart_tells_time_and_value(page: Page) -> None:
 
 
 @pytest.mark.slow
-def test_a_paused_page_asks_nothing_and_goes_on_when_told(page: Page) -> None:
+def test_a_paused_page_sends_no_request_until_it_goes_on(page: Page) -> None:
     asked: list[str] = []
     expect(page.locator("#users .value")).not_to_have_text("–")
     page.get_by_role("button", name="Pause").click()
@@ -111,11 +111,11 @@ def test_a_paused_page_asks_nothing_and_goes_on_when_told(page: Page) -> None:
         pass
     assert all(url.endswith("/faults") for url in asked)
 
-    with page.expect_request("**/api/v1/stats", timeout=PATIENCE_MS):
+    with page.expect_request("**/api/v1/stats", timeout=TIMEOUT_MS):
         page.get_by_role("button", name="Go on").click()
 
 
-def test_silence_is_said_and_the_page_recovers_by_itself(page: Page) -> None:
+def test_a_service_that_does_not_answer_is_shown_and_the_page_recovers(page: Page) -> None:
     expect(page.locator("#users .value")).not_to_have_text("–")
 
     page.context.set_offline(True)
@@ -126,7 +126,7 @@ def test_silence_is_said_and_the_page_recovers_by_itself(page: Page) -> None:
 
 
 @pytest.mark.slow
-def test_with_redis_unavailable_it_says_degraded_and_why_there_are_no_numbers(
+def test_with_redis_unavailable_it_shows_degraded_and_the_reason_for_missing_numbers(
     start_service: StartService, browser: Browser, own_redis: RedisServer
 ) -> None:
     starting = start_service(redis=own_redis.url, WEB_CONCURRENCY="1")

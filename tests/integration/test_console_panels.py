@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.app_parts import BEARER, TOKEN
-from tests.support.browser import PATIENCE_MS, visit
+from tests.support.browser import TIMEOUT_MS, visit
 from tests.support.service import EMBEDDED, Service, StartService
 
 
@@ -101,11 +101,11 @@ def test_the_curl_line_can_be_copied(page: Page) -> None:
 
     page.get_by_role("button", name="Copy").click()
 
-    page.wait_for_function("labels.includes('Copied')", timeout=PATIENCE_MS)
+    page.wait_for_function("labels.includes('Copied')", timeout=TIMEOUT_MS)
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#curl").inner_text()
 
 
-def test_what_was_stored_is_shown_as_text_and_never_as_html(page: Page) -> None:
+def test_a_stored_value_is_shown_as_text_and_never_as_html(page: Page) -> None:
     choose(page, "Store a value")
     page.locator("#body").fill('"<b id=injected>bold</b>"')
     page.get_by_role("button", name="Send", exact=True).click()
@@ -149,7 +149,7 @@ def test_a_drill_counts_down_breaks_what_it_names_and_can_be_ended(
 
 
 @pytest.mark.slow
-def test_a_drill_that_somebody_else_has_started_is_shown_until_it_is_over(
+def test_a_drill_that_was_started_elsewhere_is_shown_until_it_ends(
     page: Page, service: Service
 ) -> None:
     fault = {"latency_ms": 20, "route": "/api/v1/info", "duration_seconds": 12}

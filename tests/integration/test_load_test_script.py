@@ -1,4 +1,4 @@
-"""scripts/load-test.sh against a real service, and what it says to those who call it wrongly."""
+"""scripts/load-test.sh against a real service, and its errors of one line."""
 
 import subprocess
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_without_a_token_it_only_reads(service: Service) -> None:
     assert "PUT /api/v1/cache/{key}" not in done.stdout
 
 
-def test_a_broken_threshold_is_told_and_ends_with_1(service: Service) -> None:
+def test_a_broken_threshold_is_printed_and_ends_with_1(service: Service) -> None:
     done = load_test(service.base_url, "--users", "5", "--duration", "3", "--p99-ms", "0.001")
 
     assert done.returncode == 1, done

@@ -24,7 +24,7 @@ def tour() -> list[tuple[str, str]]:
     return [(command, comment) for command, _, comment in (line.partition(" # ") for line in lines)]
 
 
-def test_every_line_of_the_tour_answers_what_stands_behind_it(
+def test_every_line_of_the_tour_answers_as_its_comment_says(
     embedded_service: Service, tmp_path: Path
 ) -> None:
     # Curl itself says the status at the end, so that the commands stay as people type them.
@@ -44,7 +44,7 @@ def test_every_line_of_the_tour_answers_what_stands_behind_it(
             assert word.strip('"') in done.stdout, (command, done.stdout)
 
 
-def test_what_the_first_command_prints_is_what_the_readme_shows() -> None:
+def test_the_first_command_prints_the_text_in_the_readme() -> None:
     shown = README.partition("from then on after a second:\n\n```\n")[2].partition("```")[0]
     program = "from local import welcome; print(welcome('http://127.0.0.1:8080'))"
 

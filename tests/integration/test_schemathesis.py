@@ -1,7 +1,7 @@
 """The running service against its own description, with every check that Schemathesis has.
 
 Deterministic: the same description makes the same requests. schemathesis.toml says where an
-answer depends on more than the schema can tell.
+answer depends on more than the schema can express.
 """
 
 import os

@@ -59,7 +59,7 @@ def test_a_start_on_a_taken_port_leaves_nothing_in_memory() -> None:
 def test_a_signal_before_it_listens_ends_the_start_in_order(
     tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    os.mkfifo(tmp_path / "log")  # opening it for writing blocks until somebody reads
+    os.mkfifo(tmp_path / "log")  # opening it for writing blocks until there is a reader
     service = Service({"LOG_FILE": str(tmp_path / "log")})
     service.launch()
     try:

@@ -1,4 +1,4 @@
-"""Who may write."""
+"""Bearer tokens."""
 
 import pytest
 

@@ -33,7 +33,7 @@ def test_a_fault_hits_the_paths_that_its_pattern_matches_and_no_others(
 @pytest.mark.parametrize(
     "path", ["/health", "/health/ready", "/metrics", "/api/v1/demo/faults", "/static/index.css"]
 )
-def test_what_is_needed_to_see_and_end_a_fault_is_exempt(faults: FaultService, path: str) -> None:
+def test_paths_needed_to_see_and_end_a_fault_are_exempt(faults: FaultService, path: str) -> None:
     faults.set(Fault(1.0, 0, "/*"), 60)
 
     assert not faults.should_fail(path)

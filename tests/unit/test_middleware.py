@@ -113,19 +113,6 @@ def test_a_scrape_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture
     assert not caplog.records
 
 
-def test_the_line_of_a_request_says_what_happened(caplog: pytest.LogCaptureFixture) -> None:
-    client = observed(answering("200 OK", [("Content-Length", "5")], "/things"))
-
-    client.get("/things?secret=1", headers={"User-Agent": "curl/8"})
-
-    record = line(caplog)
-    assert record.getMessage() == "GET /things 200"
-    assert (record.method, record.path, record.route) == ("GET", "/things", "/things")
-    assert (record.status, record.bytes, record.user_agent) == (200, 5, "curl/8")
-    assert record.duration_ms >= 0
-    assert "secret" not in str(vars(record))
-
-
 def test_a_path_is_logged_decoded(caplog: pytest.LogCaptureFixture) -> None:
     observed(answering("404 Not Found", [])).get("/caf%C3%A9/%FF")
 

@@ -73,7 +73,7 @@ def test_a_limit_that_is_a_setting_is_documented_as_it_is_set() -> None:
     assert ttl["schema"]["maximum"] == 500
 
 
-def test_what_may_be_left_out_has_no_made_up_default(document: dict[str, Any]) -> None:
+def test_an_optional_member_has_no_default_in_the_document(document: dict[str, Any]) -> None:
     members = document["components"]["schemas"]["ItemChange"]["properties"].values()
 
     assert not [member for member in members if "default" in member]

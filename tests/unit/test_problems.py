@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort
-from flask.testing import FlaskClient
 from werkzeug.exceptions import ImATeapot
 
 from app.http.problems import Problem, title
@@ -87,28 +86,6 @@ def test_abort_500_is_answered_like_a_bug(app: Flask) -> None:
 
     assert response.status_code == 500
     assert "secret" not in response.text
-
-
-def test_an_unknown_path_is_a_404(client: FlaskClient) -> None:
-    response = client.get("/nothing/here")
-
-    assert (response.status_code, response.content_type) == (404, "application/problem+json")
-    assert response.json is not None
-    assert response.json["instance"] == "/nothing/here"
-
-
-def test_a_wrong_method_is_a_405_that_names_the_right_ones(client: FlaskClient) -> None:
-    response = client.patch("/api/v1/items")
-
-    assert response.status_code == 405
-    allowed = {each.strip() for each in response.headers["Allow"].split(",")}
-    assert allowed == {"GET", "HEAD", "OPTIONS", "POST"}
-
-
-def test_a_head_request_for_nothing_has_no_body(client: FlaskClient) -> None:
-    response = client.head("/nothing")
-
-    assert (response.status_code, response.data) == (404, b"")
 
 
 def test_an_unknown_status_has_a_title_too() -> None:

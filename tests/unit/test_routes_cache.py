@@ -124,13 +124,13 @@ def test_a_write_with_the_right_etag_is_done(client: FlaskClient, wanted: str) -
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_if_match_never_holds_for_what_is_not_there(client: FlaskClient, method: str) -> None:
+def test_if_match_never_holds_for_a_missing_entry(client: FlaskClient, method: str) -> None:
     response = client.open(URL, method=method, json=1, headers={"If-Match": "*"})
 
     assert response.status_code == 412
 
 
-def test_if_none_match_stores_only_what_is_not_there(client: FlaskClient) -> None:
+def test_if_none_match_stores_only_a_missing_entry(client: FlaskClient) -> None:
     first = client.put(URL, json=1, headers={"If-None-Match": "*"})
     second = client.put(URL, json=2, headers={"If-None-Match": "*"})
     third = client.put(URL, json=3, headers={"If-None-Match": '"other"'})

@@ -61,7 +61,7 @@ def test_a_get_without_a_session_starts_none(
     assert kept() == {}
 
 
-def test_what_was_put_is_read_back_by_the_same_browser_and_no_other(
+def test_a_session_is_read_back_by_the_same_browser_and_no_other(
     app: Flask, client: FlaskClient
 ) -> None:
     put(client, user="ada", data={"theme": "dark"})

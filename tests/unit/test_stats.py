@@ -84,7 +84,7 @@ def test_workers_and_instances_are_added_up(
     assert report["instances"] == ["one", "two"]
 
 
-def test_an_instance_that_that_has_stopped_is_no_longer_listed(
+def test_an_instance_that_has_stopped_is_no_longer_listed(
     stats: StatsService, make_stats: Callable[..., StatsService], clock: Clock
 ) -> None:
     make_stats("gone").flush()
@@ -146,7 +146,7 @@ def test_a_reader_of_redis_without_the_secret_cannot_recognise_a_user(
     assert stats.population().users["5m"] == 2
 
 
-def test_what_is_counted_ends_by_itself(stats: StatsService, redis: RedisClient) -> None:
+def test_every_key_expires(stats: StatsService, redis: RedisClient) -> None:
     stats.record("/a", 200, 0.001, "user")
     stats.flush()
 

@@ -96,7 +96,7 @@ def test_a_run_of_code_from_outside_is_given_no_secret(job: Job) -> None:
         ("failure", "skipped", False),
     ],
 )
-def test_production_gets_what_was_published_and_what_staging_did_not_refuse(
+def test_production_gets_the_published_image_unless_staging_failed(
     publish: str, staging: str, deployed: bool
 ) -> None:
     values = started(*ON_MAIN[0]) | {
@@ -135,7 +135,7 @@ def test_a_release_waits_for_the_tests_and_the_image_and_for_no_deployment(
     assert release.data["needs"] == ["plan", "required", "publish"]
 
 
-def test_what_follows_the_gate_runs_although_the_plan_skipped_a_job_before_it() -> None:
+def test_jobs_after_the_gate_run_although_the_plan_skipped_an_earlier_job() -> None:
     """Without a status function GitHub skips a job after any skipped one (actions/runner 491)."""
     for name in ("publish", "release", "staging", "production"):
         assert "!cancelled()" in workflows.job(f"ci-cd/{name}").condition
