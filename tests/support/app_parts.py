@@ -1,11 +1,14 @@
 """Parts of the app for tests: settings, clients of Redis, a token and a clock."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest import mock
 
 from app.config import Settings
 from app.redis_client.client import RedisClient
 from app.redis_client.time_budget import TimeBudget
+from app.utils import request_context
 from tests.support.processes import free_port
 
 TOKEN = "A7mQ2xLw9Zt4VbN6rK1sYh3D"
@@ -37,3 +40,13 @@ def make_redis(**environ: str) -> RedisClient:
 def nowhere() -> str:
     """The URL of a Redis that does not exist."""
     return f"redis://127.0.0.1:{free_port()}/0"
+
+
+@contextmanager
+def one_request() -> Iterator[None]:
+    """Everything inside belongs to one request and shares its time budget."""
+    token = request_context.set_current(request_context.RequestContext("an-id", None, "192.0.2.7"))
+    try:
+        yield
+    finally:
+        request_context.reset(token)

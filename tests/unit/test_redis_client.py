@@ -9,8 +9,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.redis_client.circuit_breaker import State
 from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
-from tests.support.app_parts import make_redis, nowhere
-from tests.support.one_request import one_request
+from tests.support.app_parts import make_redis, nowhere, one_request
 
 
 def failing(error: Exception, redis: RedisClient) -> None:
