@@ -7,17 +7,12 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 
 import pytest
-from redis import Redis
 
-from tests.support.missing import in_ci, missing
-from tests.support.redis_container import RedisContainer, engine_answers
-from tests.support.redis_server import RedisServer
+from tests.support.containers import RedisContainer, engine_answers
+from tests.support.missing import NO_REDIS, in_ci, missing
+from tests.support.redis_server import RedisServer, delete_keys
 
 UNMARKED_SECONDS = 5.0
-NO_REDIS = (
-    "NO REDIS FOR THE INTEGRATION TESTS: set TEST_REDIS_URL, install redis-server,"
-    " or start a container engine"
-)
 
 
 def pytest_configure() -> None:
@@ -50,7 +45,7 @@ def redis_server() -> Iterator[RedisServer | None]:
 def redis_url(redis_server: RedisServer | None) -> Iterator[str]:
     """A real Redis: TEST_REDIS_URL, else a redis-server of our own, else one in a container.
 
-    It is shared, and TEST_REDIS_URL may be somebody's: keep to keys under `redis_prefix`.
+    It is shared, and TEST_REDIS_URL may have other users: use only keys under `redis_prefix`.
     """
     given = os.environ.get("TEST_REDIS_URL")
     if given:
@@ -68,11 +63,9 @@ def redis_url(redis_server: RedisServer | None) -> Iterator[str]:
 @pytest.fixture
 def redis_prefix(redis_url: str) -> Iterator[str]:
     """A key prefix of this test's own; its keys, and no others, are deleted afterwards."""
-    prefix = f"test:{uuid.uuid4().hex[:16]}:"  # the setting takes 32 signs
+    prefix = f"test:{uuid.uuid4().hex[:16]}:"  # the setting takes 32 characters
     yield prefix
-    with Redis.from_url(redis_url) as client:
-        for key in client.scan_iter(match=f"{prefix}*", count=1000):
-            client.delete(key)
+    delete_keys(redis_url, prefix)
 
 
 @pytest.fixture

@@ -37,8 +37,11 @@ def _due(certificate: Path) -> bool:
     """Whether this is a certificate made here that ends soon."""
     if ORGANISATION not in _openssl("x509", "-in", certificate, "-noout", "-subject"):
         return False
-    command = ["openssl", "x509", "-in", certificate, "-noout", "-checkend", str(RENEW_SECONDS)]
-    return subprocess.run(command, check=False, capture_output=True).returncode != 0
+    ends = ("-noout", "-checkend", str(RENEW_SECONDS))
+    done = subprocess.run(
+        ["openssl", "x509", "-in", str(certificate), *ends], check=False, capture_output=True
+    )
+    return done.returncode != 0
 
 
 def _make(certificate: Path, key: Path) -> None:
@@ -57,7 +60,7 @@ def _make(certificate: Path, key: Path) -> None:
 
 
 def _openssl(*arguments: str | Path) -> str:
-    command = ["openssl", *arguments]
+    command: list[str | Path] = ["openssl", *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise ValueError(f"openssl {arguments[0]}: {done.stderr.strip().splitlines()[0]}")

@@ -1,4 +1,4 @@
-"""Clients that mean no good, each bounded in number and time, against the stack under test."""
+"""Hostile clients, each bounded in number and time, against the stack under test."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ Writers = list[asyncio.StreamWriter]
 
 @contextlib.asynccontextmanager
 async def slow_connections(port: int, number: int) -> AsyncIterator[Writers]:
-    """Slowloris: this many connections that send one header line every few seconds, for ever."""
+    """Slowloris: this many connections that send one header line every few seconds."""
     writers: Writers = []
     for _ in range(number):
         _reader, writer = await asyncio.open_connection("127.0.0.1", port)

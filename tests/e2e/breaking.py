@@ -1,4 +1,4 @@
-"""Containers that end in the ways that happen, and load meanwhile."""
+"""Crashing and restarting containers under load."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -13,8 +13,7 @@ RECOVERY_SECONDS = 30
 def crash(stack: Stack, container: str) -> None:
     """Kill a container's process, as the kernel does when memory runs out.
 
-    Not `docker kill`: for the engine that is a wish to end it, which no restart policy overrules;
-    test_killed.py is about that.
+    Not `docker kill`: the engine does not restart what it was asked to end.
     """
     process = inspect(container)["State"]["Pid"]
     docker(
@@ -47,7 +46,7 @@ def wait_for_new_run(container: str, before: str) -> None:
     """Wait until a container is healthy again after its end.
 
     Args:
-        before: when its former run started, as `started` tells.
+        before: when its former run started, from `started`.
     """
     wait_until(
         lambda: started(container) != before and is_healthy(container),
@@ -60,3 +59,16 @@ def wait_for_new_run(container: str, before: str) -> None:
 def started(container: str) -> str:
     """When its run started, the last one if it has ended."""
     return str(inspect(container)["State"]["StartedAt"])
+
+
+def crash_under_load(stack: Stack, *services: str, rate: float = 100) -> Report:
+    """Crash a container of each service in turn; returns what came of the requests meanwhile."""
+
+    async def crash_each() -> None:
+        for service in services:
+            container = stack.containers(service)[0]
+            before = started(container)
+            await asyncio.to_thread(crash, stack, container)
+            await asyncio.to_thread(wait_for_new_run, container, before)
+
+    return under_load(stack, crash_each(), rate=rate)

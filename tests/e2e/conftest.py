@@ -1,51 +1,66 @@
-"""One stack for all end-to-end tests, thrown away afterwards.
+"""The stacks of the end-to-end tests, removed afterwards.
 
 Settings: WEB_IMAGE names an image to test instead of building one; E2E_KEEP=1 leaves the stack
-running and says how to remove it; E2E_REDIS_TIMEOUT_MS gives the deploys under load more patience
-with Redis than the default of 250, for a machine that has other work.
+running and says how to remove it; E2E_REDIS_TIMEOUT_MS gives the deploys under load more time for
+Redis than the default of 250, for a machine that has other work.
 """
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
 
-from tests.e2e.images import available_services
+from tests.e2e.deploying import DEFAULTS, SERVICES, Deploys, build_variants, remove_images
 from tests.e2e.stack import Stack, docker
-from tests.support.processes import free_port, wait_until
-from tests.support.redis_container import engine_answers
-
-BUILD_SECONDS = 600
+from tests.e2e.starting import new_stack, started
+from tests.e2e.watched import Watched, helpers
+from tests.support.paths import ROOT
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole stack, healthy. Leave it as you found it: everything running."""
-    if not engine_answers():
-        reason = "NO CONTAINER ENGINE ANSWERS: no end-to-end test has run; start Docker to run them"
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    running = _configure(tmp_path_factory.mktemp("stack"))
-    running.services, missing = available_services(running)
-    if missing:
-        print(f"\nWITHOUT {', '.join(missing)}: this machine cannot get the image", file=sys.stderr)
-    try:
-        if "WEB_IMAGE" not in os.environ:
-            running.compose("build", "web", seconds=BUILD_SECONDS)
-        running.up()
+    command = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    running = new_stack(
+        tmp_path_factory.mktemp("stack"), "e2e", GIT_COMMIT=commit.strip() or "unknown"
+    )
+    with started(running):
         yield running
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A stack for tests of its monitoring, with every target up and no requests yet.
+
+    Each module has its own, because alerts remember for hours what other tests have broken. A
+    receiver writes down the alerts; where cAdvisor's image is missing, a recording is the target.
+    """
+    folder = tmp_path_factory.mktemp("watched")
+    running = new_stack(folder, "watched", RUNBOOKS_URL="https://git.example.com/")
+    with started(running) as missing, helpers(running, recorded="cadvisor" in missing):
+        found = Watched(running, "cadvisor" in missing)
+        wait_until(found.all_targets_answer, seconds=90, interval=1, why="all targets answer")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
+    """The service with nginx, Redis and Prometheus, healthy, and versions to deploy there.
+
+    A stack of its own, so that no other test's replicas are replaced.
+    """
+    running = new_stack(tmp_path_factory.mktemp("deploys"), "deploys", **DEFAULTS)
+    running.services = SERVICES
+    try:
+        with started(running):
+            yield Deploys(running, build_variants(running.settings["WEB_IMAGE"], running.project))
+            docker("rm", "--force", f"{running.project}-deploy", check=False)
     finally:
-        if os.environ.get("E2E_KEEP"):
-            remove = f"docker compose --project-name {running.project} down --volumes"
-            print(f"\nleft running: {running.http}; remove with: {remove}", file=sys.stderr)
-        else:
-            running.compose("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
+        remove_images(running.project)
 
 
 @pytest.fixture
@@ -58,7 +73,7 @@ def api(stack: Stack) -> Iterator[requests.Session]:
 
 @pytest.fixture(autouse=True)
 def everything_healthy_afterwards(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that breaks something waits until it is whole again; this one checks that."""
+    """A test that breaks something waits until it is repaired; this fixture checks that."""
     yield
     if "stack" not in request.fixturenames:
         return
@@ -74,20 +89,3 @@ def _broken(stack: Stack) -> list[str]:
     # nginx-exporter has no health check.
     fine = re.compile(r".* (Up .*\(healthy\)|Exited \(0\).*)|nginx-exporter Up .*")
     return [one for one in states if not fine.fullmatch(one)]
-
-
-def _configure(folder: Path) -> Stack:
-    (folder / "secrets").mkdir()
-    (folder / "certs").mkdir()
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    settings = {
-        "TEST_FOLDER": str(folder),
-        "WEB_IMAGE": os.environ.get("WEB_IMAGE", "devops-starter:e2e"),
-        "GIT_COMMIT": commit or "unknown",
-        "ALERT_WEBHOOK_URL": "http://alert-receiver:8099/",
-    }
-    ports = ("HTTP_PORT", "HTTPS_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT")
-    settings |= {name: str(free_port()) for name in ports}
-    return Stack(f"devops-starter-e2e-{os.getpid()}", folder, settings)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.stack import FILES, ROOT, Stack, clean_environment, docker
+from tests.e2e.stack import FILES, Stack, clean_environment, docker
+from tests.support.paths import ROOT
 
 VARIANTS = Path(__file__).parent / "variants"
 TARGETS = ("good", "broken", "faulty")

@@ -1,35 +1,18 @@
-"""HTTP as bytes, for what no client library would send."""
+"""HTTP as bytes, sent to a stack; see tests/support/raw_http.py."""
 
-import json
 import re
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.stack import Stack
-
-SECONDS = 10
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    """Names in lower case."""
-    body: bytes
-
-    def problem(self) -> dict[str, Any]:
-        assert self.headers["content-type"] == "application/problem+json", self
-        document: dict[str, Any] = json.loads(self.body)
-        assert document["status"] == self.status
-        assert document["request_id"] == self.headers["x-request-id"]
-        return document
+from tests.support import raw_http
+from tests.support.raw_http import SECONDS, Answer
 
 
 def connect(stack: Stack) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(stack.settings["HTTP_PORT"])), SECONDS)
+    return raw_http.connect(int(stack.settings["HTTP_PORT"]))
 
 
 def connect_tls(stack: Stack, **options: Any) -> ssl.SSLSocket:
@@ -75,7 +58,7 @@ def ask(stack: Stack, head: str, body: bytes = b"") -> Answer:
     """Send a request line and headers, as given, and read the one answer.
 
     `Connection: close` is added; line ends are made CRLF. The connection's end is not waited for:
-    nginx lingers for five seconds after it has refused a body.
+    nginx keeps it open for five seconds after it has refused a body.
     """
     lines = [*head.strip().splitlines(), "Connection: close"]
     with connect(stack) as connection:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 INFRASTRUCTURE = ROOT / "infrastructure"
 FILES = (INFRASTRUCTURE / "docker-compose.yml", INFRASTRUCTURE / "docker-compose.test.yml")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import requests
 
-from tests.e2e.stack import FILES, ROOT, Stack, clean_environment
+from tests.e2e.stack import FILES, Stack, clean_environment
+from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
 SECTION = re.compile(r"^## Backup and restore of Redis$(.*?)^## ", re.MULTILINE | re.DOTALL)

@@ -11,13 +11,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-
 from deploy import nginx
+
 from tests.e2e.deploying import Deploys, load_on
 from tests.e2e.stack import Stack, docker
 from tests.support.processes import wait_until
 
-pytest_plugins = ("tests.e2e.deploying_fixture",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 QUICK = ("--step-seconds", "5", "--max-p99-ms", "8000")
@@ -158,12 +157,12 @@ def test_all_that_together_was_20_000_requests_without_a_failure(
     assert sum(one["failed"] for one in reports) == 0
 
 
-def test_the_history_tells_who_deployed_what_and_how_it_ended(deploys: Deploys) -> None:
-    told = deploys.history()
+def test_the_history_lists_who_deployed_what_and_how_it_ended(deploys: Deploys) -> None:
+    lines = deploys.history()
 
-    ends = [line.split("  ")[-1].split(":")[0] for line in told]
+    ends = [line.split("  ")[-1].split(":")[0] for line in lines]
     assert ends == ["in service", *4 * ["rolled back"], "in service"]
-    assert all("@" in line for line in told)
+    assert all("@" in line for line in lines)
 
 
 def test_a_dry_run_prints_the_plan_and_changes_nothing(deploys: Deploys) -> None:

@@ -1,4 +1,4 @@
-"""Something breaks, somebody is told; it is mended, they are told that too.
+"""A failure sends an alert, and its end sends the resolution.
 
 The drills are the ones people hold by hand (scripts/drill.sh), with the real rules and windows.
 They are short here because the stack is new: its last hour holds little good traffic for the errors
@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import ROOT
 from tests.e2e.watched import Watched
+from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
-pytest_plugins = ("tests.e2e.watched_fixture",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -40,7 +39,7 @@ def test_redis_stopped_pages_by_the_webhook_and_resolves(watched: Watched) -> No
     assert fired["labels"]["severity"] == "critical"
 
 
-def test_what_follows_from_a_stopped_redis_is_silenced(watched: Watched) -> None:
+def test_a_stopped_redis_silences_the_alerts_it_causes(watched: Watched) -> None:
     told_before = len(watched.received("CacheCircuitOpen"))
     watched.stack.compose("stop", "redis")
     try:

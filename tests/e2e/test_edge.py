@@ -1,4 +1,4 @@
-"""What nginx itself answers for: TLS, redirects, headers, static files, what is hidden."""
+"""nginx: TLS, redirects, headers, static files, hidden paths."""
 
 import re
 import ssl
@@ -82,7 +82,7 @@ def test_metrics_and_the_status_page_are_not_served_to_the_outside(stack: Stack,
 
     assert answer.status == 404
     assert b"http_requests_total" not in answer.body and b"Active connections" not in answer.body
-    answer.problem()
+    answer.assert_problem()
 
 
 def test_a_static_file_comes_from_nginx_and_may_be_kept(stack: Stack) -> None:

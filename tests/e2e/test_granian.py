@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import requests
 
-from tests.e2e.conftest import BUILD_SECONDS
 from tests.e2e.stack import Stack, docker, inspect
+from tests.e2e.starting import BUILD_SECONDS
 from tests.support.processes import wait_until
 
 IMAGE = "devops-starter:e2e-granian"

@@ -61,7 +61,7 @@ def test_a_service_cannot_write_beside_its_data(stack: Stack, service: str) -> N
 def test_every_service_has_limits(containers: list[tuple[str, dict[str, Any]]]) -> None:
     def limited(found: dict[str, Any]) -> bool:
         host = found["HostConfig"]
-        return (
+        return bool(
             0 < host["NanoCpus"] <= 2e9
             and 16 * MEBIBYTE <= host["Memory"] <= 1024 * MEBIBYTE
             and 0 < host["PidsLimit"] <= 256

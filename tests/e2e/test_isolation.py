@@ -1,4 +1,4 @@
-"""Who can reach whom: by trying it from inside the containers, and by what is published."""
+"""Which service reaches which: tried from inside the containers; and the published ports."""
 
 import json
 
@@ -79,11 +79,11 @@ def test_only_nginx_is_published_beyond_this_machine(stack: Stack) -> None:
     published: dict[str, set[str]] = {}
     for found in inspect_all(stack.containers()):
         ports = found["HostConfig"]["PortBindings"] or {}
-        addresses = {one["HostIp"] or "everybody" for many in ports.values() for one in many}
+        addresses = {one["HostIp"] or "all" for many in ports.values() for one in many}
         if addresses:
             published[service_of(found)] = addresses
 
-    assert published.pop("nginx") == {"everybody"}
+    assert published.pop("nginx") == {"all"}
     assert set().union(*published.values()) == {"127.0.0.1"}
     assert set(published) <= {"prometheus", "alertmanager", "grafana"}
 

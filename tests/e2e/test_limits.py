@@ -19,7 +19,8 @@ def test_a_body_over_the_limit_is_refused_unread(stack: Stack) -> None:
     )
 
     assert answer.status == 413
-    assert answer.problem()["title"] == "Content Too Large"
+    answer.assert_problem()
+    assert answer.json["title"] == "Content Too Large"
 
 
 def test_a_chunked_body_over_the_limit_is_refused_as_well(stack: Stack) -> None:
@@ -38,7 +39,7 @@ def test_a_chunked_body_over_the_limit_is_refused_as_well(stack: Stack) -> None:
         answer = raw.parse(raw.read_all(connection))
 
     assert answer.status == 413
-    answer.problem()
+    answer.assert_problem()
 
 
 def test_a_body_at_the_limit_reaches_the_service(stack: Stack, api: requests.Session) -> None:
@@ -58,14 +59,14 @@ def test_a_header_of_10000_bytes_is_refused(stack: Stack) -> None:
     answer = raw.ask(stack, f"GET /health HTTP/1.1\nHost: localhost\nX-Big: {'x' * 10_000}")
 
     assert answer.status == 431
-    answer.problem()
+    answer.assert_problem()
 
 
 def test_a_path_of_10000_bytes_is_refused(stack: Stack) -> None:
     answer = raw.ask(stack, f"GET /{'x' * 10_000} HTTP/1.1\nHost: localhost")
 
     assert answer.status == 414
-    answer.problem()
+    answer.assert_problem()
 
 
 @pytest.mark.parametrize(
@@ -81,11 +82,11 @@ def test_a_path_of_10000_bytes_is_refused(stack: Stack) -> None:
         "\x16\x03\x01\x02\x00\x01",
     ],
 )
-def test_what_is_no_proper_request_is_refused(stack: Stack, head: str) -> None:
+def test_a_malformed_request_is_refused(stack: Stack, head: str) -> None:
     answer = raw.ask(stack, head)
 
     assert answer.status in (400, 501)
-    answer.problem()
+    answer.assert_problem()
 
 
 def test_a_compressed_body_is_not_unpacked_on_the_way(stack: Stack, api: requests.Session) -> None:
@@ -127,4 +128,5 @@ def test_more_requests_than_the_rate_allows_are_refused_with_429(stack: Stack) -
     refused = b"HTTP/1.1 429 " + received.split(b"HTTP/1.1 429 ")[1].split(b"HTTP/1.1 ")[0]
     answer = raw.parse(refused)
     assert answer.headers["retry-after"] == "1"
-    assert answer.problem()["title"] == "Too Many Requests"
+    answer.assert_problem()
+    assert answer.json["title"] == "Too Many Requests"

@@ -1,4 +1,4 @@
-"""What nginx answers from its memory for a second, and for whom it does not."""
+"""The micro cache of nginx: which answers it keeps for a second, and which requests bypass it."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ def test_many_requests_within_a_second_reach_the_service_once(stack: Stack, path
     assert len({answer.headers["X-Request-ID"] for answer in answers}) == 50
 
 
-def test_those_who_ask_together_for_what_is_not_kept_yet_have_it_together(stack: Stack) -> None:
+def test_concurrent_requests_for_a_missing_answer_share_one(stack: Stack) -> None:
     # Each query is a key of its own in the cache, so that none has been asked for before.
     for number in range(5):
         path = f"/api/v1/stats?together={number}-{time.time_ns()}"
@@ -56,7 +56,7 @@ def test_those_who_ask_together_for_what_is_not_kept_yet_have_it_together(stack:
 
 
 @pytest.mark.parametrize("path", CACHEABLE)
-def test_nobody_waits_while_an_answer_is_renewed(stack: Stack, path: str) -> None:
+def test_no_request_waits_while_an_answer_is_renewed(stack: Stack, path: str) -> None:
     edge_cache(stack, path)
     found = set()
     started = time.monotonic()
@@ -97,9 +97,7 @@ def test_while_all_ask_for_it_a_change_shows_within_seconds(
 @pytest.mark.parametrize(
     "header", [("Authorization", "Bearer x"), ("Cookie", "a=b"), ("Cache-Control", "no-cache")]
 )
-def test_a_token_a_cookie_and_the_wish_for_a_fresh_answer_pass_it_by(
-    stack: Stack, header: tuple[str, str]
-) -> None:
+def test_a_token_a_cookie_and_no_cache_bypass_it(stack: Stack, header: tuple[str, str]) -> None:
     edge_cache(stack, "/api/v1/stats")
 
     assert edge_cache(stack, "/api/v1/stats", **dict([header])) == "BYPASS"

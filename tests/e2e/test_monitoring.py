@@ -20,7 +20,6 @@ from tests.e2e.watched import Watched
 from tests.support import promql
 from tests.support.monitoring import (
     COMPOSE,
-    ROOT,
     all_rules,
     dashboards,
     panels,
@@ -28,9 +27,9 @@ from tests.support.monitoring import (
     read_yaml,
     recorded_rarely,
 )
+from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
-pytest_plugins = ("tests.e2e.watched_fixture",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Alerts about the machine that runs the tests, not about the stack.

@@ -1,4 +1,4 @@
-"""Redis' users: the service on its keys, the exporter on numbers, nobody on the server."""
+"""The users of Redis: the service may use its keys, the exporter numbers."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_the_exporter_sees_numbers_only(stack: Stack, command: tuple[str, ...]) 
     assert redis_says(stack, "exporter", *command).startswith("NoPermissionError")
 
 
-def test_nobody_is_let_in_without_a_password(stack: Stack) -> None:
+def test_without_a_password_every_user_is_refused(stack: Stack) -> None:
     for user in ("default", "app", "operator"):
         said = redis_says(stack, user, "PING", password="")
         assert "Error" in said and "PONG" not in said

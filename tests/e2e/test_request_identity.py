@@ -1,4 +1,4 @@
-"""Who asks, and under which ID: decided by nginx, the same in every place it is written down."""
+"""Client address and request ID: set by nginx, the same in every log and answer."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def logged(stack: Stack, service: str, request_id: str) -> list[dict[str, object
     return lines()
 
 
-def test_the_callers_request_id_stands_in_both_logs_and_in_the_answer(stack: Stack) -> None:
+def test_the_callers_request_id_is_in_both_logs_and_in_the_answer(stack: Stack) -> None:
     request_id = f"e2e.{uuid.uuid4()}_{'x' * 80}"
 
     answer = requests.get(

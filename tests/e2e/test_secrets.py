@@ -1,4 +1,4 @@
-"""Secrets: made once, strong, readable by who needs them, and found nowhere else."""
+"""Secrets: made once, strong, readable only by the services that need them."""
 
 import stat
 
@@ -33,7 +33,7 @@ def test_a_second_start_changes_no_secret(stack: Stack) -> None:
     assert (stack.folder / "certs" / "tls.crt").read_bytes() == certificate
 
 
-def test_each_container_has_its_own_secrets_only_and_nobody_else_reads_them(stack: Stack) -> None:
+def test_each_container_has_only_its_own_secrets_readable_by_its_user(stack: Stack) -> None:
     own = {
         "web": {"api_tokens", "redis_password", "secret_key"},
         "nginx": {"tls.crt", "tls.key"},

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.images import available_services
-from tests.e2e.stack import ROOT, Stack, clean_environment
+from tests.e2e.stack import Stack, clean_environment
+from tests.e2e.starting import PORTS, available_services
+from tests.support.containers import require_engine
+from tests.support.paths import ROOT
 from tests.support.processes import free_port
-from tests.support.redis_container import engine_answers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-PORTS = ("HTTP_PORT", "HTTPS_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT")
 COLD_SECONDS, WARM_SECONDS = 180, 30
 
 
@@ -57,8 +57,7 @@ class FreshClone:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshClone]:
     """A clone with all images at hand that can be had."""
-    if not engine_answers():
-        pytest.skip("NO CONTAINER ENGINE ANSWERS: no fresh clone has been started")
+    require_engine()
     made = FreshClone(tmp_path_factory.mktemp("clone") / "devops-starter")
     yield made
     made.run("./scripts/setup.sh", "--reset", "--yes")

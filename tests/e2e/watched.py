@@ -2,12 +2,17 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
 
 from tests.e2e.stack import Stack, docker
+
+HERE = Path(__file__).parent
 
 
 @dataclass
@@ -68,3 +73,34 @@ class Watched:
         lines = docker("logs", f"{self.stack.project}-alert-receiver").splitlines()
         alerts = [json.loads(line) for line in lines if line.startswith("{")]
         return [alert for alert in alerts if alert["labels"]["alertname"] == name]
+
+    def all_targets_answer(self) -> bool:
+        targets = self.ask("targets")["activeTargets"]
+        jobs = {target["scrapePool"] for target in targets}
+        return {target["health"] for target in targets} == {"up"} and {"web", "cadvisor"} <= jobs
+
+
+@contextmanager
+def helpers(stack: Stack, *, recorded: bool) -> Iterator[None]:
+    """The receiver of alerts and, if `recorded`, a target in cAdvisor's place."""
+    try:
+        _run_helper(stack, "alert-receiver", "notify", "alert_receiver.py")
+        if recorded:
+            recording = f"{HERE / 'recorded' / 'cadvisor'}:/recorded:ro"
+            _run_helper(
+                stack, "cadvisor", "monitoring", "recorded_target.py", "--volume", recording
+            )
+        yield
+    finally:
+        names = (f"{stack.project}-{name}" for name in ("alert-receiver", "cadvisor"))
+        docker("rm", "--force", *names, check=False)
+
+
+def _run_helper(stack: Stack, name: str, network: str, program: str, *options: str) -> None:
+    """Start one of the programs beside this file as a container that the stack knows by `name`."""
+    docker(
+        *("run", "--detach", "--name", f"{stack.project}-{name}"),
+        *("--network", f"{stack.project}_{network}", "--network-alias", name),
+        *("--volume", f"{HERE / program}:/program.py:ro", *options),
+        *(stack.settings["WEB_IMAGE"], "python", "/program.py"),
+    )

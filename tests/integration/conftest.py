@@ -1,53 +1,77 @@
-"""Fixtures of the integration tests alone."""
+"""Fixtures of the integration tests."""
 
 import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from redis import Redis
+from playwright.sync_api import Browser
 
-from tests.integration.refusals import TOKEN, Service
-from tests.support.gunicorn_server import GunicornServer
+from tests.support.app_parts import TOKEN
+from tests.support.browser import NO_BROWSER, chromium, find_chromium
 from tests.support.missing import missing
-from tests.support.processes import wait_until
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.support.paths import ROOT
+from tests.support.redis_server import delete_keys
+from tests.support.service import EMBEDDED, Service, StartService
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
+def browser() -> Iterator[Browser]:
     """A Chromium that all tests share; open pages in contexts of their own."""
-    # Tests that look at no page need not load what drives a browser.
-    from tests.support import browser as found  # pylint: disable=import-outside-toplevel
-
-    path = found.find_chromium()
+    path = find_chromium()
     if path is None:
-        missing(found.NO_BROWSER)
-    with found.chromium(path) as running:
+        missing(NO_BROWSER)
+    with chromium(path) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def service(redis_url: str) -> Iterator[Service]:
+def start_service(request: pytest.FixtureRequest) -> StartService:
+    """Starts the service: `with start_service(WEB_CONCURRENCY="2") as service: ...`.
+
+    redis: URL of a Redis, or EMBEDDED. Without it, the shared Redis and a key prefix of its own.
+    server: gunicorn or granian.
+    root: the folder that contains `app/`.
+    settings: of the service. Where WEB_CONCURRENCY is one, all workers run at the beginning.
+    """
+
+    @contextmanager
+    def start(
+        *, redis: str = "", server: str = "gunicorn", root: Path | str = ROOT, **settings: str
+    ) -> Iterator[Service]:
+        env = {"SERVER": server, "DRAIN_SECONDS": "0", "REDIS_URL": redis}
+        if not redis:
+            env["REDIS_URL"] = request.getfixturevalue("redis_url")
+            env["REDIS_KEY_PREFIX"] = f"test:{uuid.uuid4().hex[:16]}:"
+            env["REDIS_TIMEOUT_MS"] = "10000"  # a busy machine is not an outage
+        with Service(env | settings, root) as service:
+            if workers := int(settings.get("WEB_CONCURRENCY", "0")):
+                service.wait_for_workers(workers)
+                if server == "gunicorn":
+                    service.wait_for_boots(workers)
+            yield service
+        if not redis:
+            delete_keys(env["REDIS_URL"], env["REDIS_KEY_PREFIX"])
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def service(start_service: StartService) -> Iterator[Service]:
     """A service with a token, for tests that leave it as they found it."""
-    prefix = f"test:{uuid.uuid4().hex[:16]}:"
-    settings = {
-        "REDIS_URL": redis_url,
-        "REDIS_KEY_PREFIX": prefix,
-        "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
-        "API_TOKENS": TOKEN,
-        "WEB_CONCURRENCY": "2",
-        "DRAIN_SECONDS": "0",
-    }
-    with Redis.from_url(redis_url) as redis, GunicornServer(settings) as server:
-        # Tests count lines of the log: those of the start must have been written by then.
-        wait_until(
-            lambda: sum("Booting worker" in line for line in server.log_lines) == 2,
-            seconds=30,
-            why="both workers have started",
-        )
-        yield Service(server, redis, prefix)
-        for key in redis.scan_iter(match=f"{prefix}*", count=1000):
-            redis.delete(key)
+    with start_service(API_TOKENS=TOKEN, WEB_CONCURRENCY="2") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def embedded_service(start_service: StartService) -> Iterator[Service]:
+    """A service on the embedded store, without tokens."""
+    with start_service(redis=EMBEDDED) as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> str:
+    """The server that `start_service` is given; see `on_both_servers`."""
+    return "gunicorn"

@@ -1,4 +1,4 @@
-"""Schemathesis loads this: what a generated request needs to be told by more than its schema."""
+"""Loaded by Schemathesis: rules for generated requests that the schema cannot express."""
 
 import itertools
 from typing import Any

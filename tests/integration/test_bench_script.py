@@ -1,15 +1,13 @@
 """scripts/bench.sh --check: the peers have the features that make the comparison a fair one."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.support.clone import environment
 from tests.support.missing import missing
+from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow

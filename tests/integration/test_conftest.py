@@ -1,12 +1,9 @@
-"""What tests/conftest.py promises, seen from pytest runs of its own."""
-
-import sys
-from pathlib import Path
+"""tests/conftest.py, by runs of pytest inside the test."""
 
 import pytest
 from redis import Redis
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 USES_REDIS = """
 from redis import Redis
@@ -33,7 +30,7 @@ def test_test_redis_url_is_used_and_only_the_tests_own_keys_are_deleted(
     inner: pytest.Pytester, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Redis.from_url(redis_url, decode_responses=True)
-    client.set(f"{redis_prefix}somebody's", "kept")
+    client.set(f"{redis_prefix}another's", "kept")
     monkeypatch.setenv("TEST_REDIS_URL", redis_url)
     inner.makepyfile(USES_REDIS)
 
@@ -42,7 +39,7 @@ def test_test_redis_url_is_used_and_only_the_tests_own_keys_are_deleted(
     result.assert_outcomes(passed=1)
     prefix = next(line for line in result.outlines if "prefix:" in line).split("prefix:")[1]
     assert client.keys(f"{prefix.rstrip('.')}*") == []
-    assert client.get(f"{redis_prefix}somebody's") == "kept"
+    assert client.get(f"{redis_prefix}another's") == "kept"
 
 
 def test_without_any_redis_the_tests_are_skipped_with_one_line_saying_what_to_do(
@@ -67,27 +64,6 @@ def test_without_any_redis_the_tests_fail_in_ci(
     result = inner.runpytest_subprocess()
 
     result.assert_outcomes(errors=1)
-
-
-SIGINT_OF_A_CHILD = """
-import signal
-import subprocess
-import sys
-
-def test_it():
-    ask = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
-    assert subprocess.check_output([sys.executable, "-c", ask], text=True) == "False\\n"
-"""
-
-
-def test_ctrl_c_reaches_what_tests_start_even_from_a_background_job(
-    inner: pytest.Pytester,
-) -> None:
-    inner.makepyfile(SIGINT_OF_A_CHILD)
-
-    result = inner.run("bash", "-c", f"trap '' INT; {sys.executable} -m pytest")
-
-    result.assert_outcomes(passed=1)
 
 
 TAKES_LONG = """

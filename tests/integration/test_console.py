@@ -1,21 +1,19 @@
-"""The console at /: one page, readable by everybody, in a real browser."""
+"""The console at /: one page, in a real browser."""
 
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.support.app_parts import TOKEN
 from tests.support.browser import visit
-from tests.support.gunicorn_server import GunicornServer
+from tests.support.service import EMBEDDED, Service, StartService
 
-TOKEN = "token-of-the-console-tests"
 AS_A_BROWSER = {"Accept": "text/html"}
 SETTINGS = {
-    "DRAIN_SECONDS": "0",
     "API_TOKENS": TOKEN,
     "APP_VERSION": "7.8.9",
     "GIT_COMMIT": "0123456789abcdef0123",
@@ -25,8 +23,8 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[GunicornServer]:
-    with GunicornServer(SETTINGS) as running:
+def service(start_service: StartService) -> Iterator[Service]:
+    with start_service(redis=EMBEDDED, **SETTINGS) as running:
         yield running
 
 
@@ -43,36 +41,34 @@ def assert_status_is_shown(page: Page) -> None:
     expect(page.locator("#checks")).to_contain_text("readiness ready")
 
 
-def test_it_says_what_runs_here_and_how_it_is(server: GunicornServer, browser: Browser) -> None:
-    with visit(browser, server.base_url) as page:
+def test_it_shows_version_instance_and_health(service: Service, browser: Browser) -> None:
+    with visit(browser, service.base_url) as page:
         assert_status_is_shown(page)
         expect(page.locator("#try")).to_be_visible()
 
 
-def test_without_javascript_it_is_a_plain_status_page(
-    server: GunicornServer, browser: Browser
-) -> None:
-    with visit(browser, server.base_url, java_script_enabled=False) as page:
+def test_without_javascript_it_is_a_plain_status_page(service: Service, browser: Browser) -> None:
+    with visit(browser, service.base_url, java_script_enabled=False) as page:
         assert_status_is_shown(page)
         expect(page.get_by_text("Without JavaScript")).to_be_visible()
         expect(page.locator("#console")).to_be_hidden()
         expect(page.get_by_role("link", name="/api/v1/stats").last).to_be_visible()
 
 
-def test_all_it_loads_comes_from_this_service(server: GunicornServer, browser: Browser) -> None:
+def test_all_it_loads_comes_from_this_service(service: Service, browser: Browser) -> None:
     hosts = set()
     with visit(browser, "about:blank") as page:
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.goto(server.base_url)
+        page.goto(service.base_url)
         expect(page.locator("#requests .value")).not_to_have_text("–")
 
-    assert hosts == {urlsplit(server.base_url).netloc}
+    assert hosts == {urlsplit(service.base_url).netloc}
 
 
 def test_its_policy_allows_no_inline_script_or_style_and_the_page_has_none(
-    server: GunicornServer,
+    service: Service,
 ) -> None:
-    response = requests.get(server.base_url, headers=AS_A_BROWSER, timeout=5)
+    response = service.get("/", headers=AS_A_BROWSER)
 
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "script-src 'self';" in policy
@@ -80,10 +76,10 @@ def test_its_policy_allows_no_inline_script_or_style_and_the_page_has_none(
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", response.text)
 
 
-def test_its_files_may_be_kept_for_ever_because_their_address_changes_with_them(
-    server: GunicornServer,
+def test_its_files_may_be_cached_forever_because_their_address_has_their_hash(
+    service: Service,
 ) -> None:
-    page = requests.get(server.base_url, headers=AS_A_BROWSER, timeout=5).text
+    page = service.get("/", headers=AS_A_BROWSER).text
 
     files = re.findall(r'"(/static/console/[^"]+)"', page)
     assert len(files) == 2
@@ -91,19 +87,19 @@ def test_its_files_may_be_kept_for_ever_because_their_address_changes_with_them(
 
 
 def test_it_links_to_the_tools_that_are_named_in_the_settings_and_to_no_other(
-    server: GunicornServer, browser: Browser
+    service: Service, browser: Browser
 ) -> None:
-    with visit(browser, server.base_url) as page:
+    with visit(browser, service.base_url) as page:
         tools = page.get_by_role("navigation", name="Tools").get_by_role("link")
         expect(tools).to_have_text(["API docs", "Grafana"])
         expect(tools.nth(1)).to_have_attribute("href", "http://grafana.test/")
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_sticks_out_of_the_window(
-    server: GunicornServer, browser: Browser, width: int
+def test_the_page_is_not_wider_than_the_window(
+    service: Service, browser: Browser, width: int
 ) -> None:
-    with visit(browser, server.base_url, viewport={"width": width, "height": 800}) as page:
+    with visit(browser, service.base_url, viewport={"width": width, "height": 800}) as page:
         page.locator("#request").select_option(index=4)
         page.get_by_role("button", name="Send", exact=True).click()
         expect(page.locator("#answer-status")).to_contain_text("200")
@@ -115,10 +111,10 @@ def test_nothing_sticks_out_of_the_window(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
 def test_axe_finds_no_violation_of_accessibility(
-    server: GunicornServer, browser: Browser, scheme: str, width: int
+    service: Service, browser: Browser, scheme: str, width: int
 ) -> None:
     viewport = {"width": width, "height": 800}
-    with visit(browser, server.base_url, color_scheme=scheme, viewport=viewport) as page:
+    with visit(browser, service.base_url, color_scheme=scheme, viewport=viewport) as page:
         page.locator("#token").fill(TOKEN)
         page.get_by_role("button", name="Start the drill").click()
         expect(page.locator("#fault-running")).to_be_visible()
@@ -138,9 +134,9 @@ def test_axe_finds_no_violation_of_accessibility(
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
 def test_the_api_docs_are_light_or_dark_as_the_browser_asks(
-    server: GunicornServer, browser: Browser, scheme: str, dark: bool
+    service: Service, browser: Browser, scheme: str, dark: bool
 ) -> None:
-    with visit(browser, f"{server.base_url}/docs", color_scheme=scheme) as page:
+    with visit(browser, f"{service.base_url}/docs", color_scheme=scheme) as page:
         expect(page.get_by_text("State of this instance")).to_be_visible()
         brightness = page.get_by_text("State of this instance").evaluate(
             "element => parseInt(getComputedStyle(element).color.match(/\\d+/)[0])"
@@ -149,8 +145,8 @@ def test_the_api_docs_are_light_or_dark_as_the_browser_asks(
     assert (brightness > 128) == dark  # of the text
 
 
-def test_it_can_be_used_with_the_keyboard_alone(server: GunicornServer, browser: Browser) -> None:
-    with visit(browser, server.base_url) as page:
+def test_it_can_be_used_with_the_keyboard_alone(service: Service, browser: Browser) -> None:
+    with visit(browser, service.base_url) as page:
         expect(page.locator("#console")).to_be_visible()
         page.keyboard.press("Tab")
         expect(page.get_by_text("Skip to the content")).to_be_focused()
@@ -163,11 +159,3 @@ def test_it_can_be_used_with_the_keyboard_alone(server: GunicornServer, browser:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator("#answer-status")).to_contain_text("200")
-
-
-def test_everybody_but_browsers_gets_an_index_of_links(server: GunicornServer) -> None:
-    index = requests.get(server.base_url, timeout=5)
-
-    assert index.json()["version"] == "7.8.9"
-    for path in index.json()["links"].values():
-        assert requests.get(server.base_url + path, timeout=5).status_code == 200, path

@@ -5,24 +5,22 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-import requests
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import PATIENCE_MS, visit
-from tests.support.gunicorn_server import GunicornServer
-
-TOKEN = "token-of-the-console-tests"
+from tests.support.app_parts import BEARER, TOKEN
+from tests.support.browser import TIMEOUT_MS, visit
+from tests.support.service import EMBEDDED, Service, StartService
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[GunicornServer]:
-    with GunicornServer({"DRAIN_SECONDS": "0", "API_TOKENS": TOKEN}) as running:
+def service(start_service: StartService) -> Iterator[Service]:
+    with start_service(redis=EMBEDDED, API_TOKENS=TOKEN) as running:
         yield running
 
 
 @pytest.fixture
-def page(server: GunicornServer, browser: Browser) -> Iterator[Page]:
-    with visit(browser, server.base_url, permissions=["clipboard-read"]) as opened:
+def page(service: Service, browser: Browser) -> Iterator[Page]:
+    with visit(browser, service.base_url, permissions=["clipboard-read"]) as opened:
         opened.locator("#token").fill(TOKEN)
         yield opened
 
@@ -72,9 +70,7 @@ def test_the_answer_shows_time_headers_and_whether_it_came_from_the_cache(page: 
     expect(page.locator("#answer-headers")).to_contain_text("x-request-id")
 
 
-def test_the_curl_line_does_the_same_whatever_is_in_the_body(
-    page: Page, server: GunicornServer
-) -> None:
+def test_the_curl_line_does_the_same_whatever_is_in_the_body(page: Page, service: Service) -> None:
     value = """{"it's": "<b>\\"quoted\\"</b> $HOME `id` \\\\ é"}"""
     choose(page, "Store a value")
     page.locator("#name").fill("it~is:odd")
@@ -86,16 +82,9 @@ def test_the_curl_line_does_the_same_whatever_is_in_the_body(
         ["bash", "-c", line], env=environment, capture_output=True, text=True, check=True
     )
 
-    stored = requests.get(f"{server.base_url}/api/v1/cache/it~is:odd", timeout=5)
+    stored = service.get("/api/v1/cache/it~is:odd")
     assert re.match(r"HTTP/1.1 20[01] ", done.stdout)
     assert stored.json() == {"it's": '<b>"quoted"</b> $HOME `id` \\ é'}
-
-
-def test_the_curl_line_is_that_of_the_request_just_chosen(page: Page) -> None:
-    choose(page, "Create an item")
-
-    expect(page.locator("#curl")).to_contain_text('{"name": "Tea", "quantity": 2}')
-    expect(page.locator("#curl")).not_to_contain_text("hello")
 
 
 # A label that says what was done is gone after two seconds.
@@ -112,11 +101,11 @@ def test_the_curl_line_can_be_copied(page: Page) -> None:
 
     page.get_by_role("button", name="Copy").click()
 
-    page.wait_for_function("labels.includes('Copied')", timeout=PATIENCE_MS)
+    page.wait_for_function("labels.includes('Copied')", timeout=TIMEOUT_MS)
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#curl").inner_text()
 
 
-def test_what_was_stored_is_shown_as_text_and_never_as_html(page: Page) -> None:
+def test_a_stored_value_is_shown_as_text_and_never_as_html(page: Page) -> None:
     choose(page, "Store a value")
     page.locator("#body").fill('"<b id=injected>bold</b>"')
     page.get_by_role("button", name="Send", exact=True).click()
@@ -125,13 +114,13 @@ def test_what_was_stored_is_shown_as_text_and_never_as_html(page: Page) -> None:
     expect(page.locator("#injected")).to_have_count(0)
 
 
-def test_the_token_is_kept_in_memory_alone(page: Page, server: GunicornServer) -> None:
+def test_the_token_is_kept_in_memory_alone(page: Page, service: Service) -> None:
     send(page, "Store a value")
     expect(page.locator("#answer-status")).to_contain_text(re.compile("20[01] "))
 
     kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
     assert TOKEN not in kept + page.url + page.locator("#curl").inner_text()
-    page.goto(server.base_url)
+    page.goto(service.base_url)
     expect(page.locator("#token")).to_have_value("")
 
 
@@ -144,7 +133,7 @@ def test_a_wrong_token_is_answered_by_the_services_own_words(page: Page) -> None
 
 
 def test_a_drill_counts_down_breaks_what_it_names_and_can_be_ended(
-    page: Page, server: GunicornServer
+    page: Page, service: Service
 ) -> None:
     page.get_by_label("Errors, % of requests").fill("100")
     page.get_by_role("button", name="Start the drill").click()
@@ -152,24 +141,19 @@ def test_a_drill_counts_down_breaks_what_it_names_and_can_be_ended(
     expect(page.locator("#fault-what")).to_have_text("100% errors on /api/v1/items*")
     expect(page.locator("#fault-left")).to_have_text(re.compile(r"^(00:[0-5]\d|01:00) left$"))
     expect(page.locator("#fault-said")).to_have_text("The drill has started.")
-    assert requests.get(f"{server.base_url}/api/v1/items", timeout=5).status_code == 500
+    assert service.get("/api/v1/items").status_code == 500
 
     page.get_by_role("button", name="End it now").click()
     expect(page.locator("#fault-running")).to_be_hidden()
-    assert requests.get(f"{server.base_url}/api/v1/items", timeout=5).status_code == 200
+    assert service.get("/api/v1/items").status_code == 200
 
 
 @pytest.mark.slow
-def test_a_drill_that_somebody_else_has_started_is_shown_until_it_is_over(
-    page: Page, server: GunicornServer
+def test_a_drill_that_was_started_elsewhere_is_shown_until_it_ends(
+    page: Page, service: Service
 ) -> None:
     fault = {"latency_ms": 20, "route": "/api/v1/info", "duration_seconds": 12}
-    requests.post(
-        f"{server.base_url}/api/v1/demo/faults",
-        json=fault,
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        timeout=5,
-    ).raise_for_status()
+    service.post("/api/v1/demo/faults", fault, headers=BEARER).raise_for_status()
 
     expect(page.locator("#fault-what")).to_have_text("20 ms more latency on /api/v1/info")
     expect(page.locator("#fault-running")).to_be_hidden()
@@ -192,8 +176,10 @@ def test_traffic_runs_until_it_is_stopped(page: Page) -> None:
     expect(page.get_by_role("button", name="Send traffic")).to_be_visible()
 
 
-def test_without_tokens_it_says_that_writing_is_open_and_drills_are_not(browser: Browser) -> None:
-    with GunicornServer({"DRAIN_SECONDS": "0"}) as server, visit(browser, server.base_url) as page:
+def test_without_tokens_it_says_that_writing_is_open_and_drills_are_not(
+    browser: Browser, embedded_service: Service
+) -> None:
+    with visit(browser, embedded_service.base_url) as page:
         expect(page.get_by_text("Writing is open to all")).to_be_visible()
         expect(page.get_by_text("Faults on demand need a token")).to_be_visible()
         expect(page.locator("#fault")).to_be_hidden()
@@ -202,8 +188,10 @@ def test_without_tokens_it_says_that_writing_is_open_and_drills_are_not(browser:
         expect(page.locator("#answer-status")).to_contain_text("201")
 
 
-def test_where_the_demo_is_off_there_are_no_drills(browser: Browser) -> None:
-    settings = {"DRAIN_SECONDS": "0", "DEMO_ENABLED": "false"}
-    with GunicornServer(settings) as server, visit(browser, server.base_url) as page:
+def test_where_the_demo_is_off_there_are_no_drills(
+    start_service: StartService, browser: Browser
+) -> None:
+    without = start_service(redis=EMBEDDED, DEMO_ENABLED="false")
+    with without as service, visit(browser, service.base_url) as page:
         expect(page.locator("#try")).to_be_visible()
         expect(page.locator("#fault, #traffic")).to_have_count(0)

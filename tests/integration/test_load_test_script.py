@@ -1,34 +1,25 @@
-"""scripts/load-test.sh against a real service, and what it says to those who call it wrongly."""
+"""scripts/load-test.sh against a real service, and its errors of one line."""
 
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.app_parts import TOKEN
 from tests.support.clone import environment
-from tests.support.gunicorn_server import GunicornServer
+from tests.support.paths import ROOT
 from tests.support.processes import free_port
+from tests.support.service import Service, StartService
 
-ROOT = Path(__file__).resolve().parents[2]
-TOKEN = "load-test-token"
 # No answer of a test's own service takes that long.
 LENIENT = ("--p99-ms", "60000")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str) -> Iterator[GunicornServer]:
-    settings = {
-        "REDIS_URL": redis_url,
-        "REDIS_KEY_PREFIX": f"test:{uuid.uuid4().hex[:16]}:",
-        "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
-        "API_TOKENS": TOKEN,
-        "WEB_CONCURRENCY": "2",
-        "DRAIN_SECONDS": "0",
-    }
-    with GunicornServer(settings) as running:
+def service(start_service: StartService) -> Iterator[Service]:
+    with start_service(API_TOKENS=TOKEN, WEB_CONCURRENCY="2") as running:
         yield running
 
 
@@ -49,13 +40,13 @@ def load_test(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_within_the_thresholds_it_ends_well_and_writes_a_report(
-    server: GunicornServer, tmp_path: Path
+    service: Service, tmp_path: Path
 ) -> None:
     token, report = tmp_path / "token", tmp_path / "report.html"
     token.write_text(f"{TOKEN}\n")
     files = ("--token-file", str(token), "--report", str(report))
 
-    done = load_test(server.base_url, "--users", "10", "--duration", "8s", *files, *LENIENT)
+    done = load_test(service.base_url, "--users", "10", "--duration", "8s", *files, *LENIENT)
 
     assert done.returncode == 0, done
     assert "kept: p99" in done.stdout and "kept: errors 0.00%" in done.stdout
@@ -64,16 +55,16 @@ def test_within_the_thresholds_it_ends_well_and_writes_a_report(
     assert TOKEN not in done.stdout + done.stderr + report.read_text(encoding="utf-8")
 
 
-def test_without_a_token_it_only_reads(server: GunicornServer) -> None:
-    done = load_test(server.base_url, "--users", "5", "--duration", "3", *LENIENT)
+def test_without_a_token_it_only_reads(service: Service) -> None:
+    done = load_test(service.base_url, "--users", "5", "--duration", "3", *LENIENT)
 
     assert done.returncode == 0, done
     assert "Reads only: a write is answered with 401" in done.stdout
     assert "PUT /api/v1/cache/{key}" not in done.stdout
 
 
-def test_a_broken_threshold_is_told_and_ends_with_1(server: GunicornServer) -> None:
-    done = load_test(server.base_url, "--users", "5", "--duration", "3", "--p99-ms", "0.001")
+def test_a_broken_threshold_is_printed_and_ends_with_1(service: Service) -> None:
+    done = load_test(service.base_url, "--users", "5", "--duration", "3", "--p99-ms", "0.001")
 
     assert done.returncode == 1, done
     assert "BROKEN: p99" in done.stdout

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from app.services.cache_service import CacheService
 from tests.support.app_parts import make_redis, make_settings
-from tests.support.gunicorn_server import ROOT, GunicornServer
+from tests.support.paths import ROOT
+from tests.support.service import EMBEDDED, Service, StartService
 
 
 def blocks(page: str) -> list[str]:
@@ -43,30 +43,30 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(clone: Path) -> Iterator[GunicornServer]:
-    with GunicornServer({"DRAIN_SECONDS": "0"}, root=clone) as running:
+def service(start_service: StartService, clone: Path) -> Iterator[Service]:
+    with start_service(redis=EMBEDDED, root=clone) as running:
         yield running
 
 
-def test_it_answers(server: GunicornServer) -> None:
-    response = requests.get(f"{server.base_url}/api/v1/greetings/Ada", timeout=5)
+def test_it_answers(service: Service) -> None:
+    response = service.get("/api/v1/greetings/Ada")
 
     assert response.json() == {"text": "Hello, Ada!"}
 
 
-def test_it_is_measured_and_logged_under_its_rule(server: GunicornServer) -> None:
+def test_it_is_measured_and_logged_under_its_rule(service: Service) -> None:
     headers = {"X-Request-ID": "greeting"}
-    requests.get(f"{server.base_url}/api/v1/greetings/Bob", headers=headers, timeout=5)
+    service.get("/api/v1/greetings/Bob", headers=headers)
 
     series = 'http_requests_total{method="GET",route="/api/v1/greetings/<name>",status="200"}'
-    metrics = requests.get(f"{server.base_url}/metrics", timeout=5).text
-    lines = [record for record in server.log_records if record["request_id"] == "greeting"]
+    metrics = service.scrape()
+    lines = [record for record in service.log_records if record["request_id"] == "greeting"]
     assert series in metrics
     assert [line["route"] for line in lines] == ["/api/v1/greetings/<name>"]
 
 
-def test_its_errors_are_problem_documents_with_the_request_id(server: GunicornServer) -> None:
-    response = requests.get(f"{server.base_url}/api/v1/greetings/4711", timeout=5)
+def test_its_errors_are_problem_documents_with_the_request_id(service: Service) -> None:
+    response = service.get("/api/v1/greetings/4711")
 
     problem = response.json()
     assert response.status_code == 422
@@ -75,8 +75,8 @@ def test_its_errors_are_problem_documents_with_the_request_id(server: GunicornSe
     assert problem["request_id"] == response.headers["X-Request-ID"]
 
 
-def test_it_is_described(server: GunicornServer) -> None:
-    description = requests.get(f"{server.base_url}/openapi.json", timeout=5).json()
+def test_it_is_described(service: Service) -> None:
+    description = service.get("/openapi.json").json()
 
     described = description["paths"]["/api/v1/greetings/{name}"]["get"]
     assert described["summary"] == "Greet somebody"

@@ -3,12 +3,10 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.gunicorn_server import ROOT, GunicornServer
+from tests.support.paths import ROOT
+from tests.support.service import Service
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -16,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def block(heading: str, language: str = "sh") -> str:
     """The first piece of code under a heading."""
     section = README.partition(f"\n## {heading}\n")[2]
-    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0]
+    return str(re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0])
 
 
 def tour() -> list[tuple[str, str]]:
@@ -26,14 +24,8 @@ def tour() -> list[tuple[str, str]]:
     return [(command, comment) for command, _, comment in (line.partition(" # ") for line in lines)]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[GunicornServer]:
-    with GunicornServer({"DRAIN_SECONDS": "0"}) as running:
-        yield running
-
-
-def test_every_line_of_the_tour_answers_what_stands_behind_it(
-    server: GunicornServer, tmp_path: Path
+def test_every_line_of_the_tour_answers_as_its_comment_says(
+    embedded_service: Service, tmp_path: Path
 ) -> None:
     # Curl itself says the status at the end, so that the commands stay as people type them.
     (tmp_path / ".curlrc").write_text('silent\nwrite-out = "\\nstatus=%{http_code}"\n')
@@ -41,7 +33,7 @@ def test_every_line_of_the_tour_answers_what_stands_behind_it(
     assert len(tour()) > 10
 
     for command, comment in tour():
-        command = command.replace("localhost:8080", f"localhost:{server.port}")
+        command = command.replace("localhost:8080", f"localhost:{embedded_service.port}")
         done = subprocess.run(
             ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True
         )
@@ -52,7 +44,7 @@ def test_every_line_of_the_tour_answers_what_stands_behind_it(
             assert word.strip('"') in done.stdout, (command, done.stdout)
 
 
-def test_what_the_first_command_prints_is_what_the_readme_shows() -> None:
+def test_the_first_command_prints_the_text_in_the_readme() -> None:
     shown = README.partition("from then on after a second:\n\n```\n")[2].partition("```")[0]
     program = "from local import welcome; print(welcome('http://127.0.0.1:8080'))"
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.support.clone import environment
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 # Whatever this clone is called by now: these tests go with it when it is renamed.
 PRESENT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
 FORMER = re.compile(PRESENT.replace("-", "[-_ ]?"), re.IGNORECASE)
@@ -69,7 +69,7 @@ def tracked(folder: Path) -> list[Path]:
     return [folder / name for name in git(folder, "ls-files").splitlines()]
 
 
-def test_nothing_of_the_former_name_is_left_but_the_notice_the_licence_asks_to_keep(
+def test_only_the_licence_still_has_the_former_name(
     renamed: Path,
 ) -> None:
     left = [path for path in tracked(renamed) if FORMER.search(path.name + text_of(path))]
@@ -115,7 +115,7 @@ def test_its_unit_tests_pass(renamed: Path) -> None:
 def test_its_lines_are_as_the_checks_want_them_whatever_the_names_length(
     original: Path, tmp_path: Path
 ) -> None:
-    for name in ("oz", "a-name-of-twenty-eight-signs"):
+    for name in ("oz", "a-name-of-twenty-eight-chars"):
         folder = tmp_path / name
         shutil.copytree(original, folder)
         assert setup(folder, "--name", name).returncode == 0
@@ -165,7 +165,7 @@ def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
         (["--name", "fine", "--port", "1"], "--port"),
     ],
 )
-def test_an_odd_name_is_refused_in_one_line_and_changes_nothing(
+def test_an_invalid_name_is_refused_in_one_line_and_changes_nothing(
     original: Path, arguments: list[str], word: str
 ) -> None:
     done = setup(original, *arguments)

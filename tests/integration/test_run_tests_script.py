@@ -91,7 +91,9 @@ def test_a_choice_runs_what_it_names_and_nothing_else(
     assert all(call in expected for call in pytest_calls(clone) if len(choice) == 1)
 
 
-def test_what_follows_two_dashes_goes_to_pytest_and_lifts_the_coverage_gate(clone: Clone) -> None:
+def test_arguments_after_two_dashes_go_to_pytest_and_turn_off_the_coverage_gate(
+    clone: Clone,
+) -> None:
     clone.run("run-tests.sh", "--unit", "--integration", "--", "-k", "cache hit", "--lf")
 
     [tests] = pytest_calls(clone)
@@ -139,9 +141,7 @@ def test_safety_runs_only_with_its_key_and_says_so_otherwise(clone: Clone) -> No
     assert "safety" in called(clone)
 
 
-def test_in_a_workflow_what_is_skipped_stands_on_the_summary_page(
-    clone: Clone, tmp_path: Path
-) -> None:
+def test_in_a_workflow_the_summary_page_lists_skipped_steps(clone: Clone, tmp_path: Path) -> None:
     page = tmp_path / "summary.md"
     clone.run("run-tests.sh", "--security", env={"GITHUB_STEP_SUMMARY": str(page)})
 

@@ -99,7 +99,7 @@ def test_a_taken_port_is_named_with_another_before_anything_is_installed(clone: 
         ("[[ $2 == *print* ]] && echo 3.14.1 || [[ $2 == *exit* ]]", ("3.14.1", "python3-venv")),
     ],
 )
-def test_a_python_that_will_not_do_is_named_with_what_to_install(
+def test_an_unsuitable_python_is_named_with_the_package_to_install(
     clone: Clone, tmp_path: Path, python: str, words: tuple[str, ...]
 ) -> None:
     programs = tmp_path / "bin"

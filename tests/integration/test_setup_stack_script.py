@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clone import ROOT, Clone
+from tests.support.clone import Clone
+from tests.support.paths import ROOT
 from tests.support.processes import free_port
 
 GOOD = {
@@ -43,7 +44,7 @@ def setup(
     settings: str = "",
     programs: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run setup.sh with a `docker` that does, for each beginning of its arguments, what is told."""
+    """Run setup.sh with a `docker` that answers by the beginning of its arguments."""
     cases = "\n".join(
         f'  "{begin}"*) {what}; exit ;;' for begin, what in (GOOD | (says or {})).items()
     )
@@ -84,7 +85,7 @@ def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> Non
         ({"compose version": "echo 2.21.0"}, ("Compose 2.26 or newer", "2.21.0")),
     ],
 )
-def test_an_engine_that_will_not_do_is_told_in_one_line(
+def test_an_engine_that_will_not_do_is_calls_in_one_line(
     clone: Clone, says: dict[str, str], words: tuple[str, ...]
 ) -> None:
     assert_refused(setup(clone, says=says), *words)
@@ -99,7 +100,7 @@ def test_a_missing_engine_points_to_the_way_without_one(clone: Clone) -> None:
     assert_refused(clone.run("setup.sh", env={"PATH": str(tools)}), "not installed", "--local")
 
 
-def test_a_full_disk_is_told_before_anything_is_built(clone: Clone) -> None:
+def test_a_full_disk_is_calls_before_anything_is_built(clone: Clone) -> None:
     says = {"info": f"echo '{clone.folder}'"}
 
     result = setup(clone, says=says, programs={"df": "printf 'head\\ndisk 100 90 10 90%% /\\n'"})
@@ -107,7 +108,7 @@ def test_a_full_disk_is_told_before_anything_is_built(clone: Clone) -> None:
     assert_refused(result, "only 10 MB", "docker system prune")
 
 
-def test_a_taken_port_is_told_with_the_setting_that_changes_it(clone: Clone) -> None:
+def test_a_taken_port_is_calls_with_the_setting_that_changes_it(clone: Clone) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         result = setup(clone, settings=f"HTTP_PORT={port}\n")
@@ -127,7 +128,7 @@ def test_a_taken_port_is_told_with_the_setting_that_changes_it(clone: Clone) -> 
         ("ERROR: failed to resolve source metadata for python:3.14", ("network", "python:3.14")),
     ],
 )
-def test_a_failing_build_is_told_by_its_cause(
+def test_a_failing_build_is_calls_by_its_cause(
     clone: Clone, said: str, words: tuple[str, ...]
 ) -> None:
     assert_refused(setup(clone, says={"compose build": f"echo '{said}'; exit 1"}), *words)
@@ -145,7 +146,7 @@ def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clon
 
     assert result.returncode == 0, result.stderr
     assert "Without grafana" in result.stdout and "Starting 4 services" in result.stdout
-    assert links.read_text() == " default\n"  # the console has no link to what is not there
+    assert links.read_text() == " default\n"  # the console has no link to a missing service
 
 
 def test_without_an_essential_image_nothing_is_started(clone: Clone) -> None:
@@ -165,12 +166,12 @@ def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> Non
 
 
 def test_a_deployed_version_is_not_built_over(clone: Clone) -> None:
-    told = clone.folder / "told"
-    says = {"compose build": f"echo \"$said\" >>'{told}'"}
+    calls = clone.folder / "calls"
+    says = {"compose build": f"echo \"$said\" >>'{calls}'"}
 
     setup(clone, says=says, settings="WEB_IMAGE=registry.example/shop:1.2.3\n")
 
-    assert not told.exists()
+    assert not calls.exists()
 
 
 def test_reset_deletes_nothing_unasked(clone: Clone) -> None:

@@ -1,4 +1,4 @@
-"""A Redis that answers, but slowly: what a request waits in all is bounded."""
+"""A slow Redis: the time that a request waits in all is bounded."""
 
 import socket
 import threading
@@ -10,8 +10,7 @@ from functools import partial
 import pytest
 
 from app.redis_client.client import RedisClient, RedisUnavailable
-from tests.support.app_parts import make_redis
-from tests.support.one_request import one_request
+from tests.support.app_parts import make_redis, one_request
 from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
 

@@ -1,135 +1,122 @@
-"""docs/TROUBLESHOOTING.md: each symptom is brought about, and the page has its very words."""
+"""docs/TROUBLESHOOTING.md: the texts that it names are those that the service prints."""
 
-import os
 import re
 import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from flask.testing import FlaskClient
 
-from tests.support.gunicorn_server import ROOT, GunicornServer
+from app.factory import create_app
+from tests.support.app_parts import BEARER, TOKEN, make_settings, nowhere
+from tests.support.browser import NO_BROWSER
+from tests.support.missing import NO_REDIS
+from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
+from tests.support.service import EMBEDDED, Service, StartService
 
 PAGE = (ROOT / "docs" / "TROUBLESHOOTING.md").read_text(encoding="utf-8")
 HEADINGS = re.findall(r"^### (.*)", PAGE, re.MULTILINE)
-TOKEN = "token-of-the-troubleshooting-tests"
-JSON = {"Content-Type": "application/json"}
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 DEMO = "/api/v1/demo"
+INFO = "/api/v1/info"
+ITEMS = "/api/v1/items"
 
 
-@dataclass(frozen=True)
-class Symptom:
-    """A request that is refused or fails, and the settings that make it so."""
-
-    status: int
-    method: str = "GET"
-    path: str = "/api/v1/items"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    times: int = 1
+def section(heading: str) -> str:
+    """The text under a heading, which must be there."""
+    return PAGE.split(f"\n### {heading}\n")[1].split("\n#")[0]
 
 
-SYMPTOMS = [
-    Symptom(401, "POST", settings={"API_TOKENS": TOKEN}, headers=JSON, body=b"{}"),
-    Symptom(403, "POST", f"{DEMO}/faults", headers=JSON, body=b"{}"),
-    Symptom(400, settings={"TRUSTED_HOSTS": "shop.example"}),
-    Symptom(400, "POST", headers=JSON, body=b'{name: "Tea"}'),
-    Symptom(415, "POST", body=b'{"name": "Tea"}'),
-    Symptom(413, "POST", settings={"MAX_CONTENT_LENGTH": "1024"}, headers=JSON, body=b"1" * 2000),
-    Symptom(429, path="/api/v1/info", settings={"RATE_LIMIT": "1/hour"}, times=2),
-    Symptom(404, path=f"{DEMO}/status/404", settings={"DEMO_ENABLED": "false"}),
-]
+def client(**settings: str) -> FlaskClient:
+    return create_app(make_settings(**settings)).test_client()
 
 
-def send(server: GunicornServer, symptom: Symptom) -> requests.Response:
-    return requests.request(
-        symptom.method,
-        server.base_url + symptom.path,
-        headers={"Content-Type": "", **symptom.headers},
-        data=symptom.body,
-        timeout=10,
-    )
-
-
-def assert_found(status: int, detail: str) -> None:
-    """A heading with the status stands there, and the words under it or in it."""
-    section = [
-        part
-        for part in re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]
-        if part.startswith(str(status)) and any(words in detail for words in quoted(part))
+def assert_found(status: int, found: int, answer: Any) -> None:
+    """The status is as expected, and a section about it quotes the answer's detail."""
+    sections = re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]
+    quotes = [
+        quote
+        for text in sections
+        if text.startswith(str(status))
+        for quote in re.findall(r"`([^`\n]+)`", text)
+        if " " in quote
     ]
-    assert section, detail
+    assert found == status
+    assert any(quote in answer["detail"] for quote in quotes), answer
 
 
-def quoted(section: str) -> list[str]:
-    return [words for words in re.findall(r"`([^`\n]+)`", section) if " " in words]
-
-
-@pytest.mark.parametrize("symptom", SYMPTOMS, ids=lambda one: f"{one.status} {one.path}")
-def test_a_refusal_is_found_by_its_status_and_words(symptom: Symptom) -> None:
-    with GunicornServer({"DRAIN_SECONDS": "0", **symptom.settings}) as server:
-        for _ in range(symptom.times):
-            response = send(server, symptom)
-
-    assert response.status_code == symptom.status
-    assert_found(symptom.status, response.json()["detail"])
-
-
-def test_a_drill_is_found_by_its_words_and_ended_as_the_page_says() -> None:
-    with GunicornServer({"DRAIN_SECONDS": "0", "API_TOKENS": TOKEN}) as server:
-        faults, info = f"{server.base_url}{DEMO}/faults", f"{server.base_url}/api/v1/info"
-        requests.post(faults, json={"error_rate": 1}, headers=BEARER, timeout=5).raise_for_status()
-        failed = requests.get(info, timeout=5)
-        requests.delete(faults, headers=BEARER, timeout=5).raise_for_status()
-
-        assert failed.status_code == 500
-        assert_found(500, failed.json()["detail"])
-        assert requests.get(info, timeout=5).status_code == 200
-
-
-def full(own_redis: RedisServer, server: GunicornServer) -> requests.Response:
-    """The answer to a write that a full Redis refuses."""
-    client = own_redis.client()
-    client.config_set("maxmemory-policy", "volatile-lfu")
-    client.config_set("maxmemory", 1)
-    return requests.post(f"{server.base_url}/api/v1/items", json={"name": "Tea"}, timeout=5)
-
-
-def test_a_full_store_is_found_by_its_words_goes_on_reading_and_is_mended_by_more_memory(
-    own_redis: RedisServer,
+@pytest.mark.parametrize(
+    ("status", "settings", "request_line", "body"),
+    [
+        (401, {"API_TOKENS": TOKEN}, f"POST {ITEMS}", {"json": {}}),
+        (403, {}, f"POST {DEMO}/faults", {"json": {}}),
+        (400, {"TRUSTED_HOSTS": "shop.example"}, f"GET {ITEMS}", {}),
+        (400, {}, f"POST {ITEMS}", {"data": "{name: 1}", "content_type": "application/json"}),
+        (415, {}, f"POST {ITEMS}", {"data": b'{"name": "Tea"}'}),
+        (413, {"MAX_CONTENT_LENGTH": "1024"}, f"POST {ITEMS}", {"json": "1" * 2000}),
+        (404, {"DEMO_ENABLED": "false"}, f"GET {DEMO}/status/404", {}),
+        (503, {"REDIS_URL": nowhere()}, f"GET {ITEMS}", {}),
+    ],
+)
+def test_a_refusal_is_found_by_its_status_and_text(
+    status: int, settings: dict[str, str], request_line: str, body: dict[str, Any]
 ) -> None:
-    settings = {
-        "DRAIN_SECONDS": "0",
-        "REDIS_URL": own_redis.url,
-        "REDIS_TIMEOUT_MS": "10000",  # a busy machine is no reason to give up
-        "WEB_CONCURRENCY": "1",
-    }
-    with GunicornServer(settings) as server:
-        refused = full(own_redis, server)
+    method, path = request_line.split()
 
-        assert refused.status_code == 507
-        assert_found(507, refused.json()["detail"])
-        for path in ("/api/v1/items", "/api/v1/stats", "/api/v1/cache"):
-            assert requests.get(server.base_url + path, timeout=5).status_code == 200, path
-        own_redis.client().config_set("maxmemory", "64mb")
-        again = requests.post(f"{server.base_url}/api/v1/items", json={"name": "Tea"}, timeout=5)
-        assert again.status_code == 201
+    response = client(**settings).open(path, method=method, **body)
+
+    assert_found(status, response.status_code, response.json)
 
 
-def test_a_store_that_is_away_is_found_by_its_words(own_redis: RedisServer) -> None:
-    settings = {"DRAIN_SECONDS": "0", "REDIS_URL": own_redis.url, "WEB_CONCURRENCY": "1"}
-    with GunicornServer(settings) as server:
-        own_redis.kill()
-        failed = requests.get(f"{server.base_url}/api/v1/items", timeout=5)
+def test_the_rate_limit_is_found_by_its_text() -> None:
+    limited = client(RATE_LIMIT="1/hour")
+    limited.get(INFO)
 
-    assert failed.status_code == 503
-    assert_found(503, failed.json()["detail"])
+    response = limited.get(INFO)
+
+    assert_found(429, response.status_code, response.json)
+
+
+def test_a_fault_is_found_by_its_text_and_ended_as_the_page_says() -> None:
+    faulty = client(API_TOKENS=TOKEN)
+    faulty.post(f"{DEMO}/faults", json={"error_rate": 1}, headers=BEARER)
+    failed = faulty.get(INFO)
+
+    faulty.delete(f"{DEMO}/faults", headers=BEARER)
+
+    assert_found(500, failed.status_code, failed.json)
+    assert faulty.get(INFO).status_code == 200
+
+
+def test_a_full_store_is_found_by_its_text_answers_reads_and_needs_only_more_memory(
+    start_service: StartService, own_redis: RedisServer
+) -> None:
+    settings = {"REDIS_TIMEOUT_MS": "10000", "WEB_CONCURRENCY": "1"}  # a busy machine is no outage
+    with start_service(redis=own_redis.url, **settings) as service:
+        item = service.post(ITEMS, {"name": "Tea"})
+        client = own_redis.client()
+        client.config_set("maxmemory-policy", "volatile-lfu")
+        client.config_set("maxmemory", 1)
+
+        refused = service.post(ITEMS, {"name": "Tea"})
+        assert_found(507, refused.status_code, refused.json())
+        for path in (item.headers["Location"], ITEMS, "/api/v1/stats", "/api/v1/cache"):
+            assert service.get(path).status_code == 200, path
+        client.config_set("maxmemory", "64mb")
+        assert service.post(ITEMS, {"name": "Tea"}).status_code == 201
+
+
+def test_a_bug_is_found_by_its_text() -> None:
+    app = create_app(make_settings())
+
+    @app.get("/bug")
+    def bug() -> str:
+        raise ZeroDivisionError
+
+    answer = app.test_client().get("/bug").json
+    assert answer is not None
+    assert f"\n### 500 `{answer['detail']}`\n" in PAGE
 
 
 @pytest.mark.parametrize(
@@ -141,26 +128,93 @@ def test_a_store_that_is_away_is_found_by_its_words(own_redis: RedisServer) -> N
     ],
     ids=["wrong", "missing", "placeholder"],
 )
-def test_a_start_that_is_refused_is_found_by_its_words(settings: dict[str, Any]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "app"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **settings},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+def test_a_refused_start_is_found_by_its_text(settings: dict[str, str]) -> None:
+    service = Service(settings)
+    service.launch()
 
-    words = [words for heading in HEADINGS for words in re.findall(r"`([^`]+)`", heading)]
-    assert done.returncode != 0
-    assert any(each in done.stderr for each in words), done.stderr
+    assert service.wait() != 0
+    quotes = [quote for heading in HEADINGS for quote in re.findall(r"`([^`]+)`", heading)]
+    assert any(quote in service.stderr for quote in quotes), service.stderr
 
 
-def test_no_cache_in_a_request_is_what_makes_every_answer_a_bypass() -> None:
-    assert "### `X-Cache: BYPASS` on every request" in PAGE
-    with GunicornServer({"DRAIN_SECONDS": "0"}) as server:
-        url, headers = f"{server.base_url}/api/v1/items", {"Cache-Control": "no-cache"}
-        caches = [requests.get(url, headers=headers, timeout=5).headers["X-Cache"] for _ in "12"]
+def test_a_422_names_the_location_as_the_page_shows() -> None:
+    item = client().post(ITEMS, json={"name": 5})
+    entry = client().put("/api/v1/cache/key?ttl=0", json=1)
 
-    assert caches == ["BYPASS", "BYPASS"]
+    errors = [answer.json["errors"][0] for answer in (item, entry) if answer.json]
+    shown = re.findall(r"`(\w+\.\w+)`", section("422 with `errors`"))
+    assert [error["location"] for error in errors] == shown
+    assert all(error["message"] for error in errors)
+
+
+def test_no_cache_in_a_request_makes_the_answer_a_bypass() -> None:
+    assert "`Cache-Control: no-cache`" in section("`X-Cache: BYPASS` on every request")
+
+    response = client().get(ITEMS, headers={"Cache-Control": "no-cache"})
+
+    assert response.headers["X-Cache"] == "BYPASS"
+
+
+@pytest.mark.slow
+def test_without_a_redis_url_health_says_embedded_and_a_restart_loses_everything(
+    start_service: StartService,
+) -> None:
+    assert "`/health` says `embedded`" in section("Everything is gone after a restart")
+    with start_service(redis=EMBEDDED) as service:
+        health = service.get("/health").json()
+        service.put("/api/v1/cache/key", 1).raise_for_status()
+        service.stop()
+        service.start()
+        again = service.get("/api/v1/cache/key")
+
+    assert health["checks"]["redis"]["status"] == "embedded"
+    assert again.status_code == 404
+
+
+def test_with_the_log_level_warning_only_failures_are_written(start_service: StartService) -> None:
+    assert "`LOG_LEVEL=WARNING`" in section("Request lines are missing from the log")
+    with start_service(redis=EMBEDDED, LOG_LEVEL="WARNING") as service:
+        for path in (INFO, "/nothing", f"{DEMO}/status/503"):
+            service.get(path)
+
+        assert [r["status"] for r in service.log_records if "status" in r] == [503]
+
+
+@pytest.mark.parametrize(
+    ("networks", "client"), [("", "127.0.0.1"), ("127.0.0.0/8", "203.0.113.9")]
+)
+def test_the_client_is_the_proxy_until_its_network_is_trusted(
+    start_service: StartService, networks: str, client: str
+) -> None:
+    assert "`FORWARDED_ALLOW_IPS`" in section("`client_ip` is the proxy's address")
+    with start_service(redis=EMBEDDED, FORWARDED_ALLOW_IPS=networks) as service:
+        service.get(INFO, headers={"X-Forwarded-For": "203.0.113.9"})
+
+        (line,) = (record for record in service.log_records if record.get("path") == INFO)
+    assert line["client_ip"] == client
+
+
+@pytest.mark.parametrize(
+    ("secure", "host", "kept"),
+    [("true", "shop.test", False), ("true", "localhost", True), ("false", "shop.test", True)],
+)
+def test_a_secure_cookie_is_sent_over_https_or_to_localhost_only(
+    start_service: StartService, tmp_path: Path, secure: str, host: str, kept: bool
+) -> None:
+    assert "`SESSION_COOKIE_SECURE=false`" in section("A session is empty on the next request")
+    jar = ("--cookie", str(tmp_path / "jar"), "--cookie-jar", str(tmp_path / "jar"))
+    with start_service(redis=EMBEDDED, SESSION_COOKIE_SECURE=secure) as service:
+        here = ("--resolve", f"{host}:{service.port}:127.0.0.1")
+        url = f"http://{host}:{service.port}/api/v1/session"
+        body = ("--request", "PUT", "--json", '{"user": "ada"}')
+        for more in (body, ()):
+            command = ["curl", "--silent", "--fail", "--noproxy", "*", *jar, *here, *more, url]
+            answer = subprocess.check_output(command, text=True, timeout=20)
+
+    assert ('"user":"ada"' in answer) is kept
+
+
+def test_the_page_names_what_skipped_and_slow_tests_say() -> None:
+    for said in (NO_REDIS, NO_BROWSER):
+        assert f"`{said.partition(':')[0]}`" in PAGE
+    assert re.search(r"### `took [\d.]+ s, over the [\d.]+ s for a test not marked slow`", PAGE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.performance.machine import PROGRAMS, Problem, check_programs, description
+from tests.support.paths import ROOT
 
 EPILOG = """\
 Prints one table: ratios of two variants' figures, and whether each meets its target. Stops what it
@@ -16,7 +17,7 @@ started, also on Ctrl-C; all its files are below /dev/shm and removed at the end
 Exit status: 0 measured (the table says whether targets are met), 1 something could not be measured,
 2 usage, 130 Ctrl-C.
 """
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGE, RESULT = DOCS / "PERFORMANCE.md", DOCS / "performance.json"
 PLOT = DOCS / "images" / "performance.svg"
 # In the order in which they are measured.

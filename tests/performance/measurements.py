@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from tests.performance import (
     capacity,
-    instructions as callgrind,
-    latency as steady,
-    lists,
-    scraping,
 )
+from tests.performance import instructions as callgrind
+from tests.performance import latency as steady
+from tests.performance import lists, scraping
 from tests.performance.capacity import Load
 from tests.performance.figures import Figures, figure
 from tests.performance.run import Run

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.paths import ROOT
 from tests.support.processes import end_group, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 # Other variables of the shell, PYTHON… above all, must not change what is measured.
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")

@@ -1,12 +1,28 @@
-"""Parts of the app for tests: settings, and clients of Redis."""
+"""Parts of the app for tests: settings, clients of Redis, a token and a clock."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest import mock
 
 from app.config import Settings
 from app.redis_client.client import RedisClient
 from app.redis_client.time_budget import TimeBudget
+from app.utils import request_context
 from tests.support.processes import free_port
+
+TOKEN = "A7mQ2xLw9Zt4VbN6rK1sYh3D"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def make_settings(**environ: str) -> Settings:
@@ -24,3 +40,13 @@ def make_redis(**environ: str) -> RedisClient:
 def nowhere() -> str:
     """The URL of a Redis that does not exist."""
     return f"redis://127.0.0.1:{free_port()}/0"
+
+
+@contextmanager
+def one_request() -> Iterator[None]:
+    """Everything inside belongs to one request and shares its time budget."""
+    token = request_context.set_current(request_context.RequestContext("an-id", None, "192.0.2.7"))
+    try:
+        yield
+    finally:
+        request_context.reset(token)

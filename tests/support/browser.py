@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "NO CHROMIUM FOR THE TESTS OF THE CONSOLE: install the package chromium"
 
-# A busy machine takes its time; what is waited for usually comes in milliseconds.
-PATIENCE_MS = 20_000
+# For a busy machine; usually milliseconds are enough.
+TIMEOUT_MS = 20_000
 
 
 def find_chromium() -> str | None:
@@ -23,7 +23,7 @@ def find_chromium() -> str | None:
 @contextmanager
 def chromium(path: str) -> Iterator[Browser]:
     """A browser without a window; each page opened in it starts with no history."""
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     # Its sandbox refuses to work for root, whom containers and CI machines often give.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
@@ -54,5 +54,5 @@ def visit(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
 
 
 def _is_problem(line: str) -> bool:
-    """Answers of 4xx and 5xx are reported by the browser too, and are no problem of the page."""
+    """The browser also reports answers of 4xx and 5xx, which are not problems of the page."""
     return "Content Security Policy" in line or "Trusted" in line or "Uncaught" in line

@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 PARTS = ("app", "scripts", "requirements.txt", "requirements-dev.txt", "pyproject.toml")
 
 # Nothing of the developer's settings, of the service or of tools, but how to reach an index.

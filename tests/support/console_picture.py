@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 from tests.support.browser import chromium, find_chromium, visit
-from tests.support.gunicorn_server import ROOT, GunicornServer
 from tests.support.load import Load
+from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
+from tests.support.service import Service
 
 PICTURES = ROOT / "docs" / "images"
 TOKEN = "token-for-the-picture-of-the-console"
@@ -48,7 +49,7 @@ def main() -> int:
     redis.start()
     size = {"width": 1280, "height": 1060}
     try:
-        with GunicornServer(settings(redis)) as server, chromium(path) as browser:
+        with Service(settings(redis)) as server, chromium(path) as browser:
             with (
                 visit(browser, server.base_url, viewport=size, color_scheme="light") as light,
                 visit(browser, server.base_url, viewport=size, color_scheme="dark") as dark,

@@ -1,4 +1,4 @@
-"""A web server of a test's own, which notes what it is asked and answers what it is told."""
+"""A web server in the test that records requests and gives fixed answers."""
 
 import json
 import threading

@@ -5,6 +5,11 @@ from typing import NoReturn
 
 import pytest
 
+NO_REDIS = (
+    "NO REDIS FOR THE INTEGRATION TESTS: set TEST_REDIS_URL, install redis-server,"
+    " or start a container engine"
+)
+
 
 def in_ci() -> bool:
     """Whether CI=true."""

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.images import provide
-from tests.support.redis_container import engine_answers
+from tests.support.containers import engine_answers, pull
+from tests.support.missing import in_ci
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "monitoring"
 RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
 RULE_TESTS = sorted((MONITORING / "prometheus" / "tests").glob("*.yml"))
@@ -101,11 +101,9 @@ def _command(name: str) -> tuple[str, ...]:
         return (name,)
     image = read_yaml(COMPOSE)["services"][_IMAGE_OF[name]]["image"]
     engine = engine_answers()
-    if engine:
-        provide(image)
-    if not engine or not image_is_present(image):
+    if not engine or not pull(image):
         reason = f"NO {name}: install it, or start a container engine that can get {image}"
-        if engine and os.environ.get("CI", "").lower() in ("1", "true"):
+        if engine and in_ci():
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     user = ("--user", f"{os.getuid()}:{os.getgid()}")
@@ -114,8 +112,3 @@ def _command(name: str) -> tuple[str, ...]:
         *("docker", "run", "--rm", "--network", "none", *user, *here),
         *("--entrypoint", name, image),
     )
-
-
-def image_is_present(image: str) -> bool:
-    command = ["docker", "image", "inspect", image]
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0

@@ -101,3 +101,10 @@ class RedisServer:
                 return bool(client.ping())
         except RedisError:
             return False
+
+
+def delete_keys(url: str, prefix: str) -> None:
+    """Delete all keys with this prefix, and no others."""
+    with Redis.from_url(url) as client:
+        for key in client.scan_iter(match=f"{prefix}*", count=1000):
+            client.delete(key)

@@ -5,7 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.ci_scripts import ROOT, Git, Programs
+from tests.support.ci_scripts import Git, Programs
+from tests.support.paths import ROOT
 
 # The arguments of ssh are its options, the host and one word: the command.
 SSH = 'exec bash -c "${!#}"'

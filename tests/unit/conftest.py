@@ -11,20 +11,7 @@ from app.factory import create_app
 from app.redis_client.client import RedisClient
 from app.server import lifecycle
 from app.services.cache_service import CacheService
-from tests.support.app_parts import make_redis, make_settings, nowhere
-
-TOKEN = "A7mQ2xLw9Zt4VbN6rK1sYh3D"
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-
-
-class Clock:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self, now: float = 1_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.app_parts import Clock, make_redis, make_settings, nowhere
 
 
 @pytest.fixture

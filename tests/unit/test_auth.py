@@ -1,4 +1,4 @@
-"""Who may write."""
+"""Bearer tokens."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def auth() -> TokenAuth:
 @pytest.mark.parametrize(
     "header", [f"Bearer {FIRST}", f"Bearer {SECOND}", f"bearer {FIRST}", f"Bearer  {FIRST} "]
 )
-def test_each_of_the_tokens_opens(auth: TokenAuth, header: str) -> None:
+def test_each_of_the_tokens_is_accepted(auth: TokenAuth, header: str) -> None:
     auth.require(header)
 
 
@@ -43,7 +43,7 @@ def test_anything_else_is_a_401_that_names_the_scheme(auth: TokenAuth, header: s
     assert caught.value.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_without_tokens_writing_is_open_to_all() -> None:
+def test_without_tokens_every_request_may_write() -> None:
     auth = TokenAuth(())
 
     auth.require("")
@@ -51,7 +51,7 @@ def test_without_tokens_writing_is_open_to_all() -> None:
     assert not auth.configured
 
 
-def test_without_tokens_what_needs_one_in_any_case_is_a_403() -> None:
+def test_without_tokens_a_request_that_always_needs_one_is_a_403() -> None:
     with pytest.raises(Problem) as caught:
         TokenAuth(()).require(f"Bearer {FIRST}", even_if_open=True)
 

@@ -1,4 +1,4 @@
-"""The cache computes once, in one process; see also the integration tests."""
+"""The cache service in one process; tests/integration/test_single_flight.py has several."""
 
 import threading
 import time
@@ -8,8 +8,44 @@ from typing import Any
 import pytest
 
 from app.redis_client.client import RedisClient, RedisUnavailable
-from app.services.cache_service import CacheService
+from app.services.cache_service import CacheService, Entry
+from app.utils import metrics
 from tests.support.app_parts import make_settings
+
+
+@pytest.fixture
+def cut_off(unavailable: RedisClient) -> CacheService:
+    """A cache whose Redis is unavailable."""
+    return CacheService(make_settings(), unavailable)
+
+
+@pytest.fixture
+def near_its_end(cache: CacheService, redis: RedisClient) -> None:
+    """An entry that is due for a refresh."""
+    cache.set("key", "old", 600)
+    redis.write(("PEXPIRE", redis.key("cache", "key"), 30_000))
+
+
+def counted(operation: str, result: str) -> float:
+    labels = {"operation": operation, "result": result}
+    return metrics.REGISTRY.get_sample_value("cache_requests_total", labels) or 0.0
+
+
+def dropped() -> float:
+    return metrics.REGISTRY.get_sample_value("cache_writes_dropped_total") or 0.0
+
+
+def entry(payload: bytes) -> Entry:
+    return Entry(payload, 0.0, 0.0)
+
+
+def not_called() -> Any:
+    raise AssertionError("computed although there was no need to")
+
+
+def left_ms(redis: RedisClient, key: str) -> int:
+    """Milliseconds that an entry has left to live."""
+    return int(redis.read(("PTTL", redis.key("cache", key)))[0])
 
 
 class Compute:
@@ -39,9 +75,136 @@ def lock_holder(redis: RedisClient) -> bytes | None:
     return holder
 
 
-def left_ms(redis: RedisClient, key: str) -> int:
-    """Milliseconds that an entry has left to live."""
-    return int(redis.read(("PTTL", redis.key("cache", key)))[0])
+@pytest.mark.parametrize("value", [None, False, 0, "", [], {"a": [1, 2.5, "ü", None]}])
+def test_any_json_value_comes_back_as_it_was(cache: CacheService, value: Any) -> None:
+    kept = cache.set("key", value)
+
+    assert kept
+    assert cache.get("key", "default") == value
+
+
+def test_a_deleted_entry_is_gone_and_delete_returns_whether_it_existed(
+    cache: CacheService,
+) -> None:
+    cache.set("key", 1)
+
+    first, second = cache.delete("key"), cache.delete("key")
+
+    assert (first, second) == (True, False)
+    assert cache.get("key") is None
+
+
+def test_an_entry_always_has_a_time_to_live(cache: CacheService, redis: RedisClient) -> None:
+    cache.set("default", 1)
+    cache.set("given", 1, ttl=10)
+    cache.set("endless", 1, ttl=1e9)
+
+    assert 299_000 < left_ms(redis, "default") <= 300_000
+    assert 9_000 < left_ms(redis, "given") <= 10_000
+    assert 86_399_000 < left_ms(redis, "endless") <= 86_400_000
+
+
+@pytest.mark.parametrize("ttl", [0, -1])
+def test_a_time_to_live_must_be_positive(cache: CacheService, ttl: float) -> None:
+    with pytest.raises(ValueError, match="above 0 s"):
+        cache.set("key", 1, ttl)
+
+
+@pytest.mark.parametrize("payload", [b"3", None], ids=["write", "delete"])
+def test_a_conditional_change_is_refused_if_the_entry_has_changed(
+    cache: CacheService, payload: bytes | None
+) -> None:
+    cache.set("key", 1)
+
+    refused = cache.replace("key", payload, 60, seen=entry(b"0"), conditional=True)
+    done = cache.replace("key", payload, 60, seen=entry(b"1"), conditional=True)
+
+    assert (refused, done) == (False, True)
+    assert cache.get("key") == (3 if payload else None)
+
+
+def test_a_conditional_write_to_no_entry_is_refused_once_there_is_one(cache: CacheService) -> None:
+    cache.set("key", 1)
+
+    assert not cache.replace("key", b"2", 60, seen=None, conditional=True)
+    assert cache.replace("other", b"2", 60, seen=None, conditional=True)
+
+
+def test_keys_are_counted_by_prefix(cache: CacheService) -> None:
+    for number in range(25):
+        cache.set(f"mine:{number}", number)
+    cache.set("other", 1)
+
+    assert cache.key_count("mine:") == (25, True)
+    assert cache.key_count("none:") == (0, True)
+
+
+def test_counting_many_keys_stops_and_says_so(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.cache_service.MAX_KEYS_COUNTED", 1500)
+    redis.write(*(("SET", redis.key("cache", f"mine:{number}"), 1) for number in range(2500)))
+
+    count, complete = cache.key_count("mine:")
+
+    assert 1500 <= count < 2500
+    assert not complete
+
+
+def test_lookups_are_recorded_and_deletes_are_not(redis: RedisClient) -> None:
+    seen: list[bool] = []
+    cache = CacheService(make_settings(), redis, seen.append)
+
+    cache.get("key")
+    cache.set("key", 1)
+    cache.get("key")
+    cache.delete("key")
+
+    assert seen == [False, True]
+
+
+def test_operations_are_counted_by_their_outcome(cache: CacheService) -> None:
+    operations = (
+        ("get", "miss"), ("get", "hit"), ("set", "hit"), ("delete", "hit"), ("delete", "miss"),
+        ("get_or_set", "miss"), ("get_or_set", "hit"),
+    )  # fmt: skip
+    before = {each: counted(*each) for each in operations}
+
+    cache.get("key")
+    cache.set("key", 1)
+    cache.get("key")
+    cache.delete("key")
+    cache.delete("key")
+    cache.get_or_set("other", 60, lambda: 1)
+    cache.get_or_set("other", 60, lambda: 1)
+
+    after = {each: counted(*each) - before[each] for each in operations}
+    assert after == {**dict.fromkeys(operations, 1.0), ("set", "hit"): 2.0}
+
+
+def test_without_redis_reads_miss_and_writes_are_dropped_and_counted(
+    cut_off: CacheService,
+) -> None:
+    before = dropped()
+
+    assert cut_off.get("key", "default") == "default"
+    assert not cut_off.set("key", 1)
+    assert not cut_off.delete("key")
+    assert cut_off.fetch("key", 60, lambda: 1).result == "BYPASS"
+
+    assert dropped() - before == 2
+
+
+def test_without_redis_the_first_failures_are_errors_and_the_rest_bypass_it(
+    cut_off: CacheService,
+) -> None:
+    errors, bypasses = counted("get", "error"), counted("get", "bypass")
+
+    for _ in range(5):
+        cut_off.get("key")
+
+    assert counted("get", "error") - errors == 3
+    assert counted("get", "bypass") - bypasses == 2
 
 
 def test_a_miss_computes_and_keeps(cache: CacheService, compute: Compute) -> None:
@@ -62,7 +225,7 @@ def test_a_computed_none_is_kept_too(cache: CacheService) -> None:
     assert compute.calls == 1
 
 
-def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_end_together(
+def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_expire_together(
     cache: CacheService, redis: RedisClient, compute: Compute
 ) -> None:
     started = time.monotonic()
@@ -150,13 +313,7 @@ def test_a_caller_that_has_waited_too_long_computes_without_storing(
     assert cache.get("key") is None
 
 
-def test_the_lock_is_released(cache: CacheService, redis: RedisClient, compute: Compute) -> None:
-    cache.get_or_set("key", 60, compute)
-
-    assert lock_holder(redis) is None
-
-
-def test_a_lock_that_has_expired_and_is_another_callers_now_stays(
+def test_a_lock_that_has_expired_and_is_held_by_another_process_is_not_released(
     cache: CacheService, redis: RedisClient
 ) -> None:
     cache.get_or_set("key", 60, lambda: lock(redis))
@@ -210,3 +367,64 @@ def test_a_computed_value_is_served_when_redis_fails_meanwhile(
     fetched = cache.fetch("key", 60, compute)
 
     assert (fetched.value, fetched.result) == ("computed", "BYPASS")
+
+
+def test_a_computation_may_compute_another_key(cache: CacheService) -> None:
+    inner = cache.get_or_set("outer", 60, lambda: cache.get_or_set("inner", 60, lambda: "both"))
+
+    assert inner == "both"
+
+
+@pytest.mark.usefixtures("near_its_end")
+def test_one_caller_refreshes_a_value_near_its_end_while_the_others_get_the_old_one(
+    cache: CacheService, redis: RedisClient
+) -> None:
+    served = []
+
+    def refresh() -> str:
+        served.append(cache.fetch("key", 600, not_called))
+        return "new"
+
+    refreshed = cache.fetch("key", 600, refresh)
+
+    assert (refreshed.value, refreshed.result) == ("new", "MISS")
+    assert [(each.value, each.result) for each in served] == [("old", "HIT")]
+    assert redis.read(("PTTL", redis.key("cache", "key")))[0] > 500_000
+
+
+@pytest.mark.usefixtures("near_its_end")
+def test_a_value_that_another_process_has_just_refreshed_is_not_computed_again(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, read = CacheService(make_settings(), redis), redis.read
+
+    def read_and_be_overtaken(*commands: Any) -> list[Any]:
+        answers = read(*commands)
+        monkeypatch.undo()
+        other.get_or_set("key", 600, lambda: "theirs")
+        return answers
+
+    monkeypatch.setattr(redis, "read", read_and_be_overtaken)
+
+    fetched = cache.fetch("key", 600, not_called)
+
+    assert (fetched.value, fetched.result) == ("theirs", "HIT")
+    assert redis.read(("EXISTS", redis.key("lock", "key"))) == [0]
+
+
+@pytest.mark.usefixtures("near_its_end")
+def test_the_old_value_is_served_when_redis_fails_before_the_refresh(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, steps = redis.run, iter([True, False])
+
+    def once(operation: Callable[..., Any]) -> Any:
+        if next(steps, False):
+            return run(operation)
+        raise RedisUnavailable("gone")
+
+    monkeypatch.setattr(redis, "run", once)
+
+    fetched = cache.fetch("key", 600, not_called)
+
+    assert (fetched.value, fetched.result) == ("old", "HIT")

@@ -3,7 +3,7 @@
 import pytest
 
 from app.redis_client.circuit_breaker import CircuitBreaker, State
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def fail(breaker: CircuitBreaker, times: int) -> None:
         breaker.failure(breaker.now())
 
 
-def test_callers_that_wait_side_by_side_fail_as_one(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_concurrent_failures_count_as_one(breaker: CircuitBreaker, clock: Clock) -> None:
     began = breaker.now()
     for _ in range(8):
         clock.now += 0.1
@@ -61,9 +61,7 @@ def test_after_its_time_it_lets_one_caller_try_and_no_other(
     assert breaker.state is State.HALF_OPEN
 
 
-def test_it_closes_when_the_one_who_tried_had_success(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
+def test_it_closes_when_the_trial_succeeds(breaker: CircuitBreaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now += 1.0
     breaker.allow()
@@ -74,7 +72,7 @@ def test_it_closes_when_the_one_who_tried_had_success(
     assert breaker.allow()
 
 
-def test_it_opens_for_its_whole_time_when_the_one_who_tried_failed(
+def test_it_opens_for_its_whole_time_when_the_trial_fails(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     fail(breaker, 3)
@@ -88,7 +86,7 @@ def test_it_opens_for_its_whole_time_when_the_one_who_tried_failed(
     assert not breaker.allow()
 
 
-def test_one_who_tried_and_never_reported_does_not_keep_it_open_for_ever(
+def test_a_trial_that_never_reports_does_not_keep_it_open(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     fail(breaker, 3)
@@ -100,9 +98,9 @@ def test_one_who_tried_and_never_reported_does_not_keep_it_open_for_ever(
     assert breaker.allow()
 
 
-def test_each_new_state_is_told_once(clock: Clock) -> None:
-    told: list[State] = []
-    breaker = CircuitBreaker(threshold=1, open_seconds=1.0, on_change=told.append, clock=clock)
+def test_each_new_state_is_reported_once(clock: Clock) -> None:
+    states: list[State] = []
+    breaker = CircuitBreaker(threshold=1, open_seconds=1.0, on_change=states.append, clock=clock)
 
     breaker.failure(breaker.now())
     breaker.failure(breaker.now())
@@ -111,4 +109,4 @@ def test_each_new_state_is_told_once(clock: Clock) -> None:
     breaker.success()
     breaker.success()
 
-    assert told == [State.OPEN, State.HALF_OPEN, State.CLOSED]
+    assert states == [State.OPEN, State.HALF_OPEN, State.CLOSED]

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 LEFT_OUT = {".venv", ".run", "node_modules", "swagger-ui", ".hypothesis", ".pytest_cache"}
 PAGES = sorted(
     path.relative_to(ROOT)

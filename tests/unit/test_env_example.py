@@ -1,14 +1,14 @@
 """infrastructure/.env.example names every setting, and what is set there reaches a container."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
 from app.config import environment_names
+from tests.support.paths import ROOT
 
-FOLDER = Path(__file__).resolve().parents[2] / "infrastructure"
+FOLDER = ROOT / "infrastructure"
 COMPOSE = (FOLDER / "docker-compose.yml").read_text(encoding="utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text(encoding="utf-8")
 OF_THE_STACK, _, WITHOUT_CONTAINERS = EXAMPLE.partition("# --- Without containers")

@@ -4,7 +4,7 @@ import pytest
 
 from app.redis_client.client import RedisClient
 from app.services.faults import Fault, FaultService
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock
 
 ALWAYS = Fault(error_rate=1.0, latency_ms=0, route="/api/v1/*")
 
@@ -21,11 +21,6 @@ def faults(redis: RedisClient) -> FaultService:
     return FaultService(redis)
 
 
-def test_without_a_fault_no_request_fails(faults: FaultService) -> None:
-    assert not faults.should_fail("/api/v1/items")
-    assert faults.read() is None
-
-
 def test_a_fault_hits_the_paths_that_its_pattern_matches_and_no_others(
     faults: FaultService,
 ) -> None:
@@ -38,7 +33,7 @@ def test_a_fault_hits_the_paths_that_its_pattern_matches_and_no_others(
 @pytest.mark.parametrize(
     "path", ["/health", "/health/ready", "/metrics", "/api/v1/demo/faults", "/static/index.css"]
 )
-def test_what_is_needed_to_see_and_end_a_fault_is_exempt(faults: FaultService, path: str) -> None:
+def test_paths_needed_to_see_and_end_a_fault_are_exempt(faults: FaultService, path: str) -> None:
     faults.set(Fault(1.0, 0, "/*"), 60)
 
     assert not faults.should_fail(path)
@@ -61,9 +56,9 @@ def test_a_fault_without_errors_only_adds_its_latency(
     monkeypatch.setattr("app.services.faults.time.sleep", slept.append)
     faults.set(Fault(0.0, 250, "/api/v1/*"), 60)
 
-    struck = faults.should_fail("/api/v1/items")
+    failed = faults.should_fail("/api/v1/items")
 
-    assert not struck
+    assert not failed
     assert slept == [0.25]
 
 
@@ -76,15 +71,6 @@ def test_a_fault_ends_by_itself(faults: FaultService, clock: Clock) -> None:
     after = faults.should_fail("/api/v1/items")
 
     assert (before, after) == (True, False)
-
-
-def test_a_cleared_fault_has_ended(faults: FaultService) -> None:
-    faults.set(ALWAYS, 60)
-
-    faults.clear()
-
-    assert not faults.should_fail("/api/v1/items")
-    assert faults.read() is None
 
 
 def test_other_workers_follow_from_their_next_refresh_on(
@@ -103,7 +89,7 @@ def test_other_workers_follow_from_their_next_refresh_on(
     assert (before, during, after) == (False, True, False)
 
 
-def test_the_fault_in_force_is_told_with_the_time_it_has_left(faults: FaultService) -> None:
+def test_the_active_fault_is_read_with_its_remaining_time(faults: FaultService) -> None:
     faults.set(ALWAYS, 60)
 
     found = faults.read()

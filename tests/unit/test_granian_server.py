@@ -1,4 +1,4 @@
-"""What SERVER=granian refuses; that it serves is seen in tests/integration/test_granian.py."""
+"""What SERVER=granian refuses; tests/integration runs the service on it."""
 
 import importlib
 import sys
@@ -11,7 +11,9 @@ from tests.support.app_parts import make_settings
 MODULE = "app.server.granian_server"
 
 
-def test_granian_that_is_not_installed_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_granian_that_is_not_installed_is_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     monkeypatch.setitem(sys.modules, "granian", None)
 
@@ -20,7 +22,7 @@ def test_granian_that_is_not_installed_is_told_in_a_line(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:1,127.0.0.1:2", "localhost"])
-def test_an_address_it_cannot_listen_on_is_told_in_a_line(bind: str) -> None:
+def test_an_address_it_cannot_listen_on_is_an_error_of_one_line(bind: str) -> None:
     server = pytest.importorskip(MODULE, reason="NO GRANIAN: see requirements-granian.txt")
 
     with pytest.raises(SettingsError, match="^BIND: .* for example BIND=0.0.0.0:8000$"):

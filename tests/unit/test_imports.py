@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-APP = Path(__file__).resolve().parents[2] / "app"
+from tests.support.paths import ROOT
+
+APP = ROOT / "app"
 # A module may import rooms of a lower rank, and its own.
 RANKS = {
     "app.version": 0,

@@ -4,8 +4,7 @@ import pytest
 
 from app.services.cache_service import CacheService, Entry, InProcessCache
 from app.utils import metrics
-from tests.support.app_parts import make_redis, make_settings
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock, make_redis, make_settings
 
 MINUTE = 60.0
 
@@ -50,14 +49,6 @@ def test_the_age_counts_from_before_redis_was_asked(cache: InProcessCache, clock
     slow = entry(clock)
     clock.now += 0.6
     cache.put("key", slow)
-
-    assert cache.get("key") is None
-
-
-def test_a_discarded_entry_is_gone(cache: InProcessCache, clock: Clock) -> None:
-    cache.put("key", entry(clock))
-
-    cache.discard("key")
 
     assert cache.get("key") is None
 

@@ -1,22 +1,251 @@
-"""Items: created once, changed by one writer at a time, listed in order."""
+"""Items: over HTTP, and what concurrent writers do to each other in the service."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
 from app.redis_client.client import RedisClient
 from app.services.cache_service import CacheService
-from app.services.items import (
-    BadCursor,
-    IdempotencyMismatch,
-    Item,
-    ItemNotFound,
-    ItemService,
-    StaleItem,
-)
+from app.services.items import Item, ItemService, StaleItem
+from tests.support.app_parts import BEARER, TOKEN, nowhere
 
-TEA = {"name": "Tea", "quantity": 3}
+URL = "/api/v1/items"
+TEA = {"name": "Tea", "description": "Green", "quantity": 3, "tags": ["kitchen"]}
+
+
+@pytest.fixture
+def tea(client: FlaskClient) -> Any:
+    """An item that is there, as its creation answered."""
+    return client.post(URL, json=TEA)
+
+
+@pytest.fixture
+def tea_url(tea: Any) -> str:
+    url: str = tea.headers["Location"]
+    return url
+
+
+def test_a_created_item_has_a_location_and_a_version(client: FlaskClient, tea: Any) -> None:
+    assert tea.status_code == 201
+    assert tea.headers["ETag"] == '"v1"'
+    assert tea.json == TEA | {
+        name: tea.json[name] for name in ("id", "version", "created_at", "updated_at")
+    }
+    assert client.get(tea.headers["Location"]).json == tea.json
+
+
+def test_missing_members_get_their_defaults(client: FlaskClient) -> None:
+    item = client.post(URL, json={"name": "Tea"}).get_json()
+
+    assert (item["description"], item["quantity"], item["tags"]) == ("", 0, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "location"),
+    [
+        ({"name": ""}, "body.name"),
+        ({"name": "x" * 101}, "body.name"),
+        ({"name": None}, "body.name"),
+        ({"name": 5}, "body.name"),
+        ({"description": "x" * 1001}, "body.description"),
+        ({"quantity": -1}, "body.quantity"),
+        ({"quantity": 1_000_000_001}, "body.quantity"),
+        ({"quantity": 1.5}, "body.quantity"),
+        ({"quantity": "3"}, "body.quantity"),
+        ({"quantity": True}, "body.quantity"),
+        ({"tags": ["a"] * 21}, "body.tags"),
+        ({"tags": ["ok", ""]}, "body.tags.1"),
+        ({"tags": "kitchen"}, "body.tags"),
+        ({"color": "green"}, "body.color"),
+        ({"id": "mine"}, "body.id"),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_a_wrong_member_is_a_422_that_names_it_and_changes_nothing(
+    client: FlaskClient, tea: Any, method: str, change: dict[str, Any], location: str
+) -> None:
+    url = URL if method == "POST" else tea.headers["Location"]
+
+    response = client.open(url, method=method, json=TEA | change)
+
+    assert response.status_code == 422
+    assert [error["location"] for error in response.get_json()["errors"]] == [location]
+    assert client.get(URL).get_json()["items"] == [tea.get_json()]
+
+
+def test_put_replaces_the_whole_item(client: FlaskClient, tea_url: str) -> None:
+    response = client.put(tea_url, json={"name": "Coffee"})
+
+    assert response.status_code == 200
+    assert response.headers["ETag"] == '"v2"'
+    assert (response.get_json()["name"], response.get_json()["tags"]) == ("Coffee", [])
+
+
+def test_patch_keeps_the_members_that_are_not_in_the_body(
+    client: FlaskClient, tea_url: str
+) -> None:
+    response = client.patch(tea_url, json={"quantity": 4.0})
+
+    assert response.status_code == 200
+    assert (response.get_json()["quantity"], response.get_json()["name"]) == (4, "Tea")
+
+
+def test_a_deleted_item_is_gone(client: FlaskClient, tea_url: str) -> None:
+    response = client.delete(tea_url)
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert client.get(tea_url).status_code == 404
+    assert client.get(URL).json == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+def test_an_item_that_is_not_there_is_a_404(client: FlaskClient, method: str) -> None:
+    assert client.open(f"{URL}/no-such", method=method, json=TEA).status_code == 404
+
+
+@pytest.mark.parametrize("item_id", ["a b", "x" * 65, "ä", "a.b", "*"])
+def test_a_malformed_id_is_a_422(client: FlaskClient, item_id: str) -> None:
+    assert client.get(f"{URL}/{item_id}").status_code == 422
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_a_write_with_a_stale_etag_is_a_412_and_changes_nothing(
+    client: FlaskClient, tea: Any, tea_url: str, method: str
+) -> None:
+    changed = client.patch(tea_url, json={"quantity": 4}).json
+
+    response = client.open(
+        tea_url, method=method, json={"name": "Late"}, headers={"If-Match": tea.headers["ETag"]}
+    )
+
+    assert response.status_code == 412
+    assert client.get(tea_url).json == changed
+
+
+@pytest.mark.parametrize("wanted", ['"v1"', '"v0", "v1"', "*"])
+@pytest.mark.parametrize(("method", "status"), [("PUT", 200), ("PATCH", 200), ("DELETE", 204)])
+def test_a_write_with_the_right_etag_is_done(
+    client: FlaskClient, tea_url: str, method: str, status: int, wanted: str
+) -> None:
+    response = client.open(tea_url, method=method, json=TEA, headers={"If-Match": wanted})
+
+    assert response.status_code == status
+
+
+def test_a_matching_etag_is_answered_with_a_304(client: FlaskClient, tea_url: str) -> None:
+    same = client.get(tea_url, headers={"If-None-Match": '"v1"'})
+    other = client.get(tea_url, headers={"If-None-Match": '"v2"'})
+
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", '"v1"')
+    assert other.status_code == 200
+
+
+def test_a_write_that_others_keep_overtaking_is_a_409(
+    app: Flask, client: FlaskClient, tea_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*_: Any) -> None:
+        raise StaleItem
+
+    monkeypatch.setattr(app.extensions["services"][ItemService], "update", overtaken)
+
+    assert client.patch(tea_url, json={"quantity": 4}).status_code == 409
+
+
+def test_the_same_idempotency_key_answers_as_the_first_time(client: FlaskClient) -> None:
+    headers = {"Idempotency-Key": "a-key"}
+    first = client.post(URL, json=TEA, headers=headers)
+
+    second = client.post(URL, json=TEA, headers=headers)
+
+    assert (second.status_code, second.json) == (201, first.json)
+    assert "Idempotency-Replayed" not in first.headers
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert second.headers["Location"] == first.headers["Location"]
+
+
+def test_the_same_idempotency_key_with_another_body_is_a_422(client: FlaskClient) -> None:
+    headers = {"Idempotency-Key": "a-key"}
+    client.post(URL, json=TEA, headers=headers)
+
+    response = client.post(URL, json=TEA | {"quantity": 4}, headers=headers)
+
+    assert response.status_code == 422
+    assert len(client.get(URL).get_json()["items"]) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", "k" * 201, "ä"])
+def test_a_malformed_idempotency_key_is_a_422(client: FlaskClient, key: str) -> None:
+    response = client.post(URL, json=TEA, headers={"Idempotency-Key": key})
+
+    assert response.status_code == 422
+    assert client.get(URL).get_json()["items"] == []
+
+
+def test_pages_can_be_followed_to_the_end(client: FlaskClient) -> None:
+    for number in range(5):
+        client.post(URL, json={"name": str(number)})
+    pages = [client.get(f"{URL}?limit=2").get_json()]
+
+    while cursor := pages[-1]["next_cursor"]:
+        pages.append(client.get(f"{URL}?limit=2&cursor={cursor}").get_json())
+
+    assert [names(page) for page in pages] == [["0", "1"], ["2", "3"], ["4"]]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=-1", "page=2"])
+def test_an_invalid_page_is_a_422(client: FlaskClient, query: str) -> None:
+    assert client.get(f"{URL}?{query}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "c", "c-1", "c1.5", "c1%0A", "c" + "9" * 16, "c%D9%A1", "Y3Vyc29y"]
+)
+def test_a_cursor_that_the_service_did_not_make_is_a_422(client: FlaskClient, cursor: str) -> None:
+    response = client.get(f"{URL}?cursor={cursor}")
+
+    assert response.status_code == 422
+    assert [error["location"] for error in response.get_json()["errors"]] == ["query.cursor"]
+
+
+def test_the_list_comes_from_the_cache_until_the_next_write(
+    client: FlaskClient, tea_url: str
+) -> None:
+    def look(**headers: str) -> tuple[str, list[int]]:
+        response = client.get(URL, headers=headers)
+        return response.headers["X-Cache"], [
+            one["quantity"] for one in response.get_json()["items"]
+        ]
+
+    assert [look(), look()] == [("MISS", [3]), ("HIT", [3])]
+    assert look(**{"Cache-Control": "no-cache"}) == ("BYPASS", [3])
+    client.patch(tea_url, json={"quantity": 4})
+    assert look() == ("MISS", [4])
+    client.delete(tea_url)
+    assert look() == ("MISS", [])
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_writing_needs_a_token(make_client: Callable[..., FlaskClient], method: str) -> None:
+    client = make_client(API_TOKENS=TOKEN)
+    url = client.post(URL, json=TEA, headers=BEARER).headers["Location"]
+
+    response = client.open(URL if method == "POST" else url, method=method, json=TEA)
+
+    assert response.status_code == 401
+    assert client.get(url).get_json()["version"] == 1
+    assert len(client.get(URL).get_json()["items"]) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_without_redis_items_are_a_503(
+    make_client: Callable[..., FlaskClient], method: str
+) -> None:
+    response = make_client(REDIS_URL=nowhere()).open(URL, method=method, json=TEA)
+
+    assert response.status_code == 503
 
 
 @pytest.fixture
@@ -31,56 +260,6 @@ def names(page: dict[str, Any]) -> list[str]:
 def fill(items: ItemService, count: int) -> None:
     for number in range(count):
         items.create({"name": str(number)})
-
-
-def test_a_new_item_has_an_id_a_version_and_its_times(items: ItemService) -> None:
-    item = items.create(TEA).item
-
-    assert items.get(item["id"]) == item
-    assert item["version"] == 1
-    assert item["created_at"] == item["updated_at"]
-    assert item["created_at"].endswith("Z")
-
-
-def test_an_item_that_is_not_there_is_not_found(items: ItemService) -> None:
-    for call in (
-        lambda: items.get("no-such"),
-        lambda: items.update("no-such", lambda item: {}),
-        lambda: items.delete("no-such"),
-    ):
-        with pytest.raises(ItemNotFound):
-            call()
-
-
-def test_a_change_raises_the_version_and_keeps_the_rest(items: ItemService) -> None:
-    item = items.create(TEA).item
-
-    changed = items.update(item["id"], lambda item: {"quantity": 4})
-
-    assert changed == items.get(item["id"])
-    assert (changed["name"], changed["quantity"], changed["version"]) == ("Tea", 4, 2)
-    assert changed["created_at"] == item["created_at"]
-
-
-def test_a_deleted_item_is_gone_from_the_list_too(items: ItemService) -> None:
-    item = items.create(TEA).item
-
-    items.delete(item["id"])
-
-    assert items.page(10, None).value == {"items": [], "next_cursor": None}
-    with pytest.raises(ItemNotFound):
-        items.get(item["id"])
-
-
-def test_a_writer_who_has_seen_another_version_changes_nothing(items: ItemService) -> None:
-    item = items.create(TEA).item
-
-    with pytest.raises(StaleItem):
-        items.update(item["id"], lambda item: {"quantity": 4}, lambda item: item["version"] == 7)
-    with pytest.raises(StaleItem):
-        items.delete(item["id"], lambda item: item["version"] == 7)
-
-    assert items.get(item["id"]) == item
 
 
 def test_a_change_that_another_writer_overtook_is_made_again_on_the_new_state(
@@ -99,7 +278,7 @@ def test_a_change_that_another_writer_overtook_is_made_again_on_the_new_state(
 
 
 @pytest.mark.parametrize("write", ["update", "delete"])
-def test_a_writer_who_is_overtaken_again_and_again_gives_up(items: ItemService, write: str) -> None:
+def test_a_writer_who_is_overtaken_repeatedly_gives_up(items: ItemService, write: str) -> None:
     item_id = items.create(TEA).item["id"]
 
     def overtake(seen: Item) -> bool:
@@ -116,15 +295,6 @@ def test_a_writer_who_is_overtaken_again_and_again_gives_up(items: ItemService, 
     assert items.get(item_id)["name"] == "Tea"
 
 
-def test_the_same_idempotency_key_creates_once(items: ItemService) -> None:
-    first = items.create(TEA, "key", "caller")
-    second = items.create(TEA, "key", "caller")
-
-    assert (first.replayed, second.replayed) == (False, True)
-    assert first.item == second.item
-    assert len(items.page(10, None).value["items"]) == 1
-
-
 def test_a_replay_answers_as_the_first_time_even_after_a_change(items: ItemService) -> None:
     first = items.create(TEA, "key").item
     items.update(first["id"], lambda item: {"quantity": 9})
@@ -132,38 +302,11 @@ def test_a_replay_answers_as_the_first_time_even_after_a_change(items: ItemServi
     assert items.create(TEA, "key").item == first
 
 
-def test_the_same_idempotency_key_with_another_body_creates_nothing(items: ItemService) -> None:
-    items.create(TEA, "key")
-
-    with pytest.raises(IdempotencyMismatch):
-        items.create({"name": "Coffee"}, "key")
-
-    assert names(items.page(10, None).value) == ["Tea"]
-
-
-def test_one_callers_idempotency_key_is_not_anothers(items: ItemService) -> None:
+def test_idempotency_keys_of_different_callers_are_independent(items: ItemService) -> None:
     first = items.create(TEA, "key", "one").item
     second = items.create(TEA, "key", "two").item
 
     assert first["id"] != second["id"]
-
-
-def test_without_a_key_every_creation_counts(items: ItemService) -> None:
-    items.create(TEA)
-    items.create(TEA)
-
-    assert len(items.page(10, None).value["items"]) == 2
-
-
-def test_pages_follow_the_order_of_creation_and_end(items: ItemService) -> None:
-    fill(items, 5)
-
-    first = items.page(2, None).value
-    second = items.page(2, first["next_cursor"]).value
-    third = items.page(2, second["next_cursor"]).value
-
-    assert [names(page) for page in (first, second, third)] == [["0", "1"], ["2", "3"], ["4"]]
-    assert third["next_cursor"] is None
 
 
 def test_a_full_last_page_has_no_next_one(items: ItemService) -> None:
@@ -172,7 +315,7 @@ def test_a_full_last_page_has_no_next_one(items: ItemService) -> None:
     assert items.page(2, None).value["next_cursor"] is None
 
 
-def test_a_page_goes_on_where_it_was_although_what_it_ended_with_is_gone(
+def test_the_next_page_is_right_although_the_last_item_of_the_page_is_deleted(
     items: ItemService,
 ) -> None:
     fill(items, 3)
@@ -180,39 +323,6 @@ def test_a_page_goes_on_where_it_was_although_what_it_ended_with_is_gone(
     items.delete(first["items"][1]["id"])
 
     assert names(items.page(2, first["next_cursor"]).value) == ["2"]
-
-
-@pytest.mark.parametrize(
-    "cursor", ["", "c", "1", "c-1", "c1.5", "c1\n", "c" + "1" * 16, "cé", "c١"]
-)
-def test_a_cursor_of_anybody_else_is_refused(items: ItemService, cursor: str) -> None:
-    with pytest.raises(BadCursor):
-        items.page(10, cursor)
-
-
-def test_a_page_comes_from_the_cache_until_the_next_write(items: ItemService) -> None:
-    item_id = items.create(TEA).item["id"]
-    results = []
-
-    def look() -> None:
-        page = items.page(10, None)
-        results.append((page.result, [item["quantity"] for item in page.value["items"]]))
-
-    look()
-    look()
-    items.update(item_id, lambda item: {"quantity": 4})
-    look()
-    items.delete(item_id)
-    look()
-
-    assert results == [("MISS", [3]), ("HIT", [3]), ("MISS", [4]), ("MISS", [])]
-
-
-def test_a_page_can_be_read_past_the_cache(items: ItemService) -> None:
-    items.create(TEA)
-    items.page(10, None)
-
-    assert items.page(10, None, use_cache=False).result == "BYPASS"
 
 
 def test_an_item_deleted_while_the_page_is_read_is_left_out(

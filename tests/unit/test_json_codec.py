@@ -21,7 +21,7 @@ JSON = st.recursive(
 
 @settings(max_examples=30, derandomize=True, database=None, deadline=None)
 @given(JSON)
-def test_whatever_is_written_is_read_back_unchanged(value: Any) -> None:
+def test_every_value_is_read_back_unchanged(value: Any) -> None:
     assert json_codec.loads(json_codec.dumps(value)) == value
 
 
@@ -44,7 +44,7 @@ def test_whatever_is_written_is_read_back_unchanged(value: Any) -> None:
         '{"a":' * 300 + "1" + "}" * 300,
     ],
 )
-def test_what_is_no_json_is_a_400_that_says_so(text: str) -> None:
+def test_invalid_json_is_a_400(text: str) -> None:
     with pytest.raises(Problem, match="not valid JSON") as caught:
         json_codec.loads(text.encode())
 

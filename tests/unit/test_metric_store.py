@@ -110,7 +110,7 @@ def test_a_scrape_may_come_while_a_slots_files_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counter().inc()
-    scrapes = []
+    scrapes: list[dict[str, float]] = []
 
     def opened(*arguments: Any) -> int:
         descriptor = original(*arguments)

@@ -11,7 +11,8 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.support.monitoring import COMPOSE, MONITORING, ROOT, dashboards, panels, read_yaml
+from tests.support.monitoring import COMPOSE, MONITORING, dashboards, panels, read_yaml
+from tests.support.paths import ROOT
 
 GRAFANA = MONITORING / "grafana"
 ALL = dashboards()

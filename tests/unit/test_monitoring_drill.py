@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.monitoring import ROOT
+from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
 LABELS = {"alertname": "ErrorBudgetBurnsFast", "slo": "availability", "window": "1h"}

@@ -11,7 +11,6 @@ from tests.support import promql
 from tests.support.monitoring import (
     COMPOSE,
     MONITORING,
-    ROOT,
     RULE_TESTS,
     RULES,
     alerts,
@@ -21,6 +20,7 @@ from tests.support.monitoring import (
     read_yaml,
     run_tool,
 )
+from tests.support.paths import ROOT
 
 # Getting promtool's image may take a while the first time.
 pytestmark = pytest.mark.timeout(600)

@@ -1,4 +1,4 @@
-"""One decorator holds requests to what it documents, and documents what it holds them to."""
+"""The decorator `operation` validates requests as it documents them."""
 
 import json
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.unit.conftest import BEARER
-from tests.unit.openapi_example import LIMIT, app_with_things
+from tests.support.app_parts import BEARER
+from tests.support.openapi_example import LIMIT, app_with_things
 
 URL = "/things/a"
 
@@ -65,7 +65,7 @@ def test_a_value_that_is_not_as_documented_is_a_422_that_says_where(
     assert locations(response) == [location]
 
 
-def test_a_query_that_says_a_thing_twice_is_a_422(put: Any) -> None:
+def test_a_repeated_parameter_is_a_422(put: Any) -> None:
     response = put(f"{URL}?times=1&times=2")
 
     assert response.status_code == 422
@@ -80,35 +80,14 @@ def test_a_header_that_does_not_match_is_a_422(put: Any, value: str) -> None:
     assert "X-Kind" in response.json["detail"]
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "", "application/x-www-form-urlencoded"])
-def test_a_body_of_another_type_is_a_415(put: Any, content_type: str) -> None:
-    response = put(data=b'{"size": 1}', content_type=content_type)
-
-    assert response.status_code == 415
-
-
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "application/a+json"])
-def test_every_kind_of_json_is_taken(put: Any, content_type: str) -> None:
+def test_every_json_type_is_accepted(put: Any, content_type: str) -> None:
     assert put(data=b'{"size": 1}', content_type=content_type).status_code == 200
 
 
-def test_a_compressed_body_is_a_415(put: Any) -> None:
-    assert put(headers={"Content-Encoding": "gzip"}).status_code == 415
-
-
-def test_a_transfer_coding_that_nothing_here_undoes_is_a_501(put: Any) -> None:
-    assert put(headers={"Transfer-Encoding": "gzip, chunked"}).status_code == 501
-
-
 @pytest.mark.parametrize("data", [b"", b"{", b'{"size": NaN}'])
-def test_a_body_that_is_no_json_is_a_400(put: Any, data: bytes) -> None:
+def test_invalid_json_is_a_400(put: Any, data: bytes) -> None:
     assert put(data=data, content_type="application/json").status_code == 400
-
-
-def test_a_body_over_the_limit_is_a_413(put: Any) -> None:
-    data = b'{"size": 1' + b" " * LIMIT + b"}"
-
-    assert put(data=data, content_type="application/json").status_code == 413
 
 
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
@@ -127,18 +106,7 @@ def test_a_chunked_body_may_be_as_large_as_the_limit_and_no_larger(
     assert response.status_code == status
 
 
-def test_a_body_that_ends_early_is_a_400_although_what_came_is_json(put: Any) -> None:
-    response = put(
-        data=b'{"size": 1}',
-        content_type="application/json",
-        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": "100"},
-    )
-
-    assert response.status_code == 400
-    assert "Content-Length" in response.json["detail"]
-
-
-def test_whoever_has_no_token_learns_nothing_of_the_rules(client: FlaskClient) -> None:
+def test_without_a_token_nothing_is_validated(client: FlaskClient) -> None:
     response = client.put(URL, data=b"nonsense")
 
     assert response.status_code == 401

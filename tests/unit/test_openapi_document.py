@@ -12,11 +12,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+from pydantic.json_schema import models_json_schema
 
 from app.factory import create_app
-from app.http import openapi_document
 from tests.support.app_parts import make_settings
-from tests.unit.openapi_example import app_with_things
+from tests.support.openapi_example import app_with_things
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_limit_that_is_a_setting_is_documented_as_it_is_set() -> None:
     assert ttl["schema"]["maximum"] == 500
 
 
-def test_what_may_be_left_out_has_no_made_up_default(document: dict[str, Any]) -> None:
+def test_an_optional_member_has_no_default_in_the_document(document: dict[str, Any]) -> None:
     members = document["components"]["schemas"]["ItemChange"]["properties"].values()
 
     assert not [member for member in members if "default" in member]
@@ -119,16 +119,16 @@ def test_a_start_builds_the_models_of_requests_and_defers_those_of_responses() -
 
 def test_models_are_built_on_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pydantic breaks off with an AttributeError, rarely, when two threads build one model."""
-    make, inside, seen = openapi_document.models_json_schema, Counter[str](), []
+    inside, seen = Counter[str](), []
 
     def slowly(*args: Any, **kwargs: Any) -> Any:
         inside["now"] += 1
         seen.append(inside["now"])
         time.sleep(0.01)
         inside["now"] -= 1
-        return make(*args, **kwargs)
+        return models_json_schema(*args, **kwargs)
 
-    monkeypatch.setattr(openapi_document, "models_json_schema", slowly)
+    monkeypatch.setattr("app.http.openapi_document.models_json_schema", slowly)
     client = app_with_things().test_client
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: client().get("/openapi.json").status_code, range(4)))

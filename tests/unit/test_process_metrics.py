@@ -16,7 +16,7 @@ def by_name(families: list[Metric]) -> dict[str, Metric]:
     return {family.name: family for family in families}
 
 
-def test_the_service_tells_its_build_and_how_it_stands() -> None:
+def test_the_service_shows_its_build_and_its_workers() -> None:
     settings = make_settings(APP_VERSION="1.2.3", GIT_COMMIT="abc", WEB_THREADS="5")
 
     families = by_name(list(ServiceCollector(settings).collect()))
@@ -36,18 +36,7 @@ def test_draining_shows() -> None:
     assert families["app_draining"].samples[0].value == 1
 
 
-def test_every_worker_tells_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "workers", lambda: {1: os.getpid(), 2: os.getppid()})
-
-    families = by_name(list(WorkerProcessCollector().collect()))
-
-    for name in ("process_resident_memory_bytes", "process_open_fds", "process_threads"):
-        samples = {each.labels["worker"]: each.value for each in families[name].samples}
-        assert set(samples) == {"1", "2"}
-        assert all(value > 0 for value in samples.values())
-
-
-def test_a_worker_that_is_just_ending_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_has_just_ended_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "workers", lambda: {1: os.getpid(), 2: NO_PROCESS})
 
     families = by_name(list(WorkerProcessCollector().collect()))

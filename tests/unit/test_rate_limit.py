@@ -5,7 +5,7 @@ from redis import Redis
 
 from app.http.rate_limit import RateLimit
 from app.redis_client.client import RedisClient
-from tests.unit.conftest import Clock
+from tests.support.app_parts import Clock
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_the_wait_is_what_is_left_of_the_window(limit: RateLimit, clock: Clock) 
     assert limit.exceeded("client") == 15
 
 
-def test_the_wait_is_never_told_as_none_at_all(limit: RateLimit, clock: Clock) -> None:
+def test_the_wait_is_at_least_a_second(limit: RateLimit, clock: Clock) -> None:
     for _ in range(3):
         limit.exceeded("client")
 
@@ -53,7 +53,7 @@ def test_the_next_window_starts_anew(limit: RateLimit, clock: Clock) -> None:
     assert limit.exceeded("client") == 0
 
 
-def test_one_clients_requests_are_not_anothers(limit: RateLimit) -> None:
+def test_clients_are_counted_separately(limit: RateLimit) -> None:
     for _ in range(4):
         limit.exceeded("client")
 

@@ -9,8 +9,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.redis_client.circuit_breaker import State
 from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
-from tests.support.app_parts import make_redis, nowhere
-from tests.support.one_request import one_request
+from tests.support.app_parts import make_redis, nowhere, one_request
 
 
 def failing(error: Exception, redis: RedisClient) -> None:
@@ -20,12 +19,6 @@ def failing(error: Exception, redis: RedisClient) -> None:
         raise error
 
     redis.run(operation)
-
-
-def test_an_operation_reaches_the_client_and_its_result_comes_back(redis: RedisClient) -> None:
-    redis.run(lambda redis: redis.set("key", b"value"))
-
-    assert redis.run(lambda redis: redis.get("key")) == b"value"
 
 
 def test_keys_begin_with_the_prefix() -> None:
@@ -40,10 +33,6 @@ def test_each_embedded_store_is_its_own() -> None:
     first.run(lambda redis: redis.set("key", b"value"))
 
     assert second.run(lambda redis: redis.get("key")) is None
-
-
-def test_ping_tells_the_milliseconds_it_took(redis: RedisClient) -> None:
-    assert 0 < redis.ping() < 1000
 
 
 def test_a_redis_that_does_not_exist_is_unavailable_and_was_tried(unavailable: RedisClient) -> None:

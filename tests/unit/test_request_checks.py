@@ -1,4 +1,4 @@
-"""What stands before every view."""
+"""before_request checks: URL encoding, trusted host, rate limit, injected faults."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.services.faults import Fault, FaultService
-from tests.unit.conftest import BEARER, TOKEN
+from tests.support.app_parts import BEARER, TOKEN
 
 INFO = "/api/v1/info"
 
@@ -29,7 +29,7 @@ def test_a_nul_in_the_url_is_a_400(client: FlaskClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [b"/api/v1/cache/\xff", b"/\xc3", b"/\xed\xa0\x80"])
-def test_a_path_that_is_no_utf8_is_a_400(client: FlaskClient, path: bytes) -> None:
+def test_a_path_that_is_not_utf8_is_a_400(client: FlaskClient, path: bytes) -> None:
     response = client.get("/", environ_overrides={"PATH_INFO": path.decode("latin-1")})
 
     assert response.status_code == 400
@@ -43,7 +43,7 @@ def test_a_path_in_utf8_is_looked_up(client: FlaskClient) -> None:
     assert response.json is not None and response.json["instance"] == "/café"
 
 
-def test_any_host_will_do_unless_some_are_trusted(client: FlaskClient) -> None:
+def test_any_host_is_answered_by_default(client: FlaskClient) -> None:
     assert client.get(INFO, headers={"Host": "evil.example"}).status_code == 200
 
 
@@ -68,7 +68,7 @@ def test_only_trusted_hosts_are_answered(
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/metrics"])
-def test_probes_and_scrapes_come_by_address_and_as_often_as_they_like(
+def test_probes_and_scrapes_need_no_trusted_host_and_have_no_rate_limit(
     make_client: Callable[..., FlaskClient], path: str
 ) -> None:
     client = make_client(TRUSTED_HOSTS="example.org", RATE_LIMIT="1/day")
@@ -79,7 +79,7 @@ def test_probes_and_scrapes_come_by_address_and_as_often_as_they_like(
 
 
 @pytest.mark.parametrize("path", ["/healthx", "/metricsx", "/health.php"])
-def test_what_only_begins_like_a_probe_is_held_to_host_and_rate(
+def test_a_path_that_only_begins_like_a_probe_is_checked(
     make_client: Callable[..., FlaskClient], path: str
 ) -> None:
     client = make_client(TRUSTED_HOSTS="example.org", RATE_LIMIT="1/day")
@@ -101,7 +101,7 @@ def test_a_client_over_its_rate_is_a_429_that_says_when_to_come_back(
     assert 0 < int(third.headers["Retry-After"]) <= 86_400
 
 
-def test_clients_are_told_apart_by_token_else_by_address(
+def test_clients_are_distinguished_by_token_else_by_address(
     make_client: Callable[..., FlaskClient],
 ) -> None:
     client = make_client(RATE_LIMIT="1/day", API_TOKENS=TOKEN)
@@ -147,7 +147,7 @@ def test_a_made_up_token_does_not_get_around_the_rate(
 def test_a_fault_is_a_500_on_the_routes_it_hits(app: Flask, client: FlaskClient) -> None:
     spread_fault(app, Fault(1.0, 0, "/api/v1/*"))
 
-    struck, spared = client.get(INFO), client.get("/docs")
+    failed, exempt = client.get(INFO), client.get("/docs")
 
-    assert (struck.status_code, struck.content_type) == (500, "application/problem+json")
-    assert spared.status_code == 200
+    assert (failed.status_code, failed.content_type) == (500, "application/problem+json")
+    assert exempt.status_code == 200

@@ -1,4 +1,4 @@
-"""Who asks: request IDs, trace IDs and the client's address."""
+"""Request IDs, trace IDs and the client's address."""
 
 import re
 from ipaddress import ip_network
@@ -54,7 +54,7 @@ def test_the_trace_id_is_taken_from_traceparent(traceparent: str) -> None:
         f"00-{TRACE}-b7ad6b7169203331",
     ],
 )
-def test_an_invalid_traceparent_is_no_trace(traceparent: str) -> None:
+def test_an_invalid_traceparent_is_ignored(traceparent: str) -> None:
     assert from_environ({"HTTP_TRACEPARENT": traceparent}, NONE).trace_id is None
 
 
@@ -72,26 +72,26 @@ def test_an_invalid_traceparent_is_no_trace(traceparent: str) -> None:
         ("10.0.0.1", ", ,", "10.0.0.1"),
     ],
 )
-def test_behind_trusted_proxies_the_client_is_the_nearest_address_that_is_none(
+def test_behind_trusted_proxies_the_client_is_the_nearest_other_address(
     peer: str, forwarded: str, client: str
 ) -> None:
     assert client_ip(peer, forwarded) == client
 
 
 @pytest.mark.parametrize("forwarded", ["unknown", "192.0.2.7:4711", "<script>", "1.2.3"])
-def test_what_is_no_address_is_not_believed(forwarded: str) -> None:
+def test_a_forwarded_value_that_is_not_an_address_is_ignored(forwarded: str) -> None:
     assert client_ip("10.0.0.1", forwarded) == "10.0.0.1"
 
 
-def test_a_client_who_is_no_proxy_cannot_forge_its_address() -> None:
+def test_a_client_that_is_not_a_proxy_cannot_forge_its_address() -> None:
     assert client_ip("192.0.2.7", "203.0.113.9") == "192.0.2.7"
 
 
-def test_without_trusted_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_forwarded_addresses_are_ignored() -> None:
     assert client_ip("10.0.0.1", "203.0.113.9", trusted=False) == "10.0.0.1"
 
 
-def test_a_peer_that_is_no_address_is_not_trusted() -> None:
+def test_a_peer_that_is_not_an_address_is_not_trusted() -> None:
     assert client_ip("localhost", "192.0.2.7") == "localhost"
 
 
@@ -100,7 +100,7 @@ def test_outside_of_a_request_there_is_no_context() -> None:
     assert request_context.request_id() == ""
 
 
-def test_within_a_request_its_context_is_at_hand() -> None:
+def test_within_a_request_its_context_is_available() -> None:
     context = from_environ({"HTTP_X_REQUEST_ID": "mine"}, NONE)
 
     token = request_context.set_current(context)

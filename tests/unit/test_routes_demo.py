@@ -1,4 +1,4 @@
-"""Endpoints to try things on, and the fault switch."""
+"""Demo endpoints and the fault switch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.unit.conftest import BEARER, TOKEN
+from tests.support.app_parts import BEARER, TOKEN
 
 URL = "/api/v1/demo"
 FAULTS = f"{URL}/faults"
@@ -57,7 +57,7 @@ def test_an_error_status_comes_as_a_problem(client: FlaskClient, code: int) -> N
 
 
 @pytest.mark.parametrize("code", ["199", "600", "x", "-200", "2e2"])
-def test_a_status_that_cannot_be_is_a_422(client: FlaskClient, code: str) -> None:
+def test_an_impossible_status_is_a_422(client: FlaskClient, code: str) -> None:
     assert client.get(f"{URL}/status/{code}").status_code == 422
 
 
@@ -72,7 +72,7 @@ def test_delay_waits_as_long_as_asked(client: FlaskClient, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("seconds", ["-1", "10.1", "nan", "inf", "x"])
-def test_a_delay_that_is_endless_or_none_is_a_422(client: FlaskClient, seconds: str) -> None:
+def test_an_invalid_delay_is_a_422(client: FlaskClient, seconds: str) -> None:
     assert client.get(f"{URL}/delay/{seconds}").status_code == 422
 
 
@@ -81,7 +81,7 @@ def test_a_fault_can_be_set_seen_and_ended(guarded: FlaskClient) -> None:
 
     answer = guarded.post(FAULTS, json=fault, headers=BEARER)
     during = guarded.get("/api/v1/info").status_code
-    shown = guarded.get(FAULTS).json
+    shown = guarded.get(FAULTS).get_json()
     ended = guarded.delete(FAULTS, headers=BEARER).status_code
 
     assert (answer.status_code, during, ended) == (200, 500, 204)
@@ -122,9 +122,7 @@ def test_the_fault_switch_needs_a_token(guarded: FlaskClient, method: str) -> No
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_without_any_token_nobody_may_touch_the_fault_switch(
-    client: FlaskClient, method: str
-) -> None:
+def test_without_any_token_the_fault_switch_is_a_403(client: FlaskClient, method: str) -> None:
     assert client.open(FAULTS, method=method, json={}, headers=BEARER).status_code == 403
 
 

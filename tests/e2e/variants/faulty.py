@@ -4,8 +4,8 @@ import itertools
 
 from flask import Flask, abort, request
 
-from app.factory import create_app
 from app.config import Settings
+from app.factory import create_app
 from app.main import main
 from app.server import gunicorn_server
 
@@ -23,5 +23,5 @@ def create_faulty_app(settings: Settings) -> Flask:
 
 
 if __name__ == "__main__":
-    gunicorn_server.create_app = create_faulty_app
+    setattr(gunicorn_server, "create_app", create_faulty_app)
     main()

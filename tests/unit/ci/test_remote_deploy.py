@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.ci_scripts import ROOT, Programs
+from tests.support.ci_scripts import Programs
 from tests.support.listener import Asked, listening
+from tests.support.paths import ROOT
 from tests.support.remote_deployment import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"

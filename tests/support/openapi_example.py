@@ -9,8 +9,7 @@ from app.factory import create_app
 from app.http import json_codec
 from app.http.openapi import Header, ResponseSpec, operation
 from app.http.responses import json_response
-from tests.support.app_parts import make_settings
-from tests.unit.conftest import TOKEN
+from tests.support.app_parts import TOKEN, make_settings
 
 LIMIT = 2000
 
