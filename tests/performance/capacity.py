@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.performance.process import ROOT
+from tests.support.paths import ROOT
 
 CONNECTIONS = 32
 # On a busy machine a request may wait too long for Redis; more than these make a figure worthless.

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.performance.capacity import run_on
-from tests.performance.process import ROOT, inherited
+from tests.performance.process import inherited
 from tests.performance.variants import Stage, Variant
+from tests.support.paths import ROOT
 
 # The difference of two runs, one with twice as many requests, leaves start and end out.
 REQUESTS = 200

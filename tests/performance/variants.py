@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.performance.machine import Cores
-from tests.performance.process import ROOT, Server
+from tests.performance.process import Server
 from tests.performance.proxy import peer_nginx, service_nginx
+from tests.support.paths import ROOT
 from tests.support.processes import free_port
 
 KEY = "bench"
