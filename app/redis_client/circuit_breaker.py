@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class State(IntEnum):
-    """The numbers are those of the metric `cache_circuit_state`."""
+    """The numbers are those of the metric `CIRCUIT_STATE`."""
 
     CLOSED = 0
     HALF_OPEN = 1

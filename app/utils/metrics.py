@@ -133,7 +133,10 @@ CACHE_RESULTS = {
 }
 
 
-def series_name(metric: Counter | Gauge | Histogram | ScrapeGauge) -> str:
+AnyMetric = Counter | Gauge | Histogram | ScrapeGauge
+
+
+def series_name(metric: AnyMetric) -> str:
     """The name of a metric's series as PromQL has it; a histogram's without its suffixes."""
     if isinstance(metric, ScrapeGauge):
         return metric.name

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.utils import metrics
 from tests.support.load import REFUSED, Load
 from tests.support.processes import metrics_folder, wait_until
 from tests.support.service import Service, StartService, on_both_servers
@@ -69,9 +70,7 @@ def test_requests_in_progress_at_sigterm_are_finished(service: Service) -> None:
         target=lambda: statuses.append(service.get(path, timeout=40).status_code)
     )
     asking.start()
-    wait_until(
-        lambda: service.metric("http_requests_in_progress") >= 1, seconds=20, why="it is served"
-    )
+    wait_until(lambda: service.metric(metrics.IN_PROGRESS) >= 1, seconds=20, why="it is served")
 
     service.send_signal(signal.SIGTERM)
 
@@ -115,12 +114,12 @@ def test_a_worker_that_dies_is_replaced_and_counted_and_its_counts_survive(
         why="the worker is replaced",
     )
     wait_until(
-        lambda: service.metric("worker_exits_total", reason="died") == 1,
+        lambda: service.metric(metrics.WORKER_EXITS, reason="died") == 1,
         seconds=30,
         why="the death is counted",
     )
     service.wait_for_workers(WORKERS)
-    assert service.metric("http_requests_total", route="/api/v1/info") == 100
+    assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 100
     if service.env["SERVER"] == "gunicorn":
         assert any("was sent SIGKILL" in record["message"] for record in service.log_records)
 

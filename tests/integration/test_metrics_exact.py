@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.utils import metrics
 from tests.support.load import Load
 from tests.support.processes import wait_until
 from tests.support.service import Service, StartService, on_both_servers
@@ -35,7 +36,7 @@ def wait_for_other_workers(service: Service, former: set[int]) -> None:
 def test_a_thousand_requests_read_as_a_thousand_on_every_scrape(service: Service) -> None:
     Load(service.port, [("GET", "/api/v1/info")], connections=32, total=1000).run()
 
-    readings = {service.metric("http_requests_total", route="/api/v1/info") for _ in range(10)}
+    readings = {service.metric(metrics.REQUESTS, route="/api/v1/info") for _ in range(10)}
 
     assert readings == {1000}
 
@@ -44,11 +45,11 @@ def test_a_thousand_requests_read_as_a_thousand_on_every_scrape(service: Service
 def test_histogram_and_counter_agree(service: Service) -> None:
     Load(service.port, [("GET", "/api/v1/info"), ("GET", "/nope")], connections=8, total=200).run()
 
-    assert service.metric("http_requests_total", route="/api/v1/info", status="200") == 100
-    assert service.metric("http_requests_total", route="unmatched", status="404") == 100
-    bucket = "http_request_duration_seconds_bucket"
-    assert service.metric(bucket, le="+Inf", route="/api/v1/info", status_class="2xx") == 100
-    assert service.metric(bucket, le="+Inf", status_class="4xx") == 100
+    assert service.metric(metrics.REQUESTS, route="/api/v1/info", status="200") == 100
+    assert service.metric(metrics.REQUESTS, route="unmatched", status="404") == 100
+    buckets = metrics.DURATION, "_bucket"
+    assert service.metric(*buckets, le="+Inf", route="/api/v1/info", status_class="2xx") == 100
+    assert service.metric(*buckets, le="+Inf", status_class="4xx") == 100
 
 
 def test_counters_survive_the_end_of_any_worker(service: Service) -> None:
@@ -60,9 +61,9 @@ def test_counters_survive_the_end_of_any_worker(service: Service) -> None:
         wait_for_other_workers(service, {ended})
 
     service.wait_for_workers(WORKERS)
-    assert service.metric("http_requests_total", route="/api/v1/info") == 100
-    assert service.metric("worker_exits_total", reason="died") == 2
-    assert service.metric("worker_exits_total", reason="recycled") == 1
+    assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 100
+    assert service.metric(metrics.WORKER_EXITS, reason="died") == 2
+    assert service.metric(metrics.WORKER_EXITS, reason="recycled") == 1
 
 
 @pytest.mark.slow
@@ -78,8 +79,8 @@ def test_a_scrape_costs_the_same_after_a_hundred_worker_recycles(service: Servic
         count_on_every_worker(service)
     after = cost_of_a_scrape(service)
 
-    assert service.metric("worker_exits_total", reason="recycled") >= 100
-    assert service.metric("http_requests_total", route=STATUS_ROUTE) == 26 * REQUESTS_A_ROUND
+    assert service.metric(metrics.WORKER_EXITS, reason="recycled") >= 100
+    assert service.metric(metrics.REQUESTS, route=STATUS_ROUTE) == 26 * REQUESTS_A_ROUND
     assert 0 < after <= 2 * before
 
 
@@ -123,9 +124,10 @@ def test_a_thousand_unknown_paths_and_methods_add_one_series_each(service: Servi
     Load(service.port, paths + methods, connections=16, total=1100).run()
 
     lines = [line for line in service.scrape().splitlines() if 'route="unmatched"' in line]
-    assert sorted(line for line in lines if line.startswith("http_requests_total")) == [
-        'http_requests_total{method="GET",route="unmatched",status="404"} 1000.0',
-        'http_requests_total{method="OTHER",route="unmatched",status="404"} 100.0',
+    name = metrics.series_name(metrics.REQUESTS)
+    assert sorted(line for line in lines if line.startswith(name)) == [
+        f'{name}{{method="GET",route="unmatched",status="404"}} 1000.0',
+        f'{name}{{method="OTHER",route="unmatched",status="404"}} 100.0',
     ]
 
 
@@ -147,7 +149,7 @@ def test_every_worker_shows_its_process(service: Service) -> None:
 
 def test_requests_in_progress_are_counted_while_they_last(service: Service) -> None:
     def in_progress() -> float:
-        return service.metric("http_requests_in_progress")
+        return service.metric(metrics.IN_PROGRESS)
 
     with Load(service.port, [("GET", "/api/v1/demo/delay/0.3")], connections=4):
         wait_until(lambda: in_progress() >= 4, seconds=20, why="four are in progress")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.utils import metrics
 from tests.support.load import Answer, Load
 from tests.support.processes import free_port, wait_until
 from tests.support.redis_server import RedisServer
@@ -136,10 +137,10 @@ def test_the_metrics_show_the_circuit_without_any_request(
     service: Service, own_redis: RedisServer
 ) -> None:
     own_redis.kill()
-    wait_until(lambda: service.metric("cache_circuit_state") == 2, seconds=5, why="open")
+    wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 2, seconds=5, why="open")
 
     own_redis.start()
-    wait_until(lambda: service.metric("cache_circuit_state") == 0, seconds=5, why="closed")
+    wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 0, seconds=5, why="closed")
 
 
 def test_readiness_depends_on_redis_only_by_setting(

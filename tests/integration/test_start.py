@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.utils import metrics
 from tests.support.load import Load
 from tests.support.processes import metrics_folder, sleeps, wait_until
 from tests.support.service import Service, StartService
@@ -39,7 +40,7 @@ def test_metrics_of_an_earlier_run_are_removed_at_the_start(
         Load(service.port, [("GET", "/api/v1/info")], connections=1, total=5).run()
 
     with start_service(METRICS_DIR=str(tmp_path)) as service:
-        assert service.metric("http_requests_total", route="/api/v1/info") == 0
+        assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 0
 
 
 @pytest.mark.slow

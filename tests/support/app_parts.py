@@ -8,7 +8,7 @@ from unittest import mock
 from app.config import Settings
 from app.redis_client.client import RedisClient
 from app.redis_client.time_budget import TimeBudget
-from app.utils import request_context
+from app.utils import metrics, request_context
 from tests.support.processes import free_port
 
 TOKEN = "A7mQ2xLw9Zt4VbN6rK1sYh3D"
@@ -50,3 +50,9 @@ def one_request() -> Iterator[None]:
         yield
     finally:
         request_context.reset(token)
+
+
+def sample(metric: metrics.AnyMetric, suffix: str = "", **labels: str) -> float:
+    """The number of one series, as this process has counted it."""
+    name = metrics.series_name(metric) + suffix
+    return metrics.REGISTRY.get_sample_value(name, labels) or 0.0

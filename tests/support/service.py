@@ -20,6 +20,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.utils import metrics
 from tests.support.paths import ROOT
 from tests.support.processes import end_group, free_port, wait_until
 
@@ -84,8 +85,9 @@ class Service:
     def scrape(self) -> str:
         return self.get("/metrics").text
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, metric: metrics.AnyMetric | str, suffix: str = "", **labels: str) -> float:
         """Sum of all samples of a metric that have these labels, as a scrape shows it now."""
+        name = metric if isinstance(metric, str) else metrics.series_name(metric) + suffix
         return sum(
             sample.value
             for family in text_string_to_metric_families(self.scrape())
@@ -100,7 +102,9 @@ class Service:
     def wait_for_workers(self, number: int) -> None:
         """Wait until this many workers run."""
         wait_until(
-            lambda: self.metric("app_workers") == number, seconds=30, why=f"{number} workers run"
+            lambda: self.metric(metrics.APP_WORKERS) == number,
+            seconds=30,
+            why=f"{number} workers run",
         )
 
     def wait_for_boots(self, number: int) -> None:

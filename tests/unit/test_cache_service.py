@@ -10,7 +10,7 @@ import pytest
 from app.redis_client.client import RedisClient, RedisUnavailable
 from app.services.cache_service import CacheService, Entry
 from app.utils import metrics
-from tests.support.app_parts import make_settings
+from tests.support.app_parts import make_settings, sample
 
 
 @pytest.fixture
@@ -27,12 +27,11 @@ def near_its_end(cache: CacheService, redis: RedisClient) -> None:
 
 
 def counted(operation: str, result: str) -> float:
-    labels = {"operation": operation, "result": result}
-    return metrics.REGISTRY.get_sample_value("cache_requests_total", labels) or 0.0
+    return sample(metrics.CACHE_REQUESTS, operation=operation, result=result)
 
 
 def dropped() -> float:
-    return metrics.REGISTRY.get_sample_value("cache_writes_dropped_total") or 0.0
+    return sample(metrics.CACHE_WRITES_DROPPED)
 
 
 def entry(payload: bytes) -> Entry:

@@ -4,7 +4,7 @@ import pytest
 
 from app.services.cache_service import CacheService, Entry, InProcessCache
 from app.utils import metrics
-from tests.support.app_parts import Clock, make_redis, make_settings
+from tests.support.app_parts import Clock, make_redis, make_settings, sample
 
 MINUTE = 60.0
 
@@ -75,8 +75,7 @@ def test_memory_is_bounded(cache: InProcessCache, clock: Clock) -> None:
 
 
 def hits() -> float:
-    labels = {"operation": "get", "result": "hit"}
-    return metrics.REGISTRY.get_sample_value("cache_requests_total", labels) or 0.0
+    return sample(metrics.CACHE_REQUESTS, operation="get", result="hit")
 
 
 @pytest.mark.parametrize(("milliseconds", "seen"), [("0", "theirs"), ("5000", "ours")])

@@ -9,7 +9,7 @@ from werkzeug.test import Client
 
 from app.http.middleware import ROUTE, RequestMiddleware
 from app.utils import metrics
-from tests.support.app_parts import make_settings
+from tests.support.app_parts import make_settings, sample
 
 Recorded = list[tuple[str, str, int]]
 
@@ -45,10 +45,6 @@ def line(caplog: pytest.LogCaptureFixture) -> Any:
     return record
 
 
-def sample(name: str, **labels: str) -> float:
-    return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
-
-
 @pytest.fixture(autouse=True)
 def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
@@ -74,7 +70,7 @@ def test_the_length_announced_to_head_is_not_counted_as_sent(
         5,
         0,
     ]
-    assert sample("http_response_bytes_total", route="/head") == 5
+    assert sample(metrics.RESPONSE_BYTES, route="/head") == 5
 
 
 def test_a_page_may_have_a_policy_of_its_own() -> None:
@@ -87,21 +83,16 @@ def test_a_page_may_have_a_policy_of_its_own() -> None:
 
 def test_count_duration_and_bytes_are_recorded_under_the_route() -> None:
     route = "/things/<name>"
-    counted = ("http_requests_total", {"method": "POST", "route": route, "status": "201"})
-    timed = (
-        "http_request_duration_seconds_count",
-        {"method": "POST", "route": route, "status_class": "2xx"},
-    )
-
     client = observed(answering("201 Created", [("Content-Length", "5")], route))
     for _ in range(2):
         client.post("/things/a", data=b"1234")
 
-    assert sample(counted[0], **counted[1]) == 2
-    assert sample(timed[0], **timed[1]) == 2
-    assert sample("http_request_bytes_total", route=route) == 8
-    assert sample("http_response_bytes_total", route=route) == 10
-    assert sample("http_requests_in_progress") == 0
+    labels = {"method": "POST", "route": route}
+    assert sample(metrics.REQUESTS, status="201", **labels) == 2
+    assert sample(metrics.DURATION, "_count", status_class="2xx", **labels) == 2
+    assert sample(metrics.REQUEST_BYTES, route=route) == 8
+    assert sample(metrics.RESPONSE_BYTES, route=route) == 10
+    assert sample(metrics.IN_PROGRESS) == 0
 
 
 def test_a_scrape_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -166,4 +157,4 @@ def test_a_length_that_is_not_a_number_counts_as_zero(length: str) -> None:
 
     client.get("/", environ_base={"CONTENT_LENGTH": length})
 
-    assert sample("http_request_bytes_total", route=route) == 0
+    assert sample(metrics.REQUEST_BYTES, route=route) == 0

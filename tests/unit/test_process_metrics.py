@@ -7,6 +7,7 @@ from prometheus_client import Metric
 
 from app.server import lifecycle
 from app.server.process_metrics import ServiceCollector, WorkerProcessCollector
+from app.utils import metrics
 from tests.support.app_parts import make_settings
 
 NO_PROCESS = 2**22 + 1  # above the largest process ID Linux gives
@@ -21,19 +22,19 @@ def test_the_service_shows_its_build_and_its_workers() -> None:
 
     families = by_name(list(ServiceCollector(settings).collect()))
 
-    (info,) = families["app_info"].samples
+    (info,) = families[metrics.APP_INFO.name].samples
     assert info.value == 1
     assert (info.labels["version"], info.labels["commit"]) == ("1.2.3", "abc")
-    assert families["app_workers"].samples[0].value == 1
-    assert families["app_worker_threads"].samples[0].value == 5
-    assert families["app_draining"].samples[0].value == 0
+    assert families[metrics.APP_WORKERS.name].samples[0].value == 1
+    assert families[metrics.APP_WORKER_THREADS.name].samples[0].value == 5
+    assert families[metrics.APP_DRAINING.name].samples[0].value == 0
 
 
 @pytest.mark.usefixtures("draining")
 def test_draining_shows() -> None:
     families = by_name(list(ServiceCollector(make_settings()).collect()))
 
-    assert families["app_draining"].samples[0].value == 1
+    assert families[metrics.APP_DRAINING.name].samples[0].value == 1
 
 
 def test_a_worker_that_has_just_ended_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from app.http.session_interface import RedisSessionInterface
 from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
 from app.services.stats import StatsService
 from app.utils import metrics
-from tests.support.app_parts import make_settings
+from tests.support.app_parts import make_settings, sample
 
 URL = "/api/v1/session"
 
@@ -48,7 +48,7 @@ def cookie(client: FlaskClient) -> str:
 
 
 def started() -> float:
-    return metrics.REGISTRY.get_sample_value("sessions_started_total") or 0.0
+    return sample(metrics.SESSIONS_STARTED)
 
 
 def test_a_get_without_a_session_starts_none(

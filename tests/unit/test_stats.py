@@ -9,6 +9,7 @@ from redis import Redis
 from app.redis_client.client import RedisClient, RedisUnavailable
 from app.services.aggregation import quantile
 from app.services.stats import PopulationCollector, StatsService
+from app.utils import metrics
 from app.utils.metrics import DURATION_BUCKETS
 from tests.support.app_parts import Clock, make_settings
 
@@ -211,10 +212,12 @@ def test_the_gauges_show_users_sessions_and_items(stats: StatsService) -> None:
 
     families = {family.name: family for family in PopulationCollector(stats).collect()}
 
-    users = {each.labels["window"]: each.value for each in families["users_active"].samples}
+    users = {
+        each.labels["window"]: each.value for each in families[metrics.USERS_ACTIVE.name].samples
+    }
     assert users == {"5m": 1, "1h": 1, "24h": 1}
-    assert families["sessions_active"].samples[0].value == 0
-    assert families["items_stored"].samples[0].value == 0
+    assert families[metrics.SESSIONS_ACTIVE.name].samples[0].value == 0
+    assert families[metrics.ITEMS_STORED.name].samples[0].value == 0
 
 
 def test_the_gauges_are_absent_not_zero_while_redis_is_unavailable(
