@@ -86,7 +86,7 @@ def test_it_is_described(service: Service) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
-    [["black", "--check", "--quiet"], ["flake8"], ["pylint"], ["mypy"], ["pytest", "-q"]],
+    [["black", "--check", "--quiet"], ["flake8"], ["pylint"], ["pytest", "-q"]],
     ids=lambda command: command[0],
 )
 def test_it_passes_every_check(clone: Path, command: list[str]) -> None:
