@@ -26,7 +26,7 @@ def test_every_peer_has_metrics_request_id_security_headers_and_a_json_access_li
         check=False,
     )
 
-    if "pip could not" in done.stderr:
+    if "could not be installed" in done.stderr:
         pytest.skip(f"NO PEERS, THE BENCH IS NOT CHECKED: {done.stderr.strip()}")
     assert done.returncode == 0, done
     assert done.stdout == "ours, tutorial, fastapi and bare answer as they should\n"
