@@ -92,7 +92,7 @@ def test_a_fault_is_found_by_its_text_and_ended_as_the_page_says() -> None:
 def test_a_full_store_is_found_by_its_text_answers_reads_and_needs_only_more_memory(
     start_service: StartService, own_redis: RedisServer
 ) -> None:
-    settings = {"REDIS_TIMEOUT_MS": "10000", "WEB_CONCURRENCY": "1"}  # a busy machine is not an outage
+    settings = {"REDIS_TIMEOUT_MS": "10000", "WEB_CONCURRENCY": "1"}
     with start_service(redis=own_redis.url, **settings) as service:
         item = service.post(ITEMS, {"name": "Tea"})
         client = own_redis.client()
