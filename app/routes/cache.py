@@ -10,7 +10,7 @@ from app.http import json_codec, openapi
 from app.http.openapi import Header, ResponseModel, ResponseSpec, operation
 from app.http.problems import Problem
 from app.http.responses import encoded_response, json_response, no_content
-from app.services import service
+from app.routes import service
 from app.services.cache_service import CacheService, Entry
 from app.services.stats import StatsService
 

@@ -10,7 +10,7 @@ from app.http import json_codec
 from app.http.openapi import ResponseModel, ResponseSpec, operation
 from app.http.problems import Problem, title
 from app.http.responses import json_response, no_content
-from app.services import service
+from app.routes import service
 from app.services.faults import Fault, FaultService
 
 blueprint = Blueprint("demo", __name__, url_prefix="/api/v1/demo")

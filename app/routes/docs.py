@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, render_template
 from app.config import Settings
 from app.http import openapi_document
 from app.http.responses import CACHEABLE, encoded_response
-from app.services import service
+from app.routes import service
 
 blueprint = Blueprint("docs", __name__)
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from app.config import Settings
 from app.http.openapi import ResponseModel, ResponseSpec, operation
 from app.http.responses import json_response
-from app.services import service
+from app.routes import service
 from app.services.health import HealthService
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 
 from app.config import Settings
 from app.http.responses import json_response
-from app.services import service
+from app.routes import service
 from app.services.health import HealthService
 
 blueprint = Blueprint("root", __name__)

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from app.http.openapi import ResponseModel, ResponseSpec, operation
 from app.http.responses import CACHEABLE, json_response
-from app.services import service
+from app.routes import service
 from app.services.stats import StatsService
 
 blueprint = Blueprint("stats", __name__, url_prefix="/api/v1/stats")

@@ -1,16 +1,1 @@
-"""What the routes do. Services know no HTTP; `create_app` makes them."""
-
-from typing import Any, TypeVar
-
-from flask import current_app
-
-T = TypeVar("T")
-
-
-def service(kind: type[T]) -> T:
-    """The service of this class, of the application that answers the request."""
-    proxy: Any = current_app
-    # Flask's documented way past the proxy, which would look up each attribute again.
-    # pylint: disable-next=protected-access
-    found: T = proxy._get_current_object().extensions["services"][kind]
-    return found
+"""What the routes do. Services know no HTTP and no Flask; `create_app` makes them."""
