@@ -12,8 +12,8 @@ usage() {
   cat <<'USAGE'
 Usage: ./scripts/run-tests.sh [--lint] [--unit] [--integration] [--security] [--e2e] [-- PYTEST_ARGUMENTS]
 
-Without options: --lint --unit --integration. Options add up. Every step runs, also after one that has
-failed; the exit status is 0 only if all passed.
+Without options: --lint --unit --integration, without the tests marked slow (over five seconds). Options add
+up. Every step runs, also after one that has failed; the exit status is 0 only if all passed.
 
   --lint         black, flake8, pylint, bandit, mypy, shellcheck, actionlint, zizmor, yamllint, hadolint
   --unit         tests/unit
@@ -25,7 +25,8 @@ failed; the exit status is 0 only if all passed.
                  skipped with one line, in CI (CI=true) that is a failure
   --             pass the rest to pytest, e.g. -- -k cache -x
 
-Unit and integration tests together must reach 95 % branch coverage; a selection of them need not.
+Unit and integration tests run side by side, one process a core, unless arguments for pytest are given.
+Together they must reach 95 % branch coverage; a selection of them need not.
 
 Exit status: 0 all passed, 1 something failed, 130 Ctrl-C.
 USAGE
@@ -46,7 +47,10 @@ main() {
     esac
     shift
   done
-  [[ $chosen != " " ]] || chosen=" lint unit integration "
+  if [[ $chosen == " " ]]; then
+    chosen=" lint unit integration "
+    SELECTION=(-m "not slow")
+  fi
 
   cd "$ROOT"
   # Some tools exit normally when interrupted; no other step may begin then.
@@ -60,8 +64,8 @@ main() {
   case $chosen in *" security "*) security_steps ;; esac
   case $chosen in
     *" unit "*"integration "* | *" integration "*"unit "*) covered_tests ;;
-    *" unit "*) step "unit tests" pytest_step tests/unit ;;
-    *" integration "*) step "integration tests" pytest_step tests/integration ;;
+    *" unit "*) step "unit tests" parallel_pytest tests/unit ;;
+    *" integration "*) step "integration tests" parallel_pytest tests/integration ;;
   esac
   case $chosen in *" e2e "*) e2e_tests ;; esac
   summary

@@ -7,6 +7,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/lib/common.sh"
 # shellcheck source=scripts/lib/stack.sh
 source "$here/lib/stack.sh"
+# shellcheck source=scripts/lib/local.sh
+source "$here/lib/local.sh"
 
 usage() {
   cat <<'USAGE'
@@ -58,36 +60,6 @@ main() {
     *" --local "*) run_locally "$@" ;;
     *) run_stack "$@" ;;
   esac
-}
-
-run_locally() {
-  local action=start port=8080 python
-  while (($#)); do
-    case $1 in
-      --local) ;;
-      --port | --port=*)
-        if [[ $1 == --port ]]; then
-          (($# > 1)) || fail "--port needs a number, e.g. --port 8081"
-          shift
-        fi
-        port=${1#--port=}
-        ;;
-      --detach | --stop | --status) action=${1#--} ;;
-      *) fail "unknown option $1; ./scripts/setup.sh --help lists them all" ;;
-    esac
-    shift
-  done
-  if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
-    fail "--port needs a number from 1 to 65535, e.g. --port 8081, and not '$port'"
-  fi
-  require_writable
-  python=$(any_python)
-  if [[ $action == start || $action == detach ]]; then
-    # Before the half minute that building .venv may take.
-    "$python" "$LIB/local.py" status "$port" >/dev/null || require_free_port "$port" "--port $((port + 1))"
-    ensure_environment runtime
-  fi
-  run_python "$LIB/local.py" "$action" "$port"
 }
 
 main "$@"

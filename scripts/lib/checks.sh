@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 PYTEST_ARGUMENTS=()
+SELECTION=()
 RESULTS=()
 CLOSING_LINES=()
 FAILED=0
@@ -37,9 +38,9 @@ summary() {
 lint_steps() {
   step black black --check --quiet --diff .
   step flake8 flake8
-  step pylint pylint --recursive=y app scripts docker monitoring
+  step pylint pylint --jobs=0 --recursive=y app scripts docker monitoring
   # A test's parameter has the name of the fixture it uses.
-  step "pylint tests" pylint --disable=redefined-outer-name,consider-using-with,duplicate-code tests
+  step "pylint tests" pylint --jobs=0 --disable=redefined-outer-name,consider-using-with,duplicate-code tests
   step mypy mypy
   step shellcheck shellcheck_step
   step actionlint actionlint
@@ -92,7 +93,16 @@ online() {
 covered_tests() {
   local options=(--cov --cov-report=term)
   ((${#PYTEST_ARGUMENTS[@]})) || options+=(--cov-fail-under=95)
-  step "unit and integration tests" pytest_step "${options[@]}" tests/unit tests/integration
+  step "unit and integration tests" parallel_pytest "${options[@]}" tests/unit tests/integration
+}
+
+# A file's tests share a process and their services. Arguments such as --pdb want a single process.
+parallel_pytest() {
+  if ((${#PYTEST_ARGUMENTS[@]})); then
+    pytest_step "$@"
+  else
+    pytest_step --numprocesses=auto --maxprocesses=4 --dist=loadfile "${SELECTION[@]+"${SELECTION[@]}"}" "$@"
+  fi
 }
 
 e2e_tests() {

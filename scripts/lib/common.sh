@@ -41,6 +41,16 @@ require_free_port() {
   fi
 }
 
+# any_python: prints the environment's Python, else another that will do for the standard library
+any_python() { if [[ -x $VENV/bin/python ]]; then say "$VENV/bin/python"; else find_python; fi; }
+
+# run_python ARGUMENT...: in place of the script
+run_python() {
+  local python
+  python=$(any_python)
+  PYTHONPATH="$LIB" exec "$python" "$@"
+}
+
 # find_python: prints PYTHON, else the newest Python on PATH; at least 3.11, with the module venv
 find_python() {
   local name path version too_old="" no_venv=""
@@ -58,16 +68,6 @@ find_python() {
   done
   [[ -z $no_venv ]] || fail "$no_venv cannot make virtual environments: install python3-venv (apt-get install python3-venv)"
   fail "Python 3.11 or newer is needed, found ${too_old:-none}: install one (apt-get install python3, brew install python) and have it on PATH"
-}
-
-# any_python: prints the environment's Python, else another that will do for the standard library
-any_python() { if [[ -x $VENV/bin/python ]]; then say "$VENV/bin/python"; else find_python; fi; }
-
-# run_python ARGUMENT...: in place of the script
-run_python() {
-  local python
-  python=$(any_python)
-  PYTHONPATH="$LIB" exec "$python" "$@"
 }
 
 # ensure_environment runtime|dev|bench|load: build what is missing or differs from the pinned
@@ -118,18 +118,15 @@ build_environment() {
   rm -rf "$old"
 }
 
-# install_requirements FILE: pip's settings count only if they say how to reach an index; user, target,
-# prefix, root or constraint would send packages elsewhere. uv reads none, so it is used without any.
+# install_requirements FILE: of pip's settings those that say how to reach an index hold, and none that would
+# send packages elsewhere. uv reads none of them, so it is used where there are none.
 install_requirements() {
-  local name value settings names='index-url|extra-index-url|no-index|find-links|trusted-host|cert|client-cert|proxy|timeout|default-timeout|cache-dir|no-cache-dir'
-  settings=$("$VENV/bin/python" -m pip config list | sort -r | sed -nE "s/^.*\.($names)='(.+)'\$/\1 \2/p")
+  local settings
+  settings=$("$VENV/bin/python" -m pip config list | grep -vE "config-file=|=''\$") || true
   if [[ -z $settings ]] && command -v uv >/dev/null; then
     uv pip install --python "$VENV/bin/python" --compile-bytecode --require-hashes --no-deps -r "$1"
-    return
+  else
+    PIP_USER=0 PIP_CONSTRAINT=/dev/null PIP_RETRIES=1 "$VENV/bin/python" -m pip install \
+      --target= --prefix="$VENV" --root=/ --require-hashes --no-deps -r "$1"
   fi
-  unset "${!PIP_@}"
-  while read -r name value; do
-    [[ -z $name ]] || export "PIP_$(tr 'a-z-' 'A-Z_' <<<"$name")=${value//\\n/ }"
-  done <<<"$settings"
-  PIP_CONFIG_FILE=/dev/null PIP_RETRIES=1 "$VENV/bin/python" -m pip install --require-hashes --no-deps -r "$1"
 }

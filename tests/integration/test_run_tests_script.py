@@ -68,6 +68,7 @@ def test_without_a_choice_it_checks_everything_and_ends_with_pytests_closing_lin
     assert called(clone) == {*LINT, "pytest"}
     [tests] = pytest_calls(clone)
     assert "--cov-fail-under=95" in tests and tests.endswith("tests/unit tests/integration")
+    assert "-m not slow" in tests
     assert result.stdout.splitlines()[-1] == CLOSING_LINE
 
 
@@ -86,9 +87,13 @@ def test_a_choice_runs_what_it_names_and_nothing_else(
     clone: Clone, choice: list[str], expected: set[str]
 ) -> None:
     assert clone.run("run-tests.sh", *choice).returncode == 0
-    # The coverage of all is not demanded of a single kind of tests.
     assert called(clone) == {one.split()[0] for one in expected} | {"docker"} & called(clone)
-    assert all(call in expected for call in pytest_calls(clone) if len(choice) == 1)
+    if len(choice) == 1:
+        # All its tests, the slow ones too; the coverage of all is not demanded of them.
+        assert all(
+            option not in call for call in pytest_calls(clone) for option in (" -m ", "--cov")
+        )
+        assert {f"pytest {call.split()[-1]}" for call in pytest_calls(clone)} <= expected
 
 
 def test_arguments_after_two_dashes_go_to_pytest_and_turn_off_the_coverage_gate(
