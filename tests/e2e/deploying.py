@@ -1,14 +1,8 @@
-"""scripts/deploy.sh on a stack of its own: versions to deploy, and the load meanwhile."""
+"""scripts/deploy.sh on a stack of its own, and versions to deploy there."""
 
-import json
 import os
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tests.e2e.stack import FILES, Stack, clean_environment, docker
 from tests.support.paths import ROOT
@@ -97,24 +91,3 @@ def remove_images(*names: str) -> None:
         listed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", name).split()
         if listed:
             docker("image", "rm", "--force", *listed, check=False)
-
-
-@contextmanager
-def load_on(stack: Stack) -> Iterator[dict[str, Any]]:
-    """Two hundred mixed requests a second; the report is filled in at the end."""
-    report: dict[str, Any] = {}
-    token = stack.folder / "secrets" / "api_token"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.e2e.load", stack.http, "--token-file", str(token)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield report
-        process.send_signal(signal.SIGINT)
-        written, _nothing = process.communicate(timeout=60)
-        report |= json.loads(written)
-    finally:
-        process.kill()
-        process.wait()

@@ -1,187 +1,115 @@
-"""A steady, mixed load on the service, and a report that lists every failed request.
+"""A steady, mixed load on a stack, and every request that failed."""
 
-    python -m tests.e2e.load http://127.0.0.1:8080 --token-file infrastructure/secrets/api_token
-
-The requests of tests/support/load.py at a constant rate, each fifth over a connection of its own.
-A broken connection, an unexpected status or no answer within the limit is a failure. At the end,
-every item whose creation was acknowledged is looked up.
-"""
-
-import argparse
-import asyncio
-import http.client
 import itertools
 import json
 import math
-import signal
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from typing import Any, Self
 
-from tests.support import load
+import requests
+
+from tests.e2e.stack import Stack
+from tests.support.load import Answer, Load, Request, percentile, statuses
 
 ANSWER_SECONDS = 10.0
-LOOK_SECONDS = 60.0
-NEW_CONNECTION_EVERY = 5
+# Enough for pages of all items right after the load.
+SEARCH_SECONDS = 60.0
 # Below what nginx allows one client (256).
 CONNECTIONS = 200
 KEYS = 50
 
 
-@dataclass
-class Report:
-    """The results of the requests."""
+class MixedLoad:
+    """Usage: `with MixedLoad(stack) as mix: …`. Every fifth request has a connection of its own."""
 
-    seconds: list[float] = field(default_factory=list)
-    """How long each answer took, failures included."""
-    statuses: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    items: list[str] = field(default_factory=list)
-    """IDs of the items whose creation was acknowledged."""
-
-    def percentile(self, share: float) -> float:
-        """Seconds within which this share (0 to 1) of the requests was answered."""
-        ordered = sorted(self.seconds) or [0.0]
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "requests": len(self.seconds),
-            "failed": len(self.failures),
-            "statuses": dict(sorted(self.statuses.items())),
-            "p50_ms": round(1000 * self.percentile(0.50), 1),
-            "p99_ms": round(1000 * self.percentile(0.99), 1),
-            "slowest_ms": round(1000 * self.percentile(1), 1),
-            "failures": self.failures[:20],
+    def __init__(self, stack: Stack, *, rate: float = 200) -> None:
+        """`rate` is in requests a second."""
+        self.failures: list[str] = []
+        """The requests that were not answered with 2xx within ANSWER_SECONDS."""
+        self.items: list[str] = []
+        """IDs of the items whose creation was acknowledged."""
+        self._url = stack.http
+        self._headers = {
+            "Authorization": f"Bearer {stack.token}",
+            "Content-Type": "application/json",
         }
-
-
-class Load:
-    """Sends the mix until the end of its `async with` block, or for the seconds given to `run`."""
-
-    def __init__(self, url: str, token: str, *, rate: float = 200) -> None:
-        """Args:
-        url: where the service answers, `http://host:port`.
-        token: one of API_TOKENS.
-        rate: requests a second.
-        """
-        self.report = Report()
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._keys: list[str] = []
-        self._load = load.Load(
-            url,
-            self._mix(),
+        self._load = Load(
+            stack.http,
+            self._requests(),
             connections=CONNECTIONS,
             rate=rate,
             seconds=math.inf,
             timeout=ANSWER_SECONDS,
-            new_connection_every=NEW_CONNECTION_EVERY,
+            new_connection_every=5,
             on_answer=self._note,
         )
 
-    async def run(self, seconds: float) -> Report:
-        async with self:
-            await asyncio.sleep(seconds)
-        return self.report
-
-    async def __aenter__(self) -> "Load":
+    def __enter__(self) -> Self:
         self._load.start()
         return self
 
-    async def __aexit__(self, *_error: object) -> None:
-        await asyncio.to_thread(self._load.stop)
+    def __exit__(self, *_error: object) -> None:
+        self._load.stop()
 
-    def _mix(self) -> Iterator[load.Request]:
+    def summary(self) -> dict[str, Any]:
+        answers = self._load.answers
+        return {
+            "requests": len(answers),
+            "failed": len(self.failures),
+            "statuses": dict(statuses(answers)),
+            **{f"p{p}_ms": round(1000 * percentile(answers, p), 1) for p in (50, 99, 100)},
+            "failures": self.failures[:20],
+        }
+
+    def lost_items(self) -> set[str]:
+        """The acknowledged items that are not in the service's list."""
+        lost, cursor = set(self.items), ""
+        deadline = time.monotonic() + SEARCH_SECONDS
+        with requests.Session() as client:
+            client.headers.update(self._headers | {"Cache-Control": "no-cache"})
+            while lost:
+                answer = client.get(f"{self._url}/api/v1/items?limit=100{cursor}", timeout=30)
+                if not answer.ok and time.monotonic() < deadline:
+                    time.sleep(0.2)  # too busy after the load: ask again
+                    continue
+                page = answer.json()
+                lost -= {item["id"] for item in page["items"]}
+                if not page["next_cursor"]:
+                    break
+                cursor = f"&cursor={page['next_cursor']}"
+        return lost
+
+    def _requests(self) -> Iterator[Request]:
         """Five reads, two POSTs and one PUT in turn."""
         for number in itertools.count():
             yield self._request("PUT", f"/api/v1/cache/load-{number % KEYS}", {"number": number})
-            yield self._request("GET", self._known(self._keys, number))
+            yield self._request("GET", _existing(self._keys, number))
             yield self._request("POST", "/api/v1/items", {"name": f"load {number}"})
             yield self._request("GET", "/api/v1/items?limit=10")
             yield self._request("GET", "/api/v1/info")
             yield self._request("POST", "/api/v1/items", {"name": f"more load {number}"})
-            recent = [f"/api/v1/items/{item}" for item in self.report.items[-KEYS:]]
-            yield self._request("GET", self._known(recent, number))
+            recent = [f"/api/v1/items/{item}" for item in self.items[-KEYS:]]
+            yield self._request("GET", _existing(recent, number))
             yield self._request("GET", "/health")
 
-    def _request(self, method: str, path: str, body: object = None) -> load.Request:
+    def _request(self, method: str, path: str, body: object = None) -> Request:
         payload = None if body is None else json.dumps(body).encode()
-        return load.Request(method, path, payload, self._headers)
+        return Request(method, path, payload, self._headers)
 
-    def _known(self, paths: list[str], number: int) -> str:
-        """One of these paths, which are known to exist; at first there are none."""
-        return paths[number % len(paths)] if paths else "/api/v1/info"
-
-    def _note(self, request: load.Request, answer: load.Answer, body: bytes) -> None:
-        self.report.seconds.append(answer.seconds)
-        self.report.statuses[f"{request.method} {answer.status}"] += 1
+    def _note(self, request: Request, answer: Answer, body: bytes) -> None:
         if not 200 <= answer.status < 300:
             when = time.strftime("%H:%M:%S")
-            self.report.failures.append(
+            self.failures.append(
                 f"{when} {request.method} {request.path}: {answer.status} {body[:200]!r}"
             )
         elif request.method == "POST":
-            self.report.items.append(json.loads(body)["id"])
+            self.items.append(json.loads(body)["id"])
         elif request.method == "PUT" and request.path not in self._keys:
             self._keys.append(request.path)
 
 
-def lost_items(url: str, token: str, acknowledged: Iterable[str]) -> set[str]:
-    """Those of these items that the service does not have any more, by going through all it has."""
-    missing, cursor = set(acknowledged), ""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    headers = {"Authorization": f"Bearer {token}", "Cache-Control": "no-cache"}
-    deadline = time.monotonic() + LOOK_SECONDS
-    while missing:
-        connection.request("GET", f"/api/v1/items?limit=100{cursor}", headers=headers)
-        answer = connection.getresponse()
-        page = json.loads(answer.read())
-        if answer.status != 200 and time.monotonic() < deadline:
-            time.sleep(0.2)  # too busy after all that load, and asked again
-            continue
-        missing -= {item["id"] for item in page["items"]}
-        if not page["next_cursor"]:
-            break
-        cursor = f"&cursor={page['next_cursor']}"
-    connection.close()
-    return missing
-
-
-async def run_until_told(mix: Load, seconds: float | None) -> None:
-    """Send requests for so long, or until SIGINT or SIGTERM."""
-    enough = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, enough.set)
-    async with mix:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(enough.wait(), seconds)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("url", help="where the service answers, e.g. http://127.0.0.1:8080")
-    parser.add_argument("--token-file", type=Path, required=True, help="file with an API token")
-    parser.add_argument("--rate", type=float, default=200, help="requests a second (200)")
-    parser.add_argument("--seconds", type=float, help="how long; without it until Ctrl-C")
-    arguments = parser.parse_args()
-    token = arguments.token_file.read_text().strip()
-    mix = Load(arguments.url, token, rate=arguments.rate)
-    asyncio.run(run_until_told(mix, arguments.seconds))
-    lost = lost_items(arguments.url, token, mix.report.items)
-    summary = mix.report.summary() | {
-        "items_acknowledged": len(mix.report.items),
-        "items_lost": len(lost),
-    }
-    print(json.dumps(summary, indent=2))
-    return 1 if mix.report.failures or lost else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _existing(paths: list[str], number: int) -> str:
+    """One of these paths; at first there are none."""
+    return paths[number % len(paths)] if paths else "/api/v1/info"

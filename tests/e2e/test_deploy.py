@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from deploy import nginx
 
-from tests.e2e.deploying import Deploys, load_on
+from tests.e2e.deploying import Deploys
+from tests.e2e.load import MixedLoad
 from tests.e2e.stack import Stack, docker
 from tests.support.processes import wait_until
 
@@ -38,8 +39,9 @@ def loaded(deploys: Deploys, reports: list[dict[str, Any]]) -> Loaded:
 
     @contextmanager
     def context() -> Iterator[None]:
-        with load_on(deploys.stack) as report:
+        with MixedLoad(deploys.stack) as mix:
             yield
+        report = mix.summary() | {"items_lost": len(mix.lost_items())}
         reports.append(report)
         print(report)  # whole, where an assertion abridges it
         assert report["failed"] == 0, report

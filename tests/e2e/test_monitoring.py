@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,6 +14,7 @@ import requests
 
 from monitoring.grafana.generate.names import described
 from tests.e2e.day_of_data import DAY, prometheus_with_a_day, slowest
+from tests.e2e.load import MixedLoad
 from tests.e2e.panel_queries import empty_queries, fill_in
 from tests.e2e.watched import Watched
 from tests.support import promql
@@ -37,7 +37,6 @@ ABOUT_THE_MACHINE = {"DiskAlmostFull", "DiskFillsWithinADay", "HostMemoryLow", "
 ABOUT_THE_MACHINE |= {"ContainerCpuThrottled", "ContainerMemoryNearLimit"}
 # Absent in a healthy stack: alerts with their labels, and Redis' last stall.
 SOMETIMES = {"ALERTS", "redis_latency_spike_duration_seconds"}
-RATE, SECONDS = 20, 600
 # A program that draws a dashboard without Grafana: DASHBOARD --prometheus URL --out FOLDER …
 PREVIEW = os.environ.get("GRAFANA_PREVIEW")
 
@@ -58,10 +57,7 @@ def test_an_idle_stack_fires_nothing_but_the_dead_mans_switch(watched: Watched) 
 @pytest.fixture(scope="module")
 def busy(watched: Watched) -> Iterator[Watched]:
     """The stack under a steady, mixed load that has lasted long enough for every rule."""
-    token = watched.stack.folder / "secrets" / "api_token"
-    command = [sys.executable, "-m", "tests.e2e.load", watched.stack.http]
-    options = ["--token-file", str(token), "--rate", str(RATE), "--seconds", str(SECONDS)]
-    with subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.DEVNULL) as load:
+    with MixedLoad(watched.stack, rate=20):
         stranger = requests.get(f"{watched.stack.http}/nothing/here", timeout=5)
         assert stranger.status_code == 404
         _use_a_session(watched)
@@ -74,7 +70,6 @@ def busy(watched: Watched) -> Iterator[Watched]:
             why="the load shows in what the rules record",
         )
         yield watched
-        load.terminate()
 
 
 def _use_a_session(watched: Watched) -> None:

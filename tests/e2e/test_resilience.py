@@ -1,15 +1,17 @@
 """Crashes and attacks under load: what does not need the broken part works, and all recovers."""
 
-import asyncio
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Event, Thread
 
 import pytest
 import requests
 
-from tests.e2e import attack
-from tests.e2e.breaking import crash_under_load, is_healthy, under_load
-from tests.e2e.load import lost_items
+from tests.e2e.load import MixedLoad
 from tests.e2e.stack import Stack, docker, inspect
+from tests.support.load import Load, statuses
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -18,39 +20,45 @@ MONITORING = [
     *("prometheus", "alertmanager", "edge-exporter", "nginx-exporter"),
     *("redis-exporter", "blackbox-exporter", "node-exporter"),
 ]
+RECOVERY_SECONDS = 30
+POST = b"POST /api/v1/items HTTP/1.1\r\nHost: localhost\r\n"
+# Sent over and over on each connection, and how many times.
+FLOODS = {
+    "large headers": (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 10_000, 1),
+    "large bodies": (POST + b"Content-Length: 100000000\r\n\r\n" + b"x" * 1_000_000, 100),
+    "pipelined garbage": (b"GET /\r\n\r\n\x00\xff" * 1000, 20),
+}
 
 
 def test_crashes_of_the_monitoring_fail_no_request(stack: Stack) -> None:
-    report = crash_under_load(stack, *MONITORING)
+    mix = crash_under_load(stack, *MONITORING)
 
-    assert not report.failures, report.summary()
+    assert not mix.failures, mix.summary()
 
 
 def test_a_crash_of_redis_fails_only_what_needs_it_and_loses_no_acknowledged_item(
     stack: Stack,
 ) -> None:
-    report = crash_under_load(stack, "redis")
+    mix = crash_under_load(stack, "redis")
     wait_until(lambda: redis_is_seen(stack), seconds=10, why="the service has Redis again")
 
-    failures = "".join(report.failures)
+    failures = "".join(mix.failures)
     assert " /api/v1/info: " not in failures and " /health: " not in failures
-    assert all(": 503 " in one for one in report.failures), report.failures
-    assert len(report.items) > 50
-    assert not lost_items(stack.http, stack.token, report.items)
+    assert all(": 503 " in one for one in mix.failures), mix.failures
+    assert len(mix.items) > 50
+    assert not mix.lost_items()
 
 
 def test_a_crash_of_nginx_loses_no_acknowledged_item(stack: Stack) -> None:
-    report = crash_under_load(stack, "nginx")
-
-    assert not lost_items(stack.http, stack.token, report.items)
+    assert not crash_under_load(stack, "nginx").lost_items()
 
 
 def test_a_crash_of_a_replica_fails_only_the_posts_in_progress(stack: Stack) -> None:
-    report = crash_under_load(stack, "web", rate=200)
+    mix = crash_under_load(stack, "web", rate=200)
 
     # Whether such a POST was done is unknown; other requests are sent to the other replica.
-    assert all(" POST /api/v1/items: 502 " in one for one in report.failures), report.failures
-    assert len(report.failures) <= 16, "two workers of eight threads"
+    assert all(" POST /api/v1/items: 502 " in one for one in mix.failures), mix.failures
+    assert len(mix.failures) <= 16, "two workers of eight threads"
 
 
 def test_a_container_ended_by_docker_kill_stays_down_until_compose_starts_it(stack: Stack) -> None:
@@ -64,53 +72,31 @@ def test_a_container_ended_by_docker_kill_stays_down_until_compose_starts_it(sta
 
 
 def test_reloading_nginx_loses_no_request(stack: Stack) -> None:
-    async def reload_five_times() -> None:
+    with load_on(stack) as mix:
         for _ in range(5):
-            await asyncio.to_thread(stack.run_in, "nginx", "nginx", "-s", "reload")
-            await asyncio.sleep(1)
+            stack.run_in("nginx", "nginx", "-s", "reload")
+            time.sleep(1)
 
-    report = under_load(stack, reload_five_times())
-
-    assert not report.failures, report.summary()
+    assert not mix.failures, mix.summary()
 
 
-def redis_is_seen(stack: Stack) -> bool:
-    return bool(requests.get(f"{stack.http}/health", timeout=5).json()["status"] == "healthy")
-
-
-@pytest.mark.parametrize(
-    "name", ["slowloris", "large headers", "large bodies", "pipelined garbage"]
-)
+@pytest.mark.parametrize("name", ["slowloris", *FLOODS])
 def test_others_are_answered_quickly_during_an_attack(stack: Stack, name: str) -> None:
-    port = int(stack.settings["HTTP_PORT"])
+    port, stop = int(stack.settings["HTTP_PORT"]), Event()
+    if name == "slowloris":
+        attackers = [Thread(target=send_slowly, args=(port, stop))]
+    else:
+        attackers = [Thread(target=flood, args=(port, stop, *FLOODS[name])) for _ in range(4)]
 
-    async def measure() -> list[float]:
-        if name == "slowloris":
-            async with attack.slow_connections(port, 500):
-                return await attack.answer_times(port, seconds=6)
-        payload, times = {
-            "large headers": (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 10_000, 1),
-            "large bodies": (b"x" * 1_000_000, 100),
-            "pipelined garbage": (b"GET /\r\n\r\n\x00\xff" * 1000, 20),
-        }[name]
-        if name == "large bodies":
-            head = (
-                f"POST /api/v1/items HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**8}\r\n\r\n"
-            )
-            payload = head.encode() + payload
-        stop = time.monotonic() + 6
-
-        async def keep_attacking() -> None:
-            while time.monotonic() < stop:
-                await attack.send(port, payload, times)
-
-        attackers = [asyncio.create_task(keep_attacking()) for _ in range(4)]
-        answers = await attack.answer_times(port, seconds=5)
-        await asyncio.gather(*attackers)
-        return answers
-
-    quiet = asyncio.run(attack.answer_times(port, seconds=2))
-    attacked = asyncio.run(measure())
+    quiet = answer_times(stack, seconds=2)
+    for attacker in attackers:
+        attacker.start()
+    try:
+        attacked = answer_times(stack, seconds=6)
+    finally:
+        stop.set()
+        for attacker in attackers:
+            attacker.join()
 
     slow, worst = sorted(attacked)[int(0.95 * len(attacked))], max(attacked)
     print(f"{name}: 95 % within {1000 * slow:.0f} ms, all within {1000 * worst:.0f} ms")
@@ -123,3 +109,82 @@ def test_no_replica_runs_out_of_memory_in_an_attack(stack: Stack) -> None:
     wait_until(lambda: redis_is_seen(stack), seconds=10, why="Redis is seen")
     for replica in stack.containers("web"):
         assert inspect(replica)["State"]["OOMKilled"] is False
+
+
+@contextmanager
+def load_on(stack: Stack, rate: float = 100) -> Iterator[MixedLoad]:
+    """Requests from a second before the block until two seconds after it."""
+    with MixedLoad(stack, rate=rate) as mix:
+        time.sleep(1)
+        yield mix
+        time.sleep(2)
+
+
+def crash_under_load(stack: Stack, *services: str, rate: float = 100) -> MixedLoad:
+    """Crash a container of each service in turn, each time until it is healthy again."""
+    with load_on(stack, rate) as mix:
+        for service in services:
+            crash(stack, stack.containers(service)[0])
+    return mix
+
+
+def crash(stack: Stack, container: str) -> None:
+    """Kill a container's process, as the kernel does when memory runs out, and await its restart.
+
+    Not `docker kill`: the engine does not restart what it was asked to end.
+    """
+    before = inspect(container)["State"]
+    docker(
+        *("run", "--rm", "--pid", "host", "--user", "0:0", "--cap-add", "KILL"),
+        *("--entrypoint", "python", stack.settings["WEB_IMAGE"]),
+        *("-c", f"import os; os.kill({before['Pid']}, 9)"),
+    )
+    wait_until(
+        lambda: inspect(container)["State"]["StartedAt"] != before["StartedAt"]
+        and is_healthy(container),
+        seconds=RECOVERY_SECONDS,
+        why=f"{container} is back",
+        interval=0.2,
+    )
+
+
+def is_healthy(container: str) -> bool:
+    state = inspect(container)["State"]
+    health = state.get("Health", {"Status": "healthy"})  # nginx-exporter has no health check
+    return bool(state["Running"] and health["Status"] == "healthy")
+
+
+def redis_is_seen(stack: Stack) -> bool:
+    return bool(requests.get(f"{stack.http}/health", timeout=5).json()["status"] == "healthy")
+
+
+def send_slowly(port: int, stop: Event) -> None:
+    """Slowloris: 500 connections that send one header line every two seconds."""
+    with ExitStack() as opened:
+        connections = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            for _ in range(500)
+        ]
+        for connection in connections:
+            connection.sendall(POST)
+        while not stop.wait(2):
+            for connection in connections:
+                with suppress(OSError):
+                    connection.sendall(b"X-More: 1\r\n")
+
+
+def flood(port: int, stop: Event, payload: bytes, times: int) -> None:
+    """Send the payload so many times over a connection, read an answer, and begin again."""
+    while not stop.is_set():
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as connection:
+            for _ in range(times):
+                connection.sendall(payload)
+            connection.recv(65_536)
+
+
+def answer_times(stack: Stack, *, seconds: float) -> list[float]:
+    """Seconds that each of ten requests a second takes, on new connections."""
+    paths = [("GET", "/api/v1/info")]
+    answers = Load(stack.http, paths, rate=10, seconds=seconds, new_connection_every=1).run()
+    assert statuses(answers).keys() == {200}, statuses(answers)
+    return [answer.seconds for answer in answers]
