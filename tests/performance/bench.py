@@ -1,5 +1,8 @@
 """Measures the service beside its peers, or beside another checkout of itself, in one run."""
 
+# --help runs without the bench's environment, so what needs it is imported where it is used.
+# pylint: disable=import-outside-toplevel
+
 import argparse
 import json
 import signal
@@ -39,7 +42,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is cleaned up
     try:
         if options.check:
-            return check()
+            check_peers()
+            return 0
         check_programs(sorted(PROGRAMS))
         result = measure(options)
         publish(options, result)
@@ -84,39 +88,34 @@ def _checkout(text: str) -> Path:
     return Path(text).resolve()
 
 
-def check() -> int:
+def check_peers() -> None:
     """Check that the peers have the features that make the comparison fair."""
-    # Their imports exist only in the bench's own environment; --help must run without.
-    # pylint: disable=import-outside-toplevel
-    from tests.performance.check import check as check_peers
+    from tests.performance.check import check
     from tests.performance.run import prepared
 
     check_programs(["redis-server"])
     with prepared(quick=True) as run:
-        print(check_peers(run))
-    return 0
+        print(check(run))
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the chosen sections."""
-    # pylint: disable=import-outside-toplevel
-    from tests.performance import measurements
-    from tests.performance import run as runs
+    from tests.performance import measurements, run
     from tests.performance.targets import AGAINST, TARGETS, verdicts
 
-    with runs.prepared(quick=options.quick, against=options.against) as run:
+    with run.prepared(quick=options.quick, against=options.against) as session:
         figures: dict[str, Any] = {}
         for name in options.only:
-            run.say(name)
+            session.say(name)
             try:
-                figures |= getattr(measurements, name)(run)
+                figures |= getattr(measurements, name)(session)
             except RuntimeError as error:  # keeps the figures of the other sections
-                run.note(name, f"could not be measured: {error}")
+                session.note(name, f"could not be measured: {error}")
         return {
             "machine": description(),
-            "cores": str(run.cores),
+            "cores": str(session.cores),
             "quick": options.quick,
-            "notes": run.notes,
+            "notes": session.notes,
             "targets": verdicts(figures, AGAINST if options.against else TARGETS),
             "figures": figures,
         }
@@ -124,7 +123,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def publish(options: argparse.Namespace, result: dict[str, Any]) -> None:
     """Print the table, and write the files of the options."""
-    from tests.performance.targets import QUIET, noise  # pylint: disable=import-outside-toplevel
+    from tests.performance.targets import QUIET, noise
 
     print(report(result), end="")
     for name, why in result["notes"].items():
@@ -135,7 +134,7 @@ def publish(options: argparse.Namespace, result: dict[str, Any]) -> None:
     if options.json:
         options.json.write_text(dumped(result), encoding="utf-8")
     if options.docs:
-        from tests.performance.plot import draw  # pylint: disable=import-outside-toplevel
+        from tests.performance.plot import draw
 
         draw(result, PLOT)
         RESULT.write_text(dumped(result), encoding="utf-8")
@@ -144,7 +143,7 @@ def publish(options: argparse.Namespace, result: dict[str, Any]) -> None:
 
 def report(result: dict[str, Any]) -> str:
     """Where it was measured, and the table."""
-    from tests.performance.targets import table  # pylint: disable=import-outside-toplevel
+    from tests.performance.targets import table
 
     of = result["machine"]
     where = f"{of['cpu']}, {of['system']}, Python {of['python']}; {result['cores']}"
@@ -160,14 +159,13 @@ def filled(page: str, result: dict[str, Any]) -> str:
 
 def dumped(result: dict[str, Any]) -> str:
     """As JSON, with one line for each measure and each target."""
-    inner = json.JSONEncoder(ensure_ascii=False)
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    head = encode({key: of for key, of in result.items() if key not in ("figures", "targets")})
+    rows = ",\n  ".join(map(encode, result["targets"]))
     figures = ",\n  ".join(
-        f"{inner.encode(name)}: {inner.encode(of)}" for name, of in result["figures"].items()
+        f"{encode(name)}: {encode(of)}" for name, of in result["figures"].items()
     )
-    rows = ",\n  ".join(inner.encode(row) for row in result["targets"])
-    others = {key: of for key, of in result.items() if key not in ("figures", "targets")}
-    head = inner.encode(others)[:-1]
-    return f'{head},\n "targets": [\n  {rows}],\n "figures": {{\n  {figures}}}}}\n'
+    return f'{head[:-1]},\n "targets": [\n  {rows}],\n "figures": {{\n  {figures}}}}}\n'
 
 
 if __name__ == "__main__":

@@ -4,45 +4,40 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.paths import ROOT
 
-CONNECTIONS = 32
 # On a busy machine a request may wait too long for Redis; more than these make a figure worthless.
 TOLERATED = 0.01
 
 
-@dataclass(frozen=True)
-class Load:
-    """How to ask."""
-
-    seconds: float
-    """wrk's unit are whole seconds; at least one."""
-    cores: frozenset[int]
-    """Where wrk runs, with a thread on each."""
-    connections: int = CONNECTIONS
-    headers: tuple[str, ...] = ()
-
-
-def measure(port: int, path: str, load: Load) -> float:
+def measure(
+    port: int,
+    path: str,
+    seconds: float,
+    cores: frozenset[int],
+    *,
+    connections: int = 32,
+    headers: tuple[str, ...] = (),
+) -> float:
     """Requests a second for `path`, as many as are answered.
 
     Args:
         port: on the loopback interface.
         path: requested over and over.
-        load: for how long and from how many connections.
+        seconds: wrk's unit are whole seconds; at least one.
+        cores: where wrk runs, with a thread on each.
+        connections: the requests at a time.
+        headers: of each request.
 
     Raises:
         RuntimeError: too many requests failed, so the figure would mean nothing.
     """
-    threads = min(len(load.cores), load.connections)
-    command = ["wrk", f"-t{threads}", f"-c{load.connections}", f"-d{max(1, round(load.seconds))}s"]
-    command += ["--timeout", "30s"]
-    for header in load.headers:
-        command += ["-H", header]
-    return parse(run_on(load.cores, [*command, f"http://127.0.0.1:{port}{path}"]))
+    threads = min(len(cores), connections)
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+    command += ["--timeout", "30s", *(f"-H{header}" for header in headers)]
+    return parse(run_on(cores, [*command, f"http://127.0.0.1:{port}{path}"]))
 
 
 def parse(text: str) -> float:

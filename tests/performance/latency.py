@@ -10,7 +10,6 @@ from tests.performance.capacity import run_on
 from tests.support.load import Load, percentile, statuses
 
 WARM_UP_SECONDS = 1.0
-CONNECTIONS = 64
 
 
 def measure(port: int, path: str, rate: float, seconds: float, cores: frozenset[int]) -> float:
@@ -30,7 +29,7 @@ def main() -> None:
         load = Load(
             int(port),
             [("GET", path)],
-            connections=CONNECTIONS,
+            connections=64,
             rate=float(rate),
             seconds=duration,
             timeout=10,

@@ -11,11 +11,10 @@ from contextlib import ExitStack
 from redis import Redis
 
 from tests.performance import capacity
-from tests.performance.capacity import Load
-from tests.performance.figures import Figure, figure
 from tests.performance.process import Server
 from tests.performance.run import Run
-from tests.performance.variants import OURS, Stage
+from tests.performance.targets import Figure, figure
+from tests.performance.variants import OURS
 
 COUNTS = (1_000, 1_000_000)
 # Keys: index, sequence, generation. Arguments: prefix of the items' keys, first and last number,
@@ -30,8 +29,16 @@ redis.call('SET', KEYS[2], ARGV[3])
 redis.call('INCR', KEYS[3])
 """
 AT_A_TIME = 5_000
-# Otherwise the second read of a page would cost what a cache entry costs.
-UNCACHED = ("Cache-Control: no-cache",)
+ITEM = {
+    "id": "%s",
+    "name": "Tea",
+    "description": "Green, loose",
+    "quantity": 3,
+    "tags": [],
+    "version": 1,
+    "created_at": "2026-01-01T00:00:00.000Z",
+    "updated_at": "2026-01-01T00:00:00.000Z",
+}
 
 
 def page_milliseconds(run: Run) -> dict[str, Figure]:
@@ -41,13 +48,16 @@ def page_milliseconds(run: Run) -> dict[str, Figure]:
         redis = running.enter_context(Redis.from_url(run.stage.redis_url))
         running.callback(redis.flushdb, asynchronous=True)
         for count in COUNTS:
-            fill(redis, count)
+            _fill(redis, count)
         # Started afterwards: Redis would be too busy to answer them in time.
         services = {}
         for count in COUNTS:
-            extra = {"REDIS_KEY_PREFIX": _prefix(count)}
+            extra = {"REDIS_KEY_PREFIX": f"items{count}:"}
             services[count] = running.enter_context(run.stage.server(OURS, 1, extra=extra))
-            _check(run.stage, services[count], count)
+            path = f"/api/v1/items?limit=20&cursor=c{count - 10}"
+            page = json.loads(run.stage.send(services[count], "GET", path))
+            if len(page["items"]) != 10 or page["next_cursor"] is not None:
+                raise RuntimeError(f"the service does not find the {count:,} items put into Redis")
             _page(run, services[count], count, 1)
         for _ in range(max(3, run.effort.rounds)):
             for count, service in services.items():
@@ -55,37 +65,21 @@ def page_milliseconds(run: Run) -> dict[str, Figure]:
     return {f"{count:,}": figure(each) for count, each in readings.items()}
 
 
-def fill(redis: Redis, count: int) -> None:
+def _fill(redis: Redis, count: int) -> None:
     """Create `count` items under a prefix of their own."""
-    item = {
-        "id": "%s",
-        "name": "Tea",
-        "description": "Green, loose",
-        "quantity": 3,
-        "tags": [],
-        "version": 1,
-        "created_at": "2026-01-01T00:00:00.000Z",
-        "updated_at": "2026-01-01T00:00:00.000Z",
-    }
-    prefix = _prefix(count)
-    keys = [f"{prefix}items:{name}" for name in ("index", "sequence", "gen")]
+    keys = [f"items{count}:items:{name}" for name in ("index", "sequence", "gen")]
     for first in range(1, count + 1, AT_A_TIME):
         last = min(first + AT_A_TIME - 1, count)
-        redis.eval(FILL, len(keys), *keys, f"{prefix}item:", first, last, json.dumps(item))
-
-
-def _check(stage: Stage, service: Server, count: int) -> None:
-    page = json.loads(stage.send(service, "GET", f"/api/v1/items?limit=20&cursor=c{count - 10}"))
-    if len(page["items"]) != 10 or page["next_cursor"] is not None:
-        raise RuntimeError(f"the service does not find the {count:,} items put into Redis")
+        item = json.dumps(ITEM)
+        redis.eval(FILL, len(keys), *keys, f"items{count}:item:", first, last, item)
 
 
 def _page(run: Run, service: Server, count: int, seconds: float) -> float:
     """Milliseconds of a page when one client asks for it over and over."""
     path = f"/api/v1/items?limit=20&cursor=c{count // 2}"
-    load = Load(seconds, run.cores.load, connections=1, headers=UNCACHED)
-    return 1000 / capacity.measure(service.port, path, load)
-
-
-def _prefix(count: int) -> str:
-    return f"items{count}:"
+    # Otherwise the second read of a page would cost what a cache entry costs.
+    headers = ("Cache-Control: no-cache",)
+    cores = run.cores.load
+    return 1000 / capacity.measure(
+        service.port, path, seconds, cores, connections=1, headers=headers
+    )

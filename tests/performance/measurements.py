@@ -1,68 +1,66 @@
 """The measurements, one function each; each returns figures by measure and variant."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from tests.performance import (
-    capacity,
-)
+from tests.performance import capacity
 from tests.performance import instructions as callgrind
 from tests.performance import latency as steady
 from tests.performance import lists, scraping
-from tests.performance.capacity import Load
-from tests.performance.figures import Figures, figure
-from tests.performance.run import Run
+from tests.performance.run import WORKERS, Run
+from tests.performance.targets import Figures, figure
 from tests.performance.variants import BARE, CACHED, INFO, OURS, TUTORIAL, Variant
 
-Readings = dict[str, dict[str, list[float]]]
+Readings = dict[tuple[str, str], list[float]]
+"""By measure and variant."""
 
 
 def throughput(run: Run) -> Figures:
     """Requests a second of every variant, through nginx."""
-    found: Readings = {}
+    found: Readings = defaultdict(list)
     for variant in run.turns(run.variants, run.effort.rounds):
         run.say(variant.name)
-        with run.stage.proxied(variant, run.workers) as proxy:
-            capacity.measure(proxy.port, CACHED, run.warm_up)
+        with run.stage.proxied(variant, WORKERS) as proxy:
+            run.capacity(proxy.port, CACHED, warm_up=True)
             paths = {"redis": CACHED, "info": INFO}
             if not run.paired:
                 paths["cacheable"] = variant.cacheable
             for measure, path in paths.items():
-                reading = capacity.measure(proxy.port, path, run.load)
-                _keep(found, measure, variant.name, reading)
+                found[measure, variant.name].append(run.capacity(proxy.port, path))
     return _figures(found)
 
 
 def start(run: Run) -> Figures:
     """Milliseconds from a variant's start to its first 200, without nginx."""
-    found: Readings = {}
-    for variant in run.turns(_few(run, (OURS, TUTORIAL, BARE)), run.effort.starts):
-        with run.stage.server(variant, run.workers) as service:
-            _keep(found, "start", variant.name, service.start_seconds * 1000)
+    found: Readings = defaultdict(list)
+    for variant in run.turns(_few(run, OURS, TUTORIAL, BARE), run.effort.starts):
+        with run.stage.server(variant, WORKERS) as service:
+            found["start", variant.name].append(service.start_seconds * 1000)
     return _figures(found)
 
 
 def latency(run: Run) -> Figures:
     """p99 at half of the tutorial's capacity, at a constant rate."""
-    with run.stage.proxied(TUTORIAL, run.workers) as proxy:
-        reads = [capacity.measure(proxy.port, CACHED, run.load) for _ in range(run.effort.few)]
+    with run.stage.proxied(TUTORIAL, WORKERS) as proxy:
+        reads = [run.capacity(proxy.port, CACHED) for _ in range(run.effort.few)]
     rate = figure(reads)["median"] / 2
-    found: Readings = {}
+    found: Readings = defaultdict(list)
     for variant in run.turns((OURS, TUTORIAL, BARE), run.effort.steady_rounds):
-        with run.stage.proxied(variant, run.workers) as proxy:
+        with run.stage.proxied(variant, WORKERS) as proxy:
             reading = steady.measure(proxy.port, CACHED, rate, run.effort.seconds, run.cores.load)
-            _keep(found, "p99", variant.name, reading)
+            found["p99", variant.name].append(reading)
     return _figures(found)
 
 
 def memory(run: Run) -> Figures:
     """Megabytes of master and four workers that have answered some thousand requests."""
-    found: Readings = {}
-    for variant in run.turns(_few(run, (OURS, TUTORIAL, BARE)), run.effort.few):
+    found: Readings = defaultdict(list)
+    for variant in run.turns(_few(run, OURS, TUTORIAL, BARE), run.effort.few):
         with run.stage.server(variant, 4) as service:
             run.stage.fill(service)
             for path in (CACHED, INFO):
-                capacity.measure(service.port, path, run.warm_up)
-            _keep(found, "memory", variant.name, service.pss_bytes() / 1e6)
+                run.capacity(service.port, path, warm_up=True)
+            found["memory", variant.name].append(service.pss_bytes() / 1e6)
     return _figures(found)
 
 
@@ -71,14 +69,13 @@ def scaling(run: Run) -> Figures:
     if len(run.cores.all) < 2:
         raise RuntimeError("needs two cores")
     pair = frozenset(sorted(run.cores.all)[:2])
-    load = Load(run.effort.seconds, run.cores.all)
-    found: Readings = {}
+    found: Readings = defaultdict(list)
     for _ in range(run.effort.rounds):
         for workers, name in ((1, "1 worker"), (2, "2 workers")):
             with run.stage.server(OURS, workers, cores=pair) as service:
-                capacity.measure(service.port, INFO, run.warm_up)
-                reading = capacity.measure(service.port, INFO, load)
-                _keep(found, "scaling", name, reading)
+                run.capacity(service.port, INFO, warm_up=True)
+                reading = capacity.measure(service.port, INFO, run.effort.seconds, run.cores.all)
+                found["scaling", name].append(reading)
     return _figures(found)
 
 
@@ -94,28 +91,24 @@ def scrape(run: Run) -> Figures:
 
 def instructions(run: Run) -> Figures:
     """Thousand instructions of a request in process, without and with a read from Redis."""
-    variants = _few(run, (OURS, BARE))
+    variants = _few(run, OURS, BARE)
     for variant in variants:
         with run.stage.server(variant, 1) as service:  # compiles, and stores what is read
             run.stage.fill(service)
-    counts = callgrind.measure(run.stage, variants, (INFO, CACHED))
     found: Readings = {}
+    counts = callgrind.measure(run.stage, variants, (INFO, CACHED))
     for variant, (info, cached) in zip(variants, counts, strict=True):
-        _keep(found, "instructions", variant.name, info / 1000)
-        _keep(found, "instructions redis", variant.name, cached / 1000)
+        found["instructions", variant.name] = [info / 1000]
+        found["instructions redis", variant.name] = [cached / 1000]
     return _figures(found)
 
 
-def _few(run: Run, variants: Sequence[Variant]) -> Sequence[Variant]:
+def _few(run: Run, *variants: Variant) -> Sequence[Variant]:
     return run.variants if run.paired else variants
 
 
-def _keep(found: Readings, measure: str, name: str, reading: float) -> None:
-    found.setdefault(measure, {}).setdefault(name, []).append(reading)
-
-
 def _figures(found: Readings) -> Figures:
-    return {
-        measure: {name: figure(readings) for name, readings in of.items()}
-        for measure, of in found.items()
-    }
+    figures: Figures = {}
+    for (measure, name), readings in found.items():
+        figures.setdefault(measure, {})[name] = figure(readings)
+    return figures

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.support.paths import ROOT
@@ -17,7 +16,6 @@ from tests.support.processes import end_group, wait_until
 START_SECONDS = 30.0
 # Other variables of the shell, PYTHON… above all, must not change what is measured.
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Server:  # pylint: disable=too-many-instance-attributes
@@ -33,15 +31,13 @@ class Server:  # pylint: disable=too-many-instance-attributes
         cores: frozenset[int],
         env: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
-        ready: str = "/health",
     ) -> None:
         """Args:
         name: for messages and the log file.
-        command: stays in the foreground and listens on `port` of the loopback interface.
+        command: stays in the foreground and answers /health on `port` of the loopback interface.
         folder: for the log; in memory.
         cores: the only ones it may use.
         env: added to the few variables that it inherits.
-        ready: a path that answers 200 once it serves.
         """
         self.name = name
         self.port = port
@@ -50,7 +46,6 @@ class Server:  # pylint: disable=too-many-instance-attributes
         self._cores = cores
         self._env = inherited() | dict(env or {})
         self._cwd = cwd
-        self._ready = ready
         self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -104,11 +99,21 @@ class Server:  # pylint: disable=too-many-instance-attributes
 
     def cpu_seconds(self) -> float:
         """CPU time of all its processes so far."""
-        return sum(_cpu_seconds(pid) for pid in self.tree())
+        ticks = 0  # of 10 ms: measure over many requests
+        for pid in self.tree():
+            with suppress(OSError):
+                text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+                ticks += sum(map(int, text.rpartition(")")[2].split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def pss_bytes(self) -> int:
         """Memory of all its processes, each shared page counted once in all."""
-        return sum(_pss_bytes(pid) for pid in self.tree())
+        kilobytes = 0
+        for pid in self.tree():
+            with suppress(OSError):
+                text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+                kilobytes += int(text.partition("\nPss:")[2].split()[0])
+        return kilobytes * 1024
 
     def kill_worker(self) -> None:
         """Kill one worker, and return once it is replaced."""
@@ -124,56 +129,29 @@ class Server:  # pylint: disable=too-many-instance-attributes
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     def _wait(self, deadline: float) -> None:
         while not self._answers():
-            if self._process is None or self._process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended at once:\n{self._last_words()}")
-            if time.perf_counter() > deadline:
-                raise RuntimeError(f"{self.name} does not answer:\n{self._last_words()}")
+            ended = self._process is None or self._process.poll() is not None
+            if ended or time.perf_counter() > deadline:
+                lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+                what = "ended at once" if ended else "does not answer"
+                raise RuntimeError("\n".join([f"{self.name} {what}:", *lines[-15:]]))
             time.sleep(0.002)
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", self._ready)
+            connection.request("GET", "/health")
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
 
-    def _last_words(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-15:])
-
 
 def inherited() -> dict[str, str]:
     """The variables of this process that a measured one gets."""
     return {key: os.environ[key] for key in KEPT if key in os.environ}
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time in ticks of 10 ms: measure over many requests."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0.0
-    fields = text.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def _pss_bytes(pid: int) -> int:
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    except OSError:
-        return 0
-    kilobytes = next(line.split()[1] for line in text.splitlines() if line.startswith("Pss:"))
-    return int(kilobytes) * 1024

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.performance.capacity import Load
-from tests.performance.machine import MEMORY, Cores, cores
+from tests.performance import capacity
+from tests.performance.machine import MEMORY, cores
 from tests.performance.variants import ALL, OURS, Stage, Variant, before
 from tests.support.redis_server import RedisServer
 
 # Each variant has as many workers, on the same cores.
 WORKERS = 2
+WARM_UP_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -45,30 +46,20 @@ class Run:
 
     def __init__(self, stage: Stage, *, quick: bool, against: Path | None) -> None:
         self.stage = stage
-        self.workers = WORKERS
-        self.notes: dict[str, str] = {}
-        if against:
-            self.effort = QUICK_PAIR if quick else PAIR
-            self.variants: tuple[Variant, ...] = (OURS, before(against))
-        else:
-            self.effort = QUICK if quick else FULL
-            self.variants = ALL
+        self.cores = stage.cores
         self.paired = against is not None
+        self.notes: dict[str, str] = {}
+        self.variants: tuple[Variant, ...] = ALL
+        self.effort = QUICK if quick else FULL
+        if against:
+            self.variants = (OURS, before(against))
+            self.effort = QUICK_PAIR if quick else PAIR
         self._started = time.monotonic()
 
-    @property
-    def cores(self) -> Cores:
-        return self.stage.cores
-
-    @property
-    def load(self) -> Load:
-        """The load that is measured."""
-        return Load(self.effort.seconds, self.cores.load)
-
-    @property
-    def warm_up(self) -> Load:
-        """The load before it."""
-        return Load(1, self.cores.load)
+    def capacity(self, port: int, path: str, *, warm_up: bool = False) -> float:
+        """Requests a second for a path."""
+        seconds = WARM_UP_SECONDS if warm_up else self.effort.seconds
+        return capacity.measure(port, path, seconds, self.cores.load)
 
     def turns(self, variants: Sequence[Variant], rounds: int) -> Iterator[Variant]:
         """The variants in each round, each time beginning with another one."""

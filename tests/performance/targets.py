@@ -1,10 +1,9 @@
 """The measures, the targets of the service as ratios within one run, and their table."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
-
-from tests.performance.figures import Figures, ratio
 
 MEASURES = {
     "redis": "requests/s, GET from Redis",
@@ -20,6 +19,19 @@ MEASURES = {
     "scaling": "requests/s, workers on 2 cores",
 }
 """By name, unit and meaning."""
+
+
+class Figure(TypedDict):
+    """The summary of several readings."""
+
+    median: float
+    spread: float
+    """(highest - lowest) / median."""
+    readings: list[float]
+
+
+Figures = dict[str, dict[str, Figure]]
+"""By measure and by variant."""
 
 # Above this difference of an A/A pair, small differences of other pairs mean nothing.
 QUIET = 0.10
@@ -105,6 +117,32 @@ AGAINST = (
     Target("start", "ours", "before", at_most=1.0),
 )
 """Of `--against`: this checkout beside another one."""
+
+
+def figure(readings: Sequence[float]) -> Figure:
+    """The readings' median and spread, in five digits.
+
+    Raises:
+        statistics.StatisticsError: there are no readings.
+    """
+    median = statistics.median(readings)
+    spread = (max(readings) - min(readings)) / median if median else 0.0
+    return Figure(
+        median=float(f"{median:.5g}"),
+        spread=round(spread, 3),
+        readings=[float(f"{reading:.5g}") for reading in readings],
+    )
+
+
+def ratio(value: Figure, base: Figure) -> float:
+    """`value` / `base`: the median of the rounds' ratios, because the machine's speed drifts.
+
+    Where the two were not measured in the same rounds, the ratio of their medians.
+    """
+    pairs = list(zip(value["readings"], base["readings"], strict=False))
+    if len(value["readings"]) != len(base["readings"]) or not all(two for _, two in pairs):
+        return value["median"] / base["median"]
+    return statistics.median(one / two for one, two in pairs)
 
 
 def verdicts(figures: Figures, targets: Sequence[Target]) -> list[Verdict]:

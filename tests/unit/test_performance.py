@@ -11,9 +11,19 @@ import pytest
 from scripts.lib import nginx_dump
 from tests.performance import bench, machine, measurements, proxy, run
 from tests.performance.capacity import parse
-from tests.performance.figures import Figures, figure, ratio
 from tests.performance.machine import Problem, cores
-from tests.performance.targets import AGAINST, MEASURES, TARGETS, Target, noise, table, verdicts
+from tests.performance.targets import (
+    AGAINST,
+    MEASURES,
+    TARGETS,
+    Figures,
+    Target,
+    figure,
+    noise,
+    ratio,
+    table,
+    verdicts,
+)
 from tests.performance.variants import Stage
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info

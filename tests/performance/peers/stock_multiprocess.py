@@ -1,19 +1,18 @@
-"""prometheus_client's multiprocess mode as it comes, with series that are given to it.
+"""prometheus_client's multiprocess mode as it comes, with another service's series.
 
-`python -m tests.performance.peers.stock_multiprocess FILE` is a worker that counts once on every
-series of FILE and ends; its file, named by its process ID, stays. `application` is the scrape, as
-the library's documentation has it.
+SERIES names a file with the text of a scrape; each worker counts once on each of its series.
 """
 
-import json
-import sys
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.parser import text_string_to_metric_families
 
 
 def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -26,34 +25,28 @@ def application(_environ: dict[str, Any], start_response: Callable[..., Any]) ->
     return [text]
 
 
-def count(families: list[dict[str, Any]]) -> None:
-    """Make every series, each as it is kept in this mode."""
-    for family in families:
-        samples = family["samples"]
-        if family["type"] == "histogram":
-            _count_histogram(family["name"], samples)
-        elif samples:
-            names = tuple(samples[0][1])
-            metric = _made(family["name"], family["type"], names)
-            for _, labels in samples:
-                (metric.labels(**labels) if names else metric).inc()
+def count(family: Metric) -> None:
+    """Make every series of a metric."""
+    registry, samples = CollectorRegistry(), family.samples
+    names = [label for label in samples[0].labels if label != "le"]
+    metric: Counter | Gauge | Histogram
+    if family.type == "histogram":
+        samples = [sample for sample in samples if sample.name.endswith("_count")]
+        buckets = {float(one.labels["le"]) for one in family.samples if "le" in one.labels}
+        metric = Histogram(family.name, "-", names, buckets=sorted(buckets), registry=registry)
+    elif family.type == "counter":
+        metric = Counter(family.name, "-", names, registry=registry)
+    else:
+        metric = Gauge(family.name, "-", names, registry=registry, multiprocess_mode="livesum")
+    for sample in samples:
+        series = metric.labels(**sample.labels) if names else metric
+        if isinstance(series, Histogram):
+            series.observe(0.01)
+        else:
+            series.inc()
 
 
-def _made(name: str, kind: str, names: tuple[str, ...]) -> Counter | Gauge:
-    registry = CollectorRegistry()
-    if kind == "counter":
-        return Counter(name, "-", names, registry=registry)
-    return Gauge(name, "-", names, registry=registry, multiprocess_mode="livesum")
-
-
-def _count_histogram(name: str, samples: list[Any]) -> None:
-    buckets = sorted({float(labels["le"]) for _, labels in samples if "le" in labels})
-    names = tuple(label for label in samples[0][1] if label != "le")
-    histogram = Histogram(name, "-", names, buckets=buckets, registry=CollectorRegistry())
-    for sample, labels in samples:
-        if sample.endswith("_count"):
-            (histogram.labels(**labels) if names else histogram).observe(0.01)
-
-
-if __name__ == "__main__":
-    count(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+for each in text_string_to_metric_families(Path(os.environ["SERIES"]).read_text(encoding="utf-8")):
+    if each.samples:
+        count(each)
+Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], f"counted-{os.getpid()}").touch()
