@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -62,7 +61,6 @@ class Load:  # pylint: disable=too-many-instance-attributes
         connections: int = 8,
         total: int | None = None,
         rate: float | None = None,
-        most_behind: float = math.inf,
         pause: float = 0.0,
         seconds: float = 60.0,
         timeout: float = 30.0,
@@ -75,7 +73,6 @@ class Load:  # pylint: disable=too-many-instance-attributes
         connections: the most requests at a time.
         total: the number of requests; without it until `stop` or `seconds`.
         rate: requests a second; without it as fast as the answers come.
-        most_behind: seconds that it may be behind the rate; it does not catch up with more.
         pause: seconds that each connection waits between two requests.
         seconds: the longest time in which requests are sent.
         timeout: seconds to wait for the server.
@@ -89,7 +86,6 @@ class Load:  # pylint: disable=too-many-instance-attributes
         )
         self._total = math.inf if total is None else total
         self._rate = rate
-        self._most_behind = most_behind
         self._pause = pause
         self._seconds = seconds
         self._timeout = timeout
@@ -104,6 +100,10 @@ class Load:  # pylint: disable=too-many-instance-attributes
         ]
         self.answers: list[Answer] = []
 
+    def run(self) -> list[Answer]:
+        """Return the answers once `total` requests are answered or `seconds` have passed."""
+        return self.start()._wait()
+
     def start(self) -> Self:
         """Begin to send; returns at once."""
         self._due = self._started = time.monotonic()
@@ -111,31 +111,21 @@ class Load:  # pylint: disable=too-many-instance-attributes
             thread.start()
         return self
 
-    def wait(self) -> list[Answer]:
-        """Return the answers once `total` requests are answered or `seconds` have passed."""
-        for thread in self._threads:
-            thread.join()
-        return self.answers
-
-    def run(self) -> list[Answer]:
-        """`start` and `wait`."""
-        return self.start().wait()
-
     def stop(self) -> list[Answer]:
         """Send no more, wait for the answers that are due, and return all of them."""
         self._stop.set()
-        return self.wait()
+        return self._wait()
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
+
+    def _wait(self) -> list[Answer]:
+        for thread in self._threads:
+            thread.join()
+        return self.answers
 
     def _next(self) -> tuple[int, float, Request] | None:
         """The next request with its number, from 0, and the time when it is due."""
@@ -145,7 +135,6 @@ class Load:  # pylint: disable=too-many-instance-attributes
                 return None
             number, due = self._sent, time.monotonic()
             if self._rate:
-                self._due = max(self._due, due - self._most_behind)
                 due, self._due = self._due, self._due + 1 / self._rate
             self._sent += 1
             return number, due, found if isinstance(found, Request) else Request(*found)

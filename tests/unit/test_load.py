@@ -76,22 +76,6 @@ def test_at_a_constant_rate_requests_are_timed_from_when_they_were_due(port: int
     assert all(answer.seconds > 0.15 for answer in answers)
 
 
-def test_it_catches_up_with_no_more_than_it_may_be_behind(port: int) -> None:
-    load = Load(
-        port,
-        [("GET", "/slow"), *[("GET", "/fast")] * 9],
-        connections=1,
-        rate=100,
-        most_behind=0.02,
-        total=10,
-    )
-
-    answers = load.run()
-
-    assert answers[1].at - answers[0].at > 0.25
-    assert all(answer.seconds < 0.2 for answer in answers[1:])
-
-
 def test_a_rate_is_kept_until_it_is_stopped(port: int) -> None:
     with Load(port, [("GET", "/")], rate=50) as load:
         time.sleep(0.5)
