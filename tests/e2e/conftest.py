@@ -6,7 +6,6 @@ Redis than the default of 250, for a machine that has other work.
 """
 
 import re
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -16,15 +15,13 @@ from tests.e2e.deploying import DEFAULTS, SERVICES, Deploys, build_variants, rem
 from tests.e2e.stack import Stack, docker
 from tests.e2e.starting import new_stack, started
 from tests.e2e.watched import Watched, helpers
-from tests.support.paths import ROOT
-from tests.support.processes import wait_until
+from tests.support.processes import run, wait_until
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole stack, healthy. Leave it as you found it: everything running."""
-    command = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    commit = run(["git", "rev-parse", "HEAD"]).stdout
     running = new_stack(
         tmp_path_factory.mktemp("stack"), "e2e", GIT_COMMIT=commit.strip() or "unknown"
     )

@@ -5,12 +5,11 @@ sample each 15 seconds, as prometheus.yml scrapes.
 """
 
 import functools
-import json
 import math
 import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import requests
 
@@ -53,73 +52,6 @@ def prometheus_with_a_day(
         docker("rm", "--force", "--volumes", name)
 
 
-def _ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/-/ready", timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
-def _write(url: str, series: list[tuple[bytes, int]], start: int) -> None:
-    samples = functools.cache(_samples)
-    body = b"".join(
-        _field(1, labels + samples(start, number % COURSES, seconds))
-        for number, (labels, seconds) in enumerate(series)
-    )
-    answer = requests.post(
-        f"{url}/api/v1/write",
-        data=_snappy(body),
-        headers={
-            "Content-Encoding": "snappy",
-            "Content-Type": "application/x-protobuf",
-            "X-Prometheus-Remote-Write-Version": "0.1.0",
-        },
-        timeout=60,
-    )
-    assert answer.status_code == 204, answer.text
-
-
-def _labels(series: dict[str, str]) -> bytes:
-    return b"".join(
-        _field(1, _field(1, name.encode()) + _field(2, value.encode()))
-        for name, value in sorted(series.items())
-    )
-
-
-def _samples(start: int, course: int, seconds: int) -> bytes:
-    """A counter that grows by a rate that rises and falls within hours."""
-    return b"".join(
-        _field(2, b"\x09" + struct.pack("<d", _value(at, course)) + b"\x10" + _varint(at * 1000))
-        for at in range(start, start + SLICE, seconds)
-    )
-
-
-def _value(at: int, course: int) -> float:
-    return round((course + 2) * (at % 1e7) + 4000 * math.sin(at / 3600 + course), 3)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    found.append(number)
-    return bytes(found)
-
-
-def _snappy(content: bytes) -> bytes:
-    """Snappy's block format with nothing compressed: literals of at most 64 KiB."""
-    parts = [_varint(len(content))]
-    for start in range(0, len(content), 65_536):
-        literal = content[start : start + 65_536]
-        parts += [bytes([61 << 2]), struct.pack("<H", len(literal) - 1), literal]
-    return b"".join(parts)
-
-
 def slowest(
     url: str, queries: Iterable[tuple[str, str, bool]], *, limit: float
 ) -> list[tuple[float, str]]:
@@ -145,15 +77,63 @@ def slowest(
 
 
 def _milliseconds(url: str, expression: str, instant: bool) -> float:
-    now = int(time.time())
+    now, path = int(time.time()), "/api/v1/query" if instant else "/api/v1/query_range"
     parameters: dict[str, str | int] = {"query": expression}
     if not instant:
         parameters |= {"start": now - DAY, "end": now, "step": 120}
     started = time.perf_counter()
-    answer = requests.get(
-        f"{url}/api/v1/query{'' if instant else '_range'}", params=parameters, timeout=60
-    )
+    answer = requests.get(url + path, params=parameters, timeout=60)
     elapsed = 1000 * (time.perf_counter() - started)
     assert answer.status_code == 200, answer.text
-    json.loads(answer.text)
     return elapsed
+
+
+def _ready(url: str) -> bool:
+    with suppress(requests.RequestException):
+        return requests.get(f"{url}/-/ready", timeout=5).ok
+    return False
+
+
+def _write(url: str, series: list[tuple[bytes, int]], start: int) -> None:
+    samples = functools.cache(_samples)
+    body = b"".join(
+        _field(1, labels + samples(start, number % COURSES, seconds))
+        for number, (labels, seconds) in enumerate(series)
+    )
+    headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
+    answer = requests.post(f"{url}/api/v1/write", _snappy(body), headers=headers, timeout=60)
+    assert answer.status_code == 204, answer.text
+
+
+def _labels(series: dict[str, str]) -> bytes:
+    return b"".join(
+        _field(1, _field(1, name.encode()) + _field(2, value.encode()))
+        for name, value in sorted(series.items())
+    )
+
+
+def _samples(start: int, course: int, seconds: int) -> bytes:
+    """A counter that grows by a rate that rises and falls within hours."""
+    found = []
+    for at in range(start, start + SLICE, seconds):
+        value = round((course + 2) * (at % 1e7) + 4000 * math.sin(at / 3600 + course), 3)
+        found.append(_field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(at * 1000)))
+    return b"".join(found)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    low, high = number & 127, number >> 7
+    return bytes([low | 128]) + _varint(high) if high else bytes([low])
+
+
+def _snappy(content: bytes) -> bytes:
+    """Snappy's block format with nothing compressed: literals of at most 64 KiB."""
+    parts = [_varint(len(content))]
+    for start in range(0, len(content), 65_536):
+        literal = content[start : start + 65_536]
+        parts += [bytes([61 << 2]), struct.pack("<H", len(literal) - 1), literal]
+    return b"".join(parts)

@@ -2,13 +2,15 @@
 
 import json
 import os
-import ssl
+import socket
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support import raw_http
 from tests.support.paths import ROOT
+from tests.support.processes import run
 
 INFRASTRUCTURE = ROOT / "infrastructure"
 FILES = (INFRASTRUCTURE / "docker-compose.yml", INFRASTRUCTURE / "docker-compose.test.yml")
@@ -20,18 +22,11 @@ START_SECONDS = 240
 
 def docker(*arguments: str, seconds: float = 60, check: bool = True) -> str:
     """Run `docker` and return what it printed, both outputs together."""
-    done = subprocess.run(
-        ["docker", *arguments],
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    done = run(["docker", *arguments], env=clean_environment(), seconds=seconds)
+    output = done.stdout + done.stderr
     if check and done.returncode:
-        raise AssertionError(f"docker {' '.join(arguments)}: {done.returncode}\n{done.stdout}")
-    return done.stdout
+        raise AssertionError(f"docker {' '.join(arguments)}: {done.returncode}\n{output}")
+    return output
 
 
 def clean_environment() -> dict[str, str]:
@@ -79,22 +74,29 @@ class Stack:
     def secrets(self) -> dict[str, str]:
         return {path.name: path.read_text().strip() for path in (self.folder / "secrets").iterdir()}
 
-    def certificate_trust(self) -> ssl.SSLContext:
-        """Trusts this stack's certificate and no other."""
-        return ssl.create_default_context(cafile=str(self.folder / "certs" / "tls.crt"))
+    def connect(self) -> socket.socket:
+        """A connection to nginx, without TLS."""
+        return raw_http.connect(int(self.settings["HTTP_PORT"]))
+
+    def send_raw(self, head: str) -> raw_http.Answer:
+        """Send a request line and headers, as given, and read the one answer.
+
+        `Connection: close` is added; line ends are made CRLF.
+        """
+        lines = [*head.strip().splitlines(), "Connection: close"]
+        with self.connect() as connection:
+            connection.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
+            return raw_http.read_answer(connection)
 
     def compose(
         self, *arguments: str, seconds: float = START_SECONDS, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run `docker compose` on this stack."""
         files = [part for path in FILES for part in ("--file", str(path))]
-        done = subprocess.run(
+        done = run(
             ["docker", "compose", "--project-name", self.project, *files, *arguments],
             env=clean_environment() | self.settings | {"COMPOSE_DISABLE_ENV_FILE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
+            seconds=seconds,
         )
         if check and done.returncode:
             raise AssertionError(

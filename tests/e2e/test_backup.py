@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import requests
 
 from tests.e2e.stack import FILES, Stack, clean_environment
 from tests.support.paths import ROOT
-from tests.support.processes import wait_until
+from tests.support.processes import run, wait_until
 
 SECTION = re.compile(r"^## Backup and restore of Redis$(.*?)^## ", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```sh$(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,15 +52,7 @@ def _run(commands: str, stack: Stack, folder: Path) -> None:
         "COMPOSE_FILE": os.pathsep.join(str(path) for path in FILES),
         "COMPOSE_DISABLE_ENV_FILE": "1",
     }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = run(["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -6,14 +6,13 @@ to hide in, and plenty of it afterwards thins them out of the last five minutes.
 """
 
 import os
-import subprocess
 from typing import Any
 
 import pytest
 
 from tests.e2e.watched import Watched
 from tests.support.paths import ROOT
-from tests.support.processes import wait_until
+from tests.support.processes import run, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -64,7 +63,7 @@ def test_a_stopped_redis_silences_the_alerts_it_causes(watched: Watched) -> None
 
 def hold(watched: Watched, name: str, *options: str) -> None:
     stack = watched.stack
-    done = subprocess.run(
+    done = run(
         [
             *(ROOT / "scripts" / "drill.sh", name, "--project", stack.project),
             *("--url", stack.http, "--prometheus", stack.prometheus),
@@ -73,9 +72,7 @@ def hold(watched: Watched, name: str, *options: str) -> None:
             *("--wait", "400", *options),
         ],
         env=os.environ | {"NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+        seconds=900,
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,12 +1,13 @@
 """nginx: TLS, redirects, headers, static files, hidden paths."""
 
 import re
+import socket
 import ssl
+from typing import Any
 
 import pytest
 import requests
 
-from tests.e2e import raw
 from tests.e2e.stack import Stack
 
 
@@ -14,24 +15,24 @@ from tests.e2e.stack import Stack
 def test_tls_is_spoken_with_the_stacks_own_certificate(
     stack: Stack, version: ssl.TLSVersion
 ) -> None:
-    with raw.connect_tls(stack, minimum_version=version, maximum_version=version) as connection:
+    with connect_tls(stack, minimum_version=version, maximum_version=version) as connection:
         assert connection.version() == version.name.replace("_", ".")
 
 
 def test_tls_older_than_1_2_is_refused(stack: Stack) -> None:
     with pytest.raises(ssl.SSLError), pytest.warns(DeprecationWarning):
-        raw.connect_tls(
+        connect_tls(
             stack, minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1
         )
 
 
 def test_http_2_is_offered_over_tls(stack: Stack) -> None:
-    with raw.connect_tls(stack, protocols=["h2", "http/1.1"]) as connection:
+    with connect_tls(stack, protocols=("h2", "http/1.1")) as connection:
         assert connection.selected_alpn_protocol() == "h2"
 
 
 def test_plain_http_asked_for_by_another_name_is_sent_to_https(stack: Stack) -> None:
-    answer = raw.ask(stack, "GET /api/v1/info?a=b HTTP/1.1\nHost: shop.example.com")
+    answer = stack.send_raw("GET /api/v1/info?a=b HTTP/1.1\nHost: shop.example.com")
 
     assert answer.status == 308
     expected = f"https://shop.example.com:{stack.settings['HTTPS_PORT']}/api/v1/info?a=b"
@@ -40,11 +41,11 @@ def test_plain_http_asked_for_by_another_name_is_sent_to_https(stack: Stack) -> 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080"])
 def test_plain_http_asked_for_by_a_loopback_name_is_answered(stack: Stack, host: str) -> None:
-    assert raw.ask(stack, f"GET /api/v1/info HTTP/1.1\nHost: {host}").status == 200
+    assert stack.send_raw(f"GET /api/v1/info HTTP/1.1\nHost: {host}").status == 200
 
 
 def test_health_is_never_redirected(stack: Stack) -> None:
-    assert raw.ask(stack, "GET /health HTTP/1.1\nHost: shop.example.com").status == 200
+    assert stack.send_raw("GET /health HTTP/1.1\nHost: shop.example.com").status == 200
 
 
 def test_hsts_is_sent_over_https_only_and_not_for_localhost(stack: Stack) -> None:
@@ -78,7 +79,7 @@ def test_every_answer_carries_each_security_header_once(stack: Stack, path: str)
     ["/metrics", "/%6detrics", "//metrics", "/x/..%2fmetrics", "/metrics?a=b", "/stub_status"],
 )
 def test_metrics_and_the_status_page_are_not_served_to_the_outside(stack: Stack, path: str) -> None:
-    answer = raw.ask(stack, f"GET {path} HTTP/1.1\nHost: localhost")
+    answer = stack.send_raw(f"GET {path} HTTP/1.1\nHost: localhost")
 
     assert answer.status == 404
     assert b"# HELP" not in answer.body and b"Active connections" not in answer.body
@@ -119,3 +120,15 @@ def test_an_error_of_nginx_is_a_page_for_a_browser(stack: Stack) -> None:
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "text/html"
     assert re.search(f"<code>{answer.headers['X-Request-ID']}</code>", answer.text)
+
+
+def connect_tls(
+    stack: Stack, protocols: tuple[str, ...] = ("http/1.1",), **options: Any
+) -> ssl.SSLSocket:
+    """A TLS connection; `options` are set on the context that trusts the stack's certificate."""
+    context = ssl.create_default_context(cafile=str(stack.folder / "certs" / "tls.crt"))
+    for name, value in options.items():
+        setattr(context, name, value)
+    context.set_alpn_protocols(protocols)
+    plain = socket.create_connection(("127.0.0.1", int(stack.settings["HTTPS_PORT"])), 20)
+    return context.wrap_socket(plain, server_hostname="localhost")

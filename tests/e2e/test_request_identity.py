@@ -7,7 +7,6 @@ import uuid
 import pytest
 import requests
 
-from tests.e2e import raw
 from tests.e2e.stack import Stack
 from tests.support.processes import wait_until
 
@@ -49,15 +48,15 @@ def test_the_callers_request_id_is_in_both_logs_and_in_the_answer(stack: Stack) 
 
 @pytest.mark.parametrize("bad", ["", "a b", "x" * 129, 'a"b', "a\\nb", "a,b", "ä"])
 def test_a_request_id_of_another_form_is_replaced(stack: Stack, bad: str) -> None:
-    answer = raw.ask(stack, f"GET /api/v1/info HTTP/1.1\nHost: localhost\nX-Request-ID: {bad}")
+    answer = stack.send_raw(f"GET /api/v1/info HTTP/1.1\nHost: localhost\nX-Request-ID: {bad}")
 
     assert NEW_ID.fullmatch(answer.headers["x-request-id"])
     logged(stack, "web", answer.headers["x-request-id"])
 
 
 def test_two_request_ids_at_once_are_replaced_by_one(stack: Stack) -> None:
-    answer = raw.ask(
-        stack, "GET /health HTTP/1.1\nHost: localhost\nX-Request-ID: one\nX-Request-ID: two"
+    answer = stack.send_raw(
+        "GET /health HTTP/1.1\nHost: localhost\nX-Request-ID: one\nX-Request-ID: two"
     )
 
     assert NEW_ID.fullmatch(answer.headers["x-request-id"])
@@ -74,7 +73,7 @@ def test_two_request_ids_at_once_are_replaced_by_one(stack: Stack) -> None:
     ],
 )
 def test_a_forged_address_reaches_no_log(stack: Stack, forged: str) -> None:
-    answer = raw.ask(stack, f"GET /api/v1/info HTTP/1.1\nHost: localhost\n{forged}")
+    answer = stack.send_raw(f"GET /api/v1/info HTTP/1.1\nHost: localhost\n{forged}")
 
     (service,) = logged(stack, "web", answer.headers["x-request-id"])
     (edge,) = logged(stack, "nginx", answer.headers["x-request-id"])
@@ -82,8 +81,7 @@ def test_a_forged_address_reaches_no_log(stack: Stack, forged: str) -> None:
 
 
 def test_a_forged_scheme_and_host_do_not_show_in_links(stack: Stack) -> None:
-    answer = raw.ask(
-        stack,
+    answer = stack.send_raw(
         "GET / HTTP/1.1\nHost: localhost\nAccept: application/json\n"
         "X-Forwarded-Proto: gopher\nX-Forwarded-Host: evil.example\nX-Forwarded-Prefix: /evil",
     )
@@ -94,8 +92,7 @@ def test_a_forged_scheme_and_host_do_not_show_in_links(stack: Stack) -> None:
 
 def test_a_newline_in_a_header_starts_no_second_log_line(stack: Stack) -> None:
     request_id = uuid.uuid4().hex
-    raw.ask(
-        stack,
+    stack.send_raw(
         f"GET /a%0a%7b%22forged%22 HTTP/1.1\nHost: localhost\nX-Request-ID: {request_id}\n"
         'User-Agent: bad"},{"forged":"yes\t\x01',
     )

@@ -13,7 +13,7 @@ from tests.e2e.stack import Stack, clean_environment
 from tests.e2e.starting import PORTS, available_services
 from tests.support.containers import require_engine
 from tests.support.paths import ROOT
-from tests.support.processes import free_port
+from tests.support.processes import free_port, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -34,18 +34,10 @@ class FreshClone:
 
     def run(self, *command: str) -> str:
         """Run a command in the clone, which must succeed; returns what it printed."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=clean_environment() | self._settings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        environment = clean_environment() | self._settings
+        done = run(command, cwd=self.folder, env=environment, seconds=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def healthy(self) -> set[str]:
         """The services that say they are."""

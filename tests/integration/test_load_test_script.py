@@ -9,7 +9,7 @@ import pytest
 from tests.support.app_parts import TOKEN
 from tests.support.clone import environment
 from tests.support.paths import ROOT
-from tests.support.processes import free_port
+from tests.support.processes import free_port, run
 from tests.support.service import Service, StartService
 
 # No answer of a test's own service takes that long.
@@ -25,15 +25,7 @@ def service(start_service: StartService) -> Iterator[Service]:
 
 def load_test(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The first call builds an environment with Locust."""
-    done = subprocess.run(
-        [ROOT / "scripts" / "load-test.sh", *arguments],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run([ROOT / "scripts/load-test.sh", *arguments], env=environment(), seconds=300)
     if "could not be installed" in done.stderr:
         pytest.skip(f"NO LOCUST, THE LOAD TEST IS NOT TESTED: {done.stderr.strip()}")
     return done

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.processes import run
 
 SCRIPTS = ROOT / "scripts" / "ci"
 
@@ -14,16 +15,8 @@ def run_script(
     script: str, *arguments: str | Path, cwd: Path = ROOT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     start: list[str | Path] = [sys.executable] if script.endswith(".py") else []
-    return subprocess.run(
-        [*start, SCRIPTS / script, *arguments],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    settings = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | environment
+    return run([*start, SCRIPTS / script, *arguments], cwd=cwd, env=settings)
 
 
 class Programs:
@@ -62,14 +55,9 @@ class Git:
             self("config", key, value)
 
     def __call__(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder.parent)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        settings = {"PATH": os.environ["PATH"], "HOME": str(self.folder.parent)}
+        done = run(["git", *arguments], cwd=self.folder, env=settings)
+        done.check_returncode()
         return done.stdout.strip()
 
     def write(self, name: str, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.processes import run
 
 PARTS = ("app", "scripts", "requirements.txt", "requirements-dev.txt", "pyproject.toml")
 
@@ -34,15 +35,11 @@ class Clone:
     def run(
         self, script: str, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        return run(
             [self.folder / "scripts" / script, *arguments],
             cwd="/",
             env=environment() | dict(env or {}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=110,
-            check=False,
+            seconds=110,
         )
 
     def popen(

@@ -15,6 +15,7 @@ import yaml
 from tests.support.containers import engine_answers, pull
 from tests.support.missing import in_ci
 from tests.support.paths import ROOT
+from tests.support.processes import run
 
 MONITORING = ROOT / "monitoring"
 RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
@@ -86,13 +87,7 @@ def run_tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
 
     Without the program and its image the test is skipped; in CI it fails.
     """
-    return subprocess.run(
-        [*_command(name), *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run([*_command(name), *arguments])
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What the servers started by the tests have in common."""
+"""What the programs and servers started by the tests have in common."""
 
 import os
 import random
@@ -7,12 +7,38 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.paths import ROOT
+
 # Below those that the kernel gives to outgoing connections, which might take a port from under us.
 PORTS = range(16_000, 32_000)
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | str = ROOT,
+    env: Mapping[str, str] | None = None,
+    seconds: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, without input; its outputs are text.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than `seconds`.
+    """
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.support.ci_scripts import Git, Programs
 from tests.support.paths import ROOT
+from tests.support.processes import run
 
 # The arguments of ssh are its options, the host and one word: the command.
 SSH = 'exec bash -c "${!#}"'
@@ -50,12 +51,6 @@ class Deployment:
             "DEPLOY_PATH": str(self.host),
             "DEPLOY_KNOWN_HOSTS": "app.example.org ssh-ed25519 AAAA",
         }
-        return subprocess.run(
-            [self.git.folder / "scripts" / "ci" / "remote-deploy.sh", *arguments],
-            env={"PATH": self._programs.path, "HOME": os.environ["HOME"]} | settings | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        settings |= {"PATH": self._programs.path, "HOME": os.environ["HOME"]}
+        script = self.git.folder / "scripts" / "ci" / "remote-deploy.sh"
+        return run([script, *arguments], env=settings | environment)
