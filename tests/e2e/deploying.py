@@ -85,9 +85,7 @@ def build_variants(base: str, name: str) -> dict[str, str]:
     return built
 
 
-def remove_images(*names: str) -> None:
+def remove_images(name: str) -> None:
     """Remove all images called so, whatever their tags."""
-    for name in names:
-        listed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", name).split()
-        if listed:
-            docker("image", "rm", "--force", *listed, check=False)
+    listed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", name).split()
+    docker("image", "rm", "--force", *listed, check=False)

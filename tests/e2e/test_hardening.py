@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,40 +15,54 @@ ONE_SHOT = {"init", "alertmanager-config"}
 WITHOUT_CHECK = {"nginx-exporter"}
 MEBIBYTE = 1024 * 1024
 
+Found = dict[str, Any]
+Containers = list[tuple[str, Found]]
+RULES: dict[str, Callable[[Found], bool]] = {
+    "drops every capability": lambda found: found["HostConfig"]["CapDrop"] == ["ALL"],
+    "cannot gain privileges": lambda found: (
+        "no-new-privileges:true" in found["HostConfig"]["SecurityOpt"]
+        and not found["HostConfig"]["Privileged"]
+    ),
+    "has a read-only root file system": lambda found: found["HostConfig"]["ReadonlyRootfs"],
+    "has limits": lambda found: (
+        0 < found["HostConfig"]["NanoCpus"] <= 2e9
+        and 16 * MEBIBYTE <= found["HostConfig"]["Memory"] <= 1024 * MEBIBYTE
+        and 0 < found["HostConfig"]["PidsLimit"] <= 256
+    ),
+    "rotates its log": lambda found: (
+        {"max-size", "max-file"} <= found["HostConfig"]["LogConfig"]["Config"].keys()
+    ),
+    "has an image with a tag": lambda found: bool(
+        re.match(r".+:(?!latest$)[\w.-]+(@sha256:[0-9a-f]{64})?$", found["Config"]["Image"])
+    ),
+}
+
 
 @pytest.fixture(scope="module")
-def containers(stack: Stack) -> list[tuple[str, dict[str, Any]]]:
+def containers(stack: Stack) -> Containers:
     """Every container of the stack, under its service's name."""
     return [(service_of(found), found) for found in inspect_all(stack.containers())]
 
 
-def broken(containers: list[tuple[str, dict[str, Any]]], rule: Any) -> list[str]:
+def broken(containers: Containers, rule: Callable[[Found], bool]) -> list[str]:
     return [service for service, found in containers if not rule(found)]
 
 
-def test_no_service_runs_as_root(containers: list[tuple[str, dict[str, Any]]]) -> None:
-    def as_a_numeric_user(found: dict[str, Any]) -> bool:
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_every_container(containers: Containers, rule: Callable[[Found], bool]) -> None:
+    assert not broken(containers, rule)
+
+
+def test_no_service_runs_as_root(containers: Containers) -> None:
+    def as_a_numeric_user(found: Found) -> bool:
         return bool(re.match("[1-9][0-9]*(:[0-9]+)?$", found["Config"]["User"]))
 
     # cAdvisor reads other containers' files, which are root's.
     assert set(broken(containers, as_a_numeric_user)) <= {"init", "cadvisor"}
 
 
-def test_no_service_has_a_capability(containers: list[tuple[str, dict[str, Any]]]) -> None:
-    assert not broken(containers, lambda found: found["HostConfig"]["CapDrop"] == ["ALL"])
+def test_only_init_has_a_capability(containers: Containers) -> None:
     assert broken(containers, lambda found: not found["HostConfig"]["CapAdd"]) == ["init"]
-
-
-def test_no_service_can_gain_privileges(containers: list[tuple[str, dict[str, Any]]]) -> None:
-    def no_new(found: dict[str, Any]) -> bool:
-        return "no-new-privileges:true" in found["HostConfig"]["SecurityOpt"]
-
-    assert not broken(containers, no_new)
-    assert not broken(containers, lambda found: not found["HostConfig"]["Privileged"])
-
-
-def test_every_root_file_system_is_read_only(containers: list[tuple[str, dict[str, Any]]]) -> None:
-    assert not broken(containers, lambda found: found["HostConfig"]["ReadonlyRootfs"])
 
 
 @pytest.mark.parametrize("service", ["web", "nginx", "redis", "prometheus", "redis-exporter"])
@@ -58,35 +73,10 @@ def test_a_service_cannot_write_beside_its_data(stack: Stack, service: str) -> N
     assert stack.run_in(service, "sh", "-c", script) == ""
 
 
-def test_every_service_has_limits(containers: list[tuple[str, dict[str, Any]]]) -> None:
-    def limited(found: dict[str, Any]) -> bool:
-        host = found["HostConfig"]
-        return bool(
-            0 < host["NanoCpus"] <= 2e9
-            and 16 * MEBIBYTE <= host["Memory"] <= 1024 * MEBIBYTE
-            and 0 < host["PidsLimit"] <= 256
-        )
-
-    assert not broken(containers, limited)
-
-
-def test_every_log_is_rotated(containers: list[tuple[str, dict[str, Any]]]) -> None:
-    def rotated(found: dict[str, Any]) -> bool:
-        options = found["HostConfig"]["LogConfig"]["Config"]
-        return bool(options.get("max-size")) and bool(options.get("max-file"))
-
-    assert not broken(containers, rotated)
-
-
-def test_every_service_restarts_and_has_a_health_check(
-    containers: list[tuple[str, dict[str, Any]]],
-) -> None:
-    lasting = [(service, found) for service, found in containers if service not in ONE_SHOT]
-
-    def restarts(found: dict[str, Any]) -> bool:
-        return bool(found["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped")
-
-    assert not broken(lasting, restarts)
+def test_every_service_restarts_and_has_a_health_check(containers: Containers) -> None:
+    lasting = [one for one in containers if one[0] not in ONE_SHOT]
+    policy = "unless-stopped"
+    assert not broken(lasting, lambda found: found["HostConfig"]["RestartPolicy"]["Name"] == policy)
     checked = [one for one in lasting if one[0] not in WITHOUT_CHECK]
     assert not broken(checked, lambda found: found["State"]["Health"]["Status"] == "healthy")
 
@@ -96,12 +86,6 @@ def test_a_service_gets_longer_to_stop_than_its_longest_work(stack: Stack) -> No
 
     assert stack.inspect("web")["Config"]["StopTimeout"] > drain_and_grace
     assert stack.inspect("nginx")["Config"]["StopTimeout"] > 35  # proxy_read_timeout
-
-
-def test_no_image_is_without_a_tag(containers: list[tuple[str, dict[str, Any]]]) -> None:
-    tagged = re.compile(r".+:(?!latest$)[\w.-]+(@sha256:[0-9a-f]{64})?$")
-
-    assert not broken(containers, lambda found: tagged.match(found["Config"]["Image"]))
 
 
 def test_our_layers_stay_below_40_megabytes(stack: Stack) -> None:
