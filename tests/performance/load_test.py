@@ -17,10 +17,13 @@ ARRIVAL_SECONDS = 5
 
 def main() -> int:
     options = parse(sys.argv[1:])
-    visitor = _visitor(options)
-    environment = Environment(user_classes=[visitor], host=options.url)
+    Visitor.host = options.url
+    Visitor.insecure = options.insecure
+    if options.token_file:
+        Visitor.headers = {"Authorization": f"Bearer {options.token_file}"}
+    environment = Environment(user_classes=[Visitor], host=options.url)
     try:
-        _probe(environment, visitor)
+        _probe(environment)
         _run(environment, options)
     except ConnectionError as error:
         print(f"error: nothing answers at {options.url}: {error}", file=sys.stderr)
@@ -36,26 +39,15 @@ def main() -> int:
     return _judge(environment, options)
 
 
-def _visitor(options: Namespace) -> type[Visitor]:
-    class Asked(Visitor):
-        """Configured by the options."""
-
-        host = options.url
-        insecure = options.insecure
-        headers = {"Authorization": f"Bearer {options.token_file}"} if options.token_file else {}
-
-    return Asked
-
-
-def _probe(environment: Environment, visitor: type[Visitor]) -> None:
+def _probe(environment: Environment) -> None:
     """Check that the service answers, and whether it accepts writes."""
-    user = visitor(environment)
+    user = Visitor(environment)
     answer = user.client.get("/health/live")
     if answer.status_code != 200:
         raise ConnectionError(f"/health/live says {answer.status_code or answer.error}")
-    stored = user.client.put(f"/api/v1/cache/{KEYS[0]}?ttl=60", json=VALUE, headers=visitor.headers)
-    visitor.writes = stored.ok
-    if not visitor.writes:
+    stored = user.client.put(f"/api/v1/cache/{KEYS[0]}?ttl=60", json=VALUE, headers=Visitor.headers)
+    Visitor.writes = stored.ok
+    if not Visitor.writes:
         print(f"Reads only: a write is answered with {stored.status_code} (--token-file)")
     environment.stats.reset_all()
 

@@ -10,10 +10,9 @@ VALUE = {"name": "Tea", "description": "Green, loose", "quantity": 3, "tags": ["
 
 
 class Visitor(FastHttpUser):
-    """Waits up to a second between two requests; the test sets `headers` and `writes`."""
+    """Waits up to a second between two requests; load_test.py sets `headers` and `writes`."""
 
     wait_time = between(0.1, 1.0)
-    abstract = True
     headers: dict[str, str] = {}
     writes = False
 

@@ -3,7 +3,6 @@
 import os
 import re
 import string
-from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.lib import nginx_dump
@@ -58,15 +57,10 @@ def peer_nginx(kind: str, folder: Path, cores: frozenset[int], upstream: int) ->
     """nginx with `peers/nginx-<kind>.conf`."""
     port = free_port()
     values = {"FOLDER": str(folder), "PORT": str(port), "UPSTREAM_PORT": str(upstream)}
-    return _nginx(folder, _filled(PEERS / f"nginx-{kind}.conf", folder, values), port, cores)
-
-
-def _filled(template: Path, folder: Path, values: Mapping[str, str]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / template.name
-    text = string.Template(template.read_text(encoding="utf-8")).safe_substitute(values)
-    path.write_text(text, encoding="utf-8")
-    return path
+    template = string.Template((PEERS / f"nginx-{kind}.conf").read_text(encoding="utf-8"))
+    path = folder / "nginx.conf"
+    path.write_text(template.safe_substitute(values), encoding="utf-8")
+    return _nginx(folder, path, port, cores)
 
 
 def _nginx(folder: Path, configuration: Path, port: int, cores: frozenset[int]) -> Server:

@@ -15,7 +15,6 @@ from tests.performance.proxy import peer_nginx, service_nginx
 from tests.support.paths import ROOT
 from tests.support.processes import free_port
 
-KEY = "bench"
 # About 200 bytes of JSON.
 VALUE = {
     "id": "6f1c2a52-8a0e-4d53-9a3c-3f3a4f0c7e11",
@@ -24,7 +23,7 @@ VALUE = {
     "quantity": 42,
     "tags": ["kitchen", "pantry", "gift"],
 }
-CACHED = f"/api/v1/cache/{KEY}"
+CACHED = "/api/v1/cache/bench"
 INFO = "/api/v1/info"
 # The same for every client, so the service lets nginx cache it for a second. The peers have no such
 # answer; their cheapest is measured instead.
@@ -98,14 +97,7 @@ class Stage:
         cores: frozenset[int] | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> Server:
-        """The variant's server, not started yet, without a proxy.
-
-        Args:
-            variant: the variant to run.
-            workers: the number of worker processes.
-            cores: the service's cores unless given.
-            extra: more settings of the service.
-        """
+        """The variant's server, not started yet, without a proxy; `extra` are more settings."""
         folder = self.new_folder(variant.name)
         port = free_port()
         if variant.peer:
@@ -119,7 +111,7 @@ class Stage:
             command,
             port=port,
             folder=folder,
-            cores=self.cores.service if cores is None else cores,
+            cores=cores or self.cores.service,
             env=env,
             cwd=variant.checkout,
         )
@@ -156,11 +148,9 @@ class Stage:
             with proxy:
                 yield proxy
 
-    def fill(self, service: Server, key: str = KEY, value: object = None) -> None:
-        """Store a value under `key` through the service's own API."""
-        self.send(
-            service, "PUT", f"/api/v1/cache/{key}?ttl=86400", VALUE if value is None else value
-        )
+    def fill(self, service: Server) -> None:
+        """Store the value that is read later, through the service's own API."""
+        self.send(service, "PUT", f"{CACHED}?ttl=86400", VALUE)
 
     def send(self, service: Server, method: str, path: str, body: object = None) -> bytes:
         """One request with the token; the answer's body."""

@@ -42,11 +42,6 @@ def test_a_figure_keeps_median_and_spread() -> None:
     assert figure([10, 30, 20]) == {"median": 20, "spread": 1.0, "readings": [10, 30, 20]}
 
 
-def test_no_readings_are_an_error() -> None:
-    with pytest.raises(ValueError):
-        figure([])
-
-
 def test_a_ratio_compares_readings_of_the_same_round() -> None:
     """The machine slowed down after the first round: the ratio stays."""
     assert ratio(figure([20, 10, 10]), figure([10, 5, 5])) == 2.0
