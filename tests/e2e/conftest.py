@@ -11,9 +11,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.e2e.deploying import DEFAULTS, SERVICES, Deploys, build_variants, remove_images
-from tests.e2e.stack import Stack, docker
-from tests.e2e.starting import new_stack, started
+from tests.e2e.stack import Stack, docker, new_stack, started
 from tests.e2e.watched import Watched, helpers
 from tests.support.processes import run, wait_until
 
@@ -42,22 +40,6 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         found = Watched(running, "cadvisor" in missing)
         wait_until(found.all_targets_answer, seconds=90, interval=1, why="all targets answer")
         yield found
-
-
-@pytest.fixture(scope="module")
-def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
-    """The service with nginx, Redis and Prometheus, healthy, and versions to deploy there.
-
-    A stack of its own, so that no other test's replicas are replaced.
-    """
-    running = new_stack(tmp_path_factory.mktemp("deploys"), "deploys", **DEFAULTS)
-    running.services = SERVICES
-    try:
-        with started(running):
-            yield Deploys(running, build_variants(running.settings["WEB_IMAGE"], running.project))
-            docker("rm", "--force", f"{running.project}-deploy", check=False)
-    finally:
-        remove_images(running.project)
 
 
 @pytest.fixture

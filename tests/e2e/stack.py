@@ -4,13 +4,17 @@ import json
 import os
 import socket
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support import raw_http
+from tests.support.containers import pull, require_engine
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import free_port, run
 
 INFRASTRUCTURE = ROOT / "infrastructure"
 FILES = (INFRASTRUCTURE / "docker-compose.yml", INFRASTRUCTURE / "docker-compose.test.yml")
@@ -18,6 +22,10 @@ FILES = (INFRASTRUCTURE / "docker-compose.yml", INFRASTRUCTURE / "docker-compose
 # What a developer has set for their own stack must not reach this one.
 KEPT = ("PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "LANG")
 START_SECONDS = 240
+BUILD_SECONDS = 600
+# Without these there is nothing to test; the others are left out if their image is missing.
+ESSENTIAL = {"init", "web", "nginx", "redis"}
+PORTS = ("HTTP_PORT", "HTTPS_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT")
 
 
 def docker(*arguments: str, seconds: float = 60, check: bool = True) -> str:
@@ -47,6 +55,16 @@ class Stack:
     settings: dict[str, str]
     services: list[str] = field(default_factory=list)
     """What runs here: every service whose image this machine has."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For programs that run Compose on this stack."""
+        return clean_environment() | {
+            **self.settings,
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_FILE": os.pathsep.join(map(str, FILES)),
+            "COMPOSE_DISABLE_ENV_FILE": "1",
+        }
 
     @property
     def http(self) -> str:
@@ -92,12 +110,8 @@ class Stack:
         self, *arguments: str, seconds: float = START_SECONDS, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run `docker compose` on this stack."""
-        files = [part for path in FILES for part in ("--file", str(path))]
-        done = run(
-            ["docker", "compose", "--project-name", self.project, *files, *arguments],
-            env=clean_environment() | self.settings | {"COMPOSE_DISABLE_ENV_FILE": "1"},
-            seconds=seconds,
-        )
+        command = ["docker", "compose", *arguments]
+        done = run(command, env=self.environment, seconds=seconds)
         if check and done.returncode:
             raise AssertionError(
                 f"docker compose {' '.join(arguments)}: {done.returncode}\n"
@@ -140,3 +154,64 @@ def inspect_all(names: list[str]) -> list[dict[str, Any]]:
 
 def service_of(found: dict[str, Any]) -> str:
     return str(found["Config"]["Labels"]["com.docker.compose.service"])
+
+
+def new_stack(folder: Path, name: str, **settings: str) -> Stack:
+    """A stack with a project, ports and secrets of its own, not started yet."""
+    require_engine()
+    (folder / "secrets").mkdir()
+    (folder / "certs").mkdir()
+    settings = {
+        "TEST_FOLDER": str(folder),
+        "WEB_IMAGE": os.environ.get("WEB_IMAGE", "devops-starter:e2e"),
+        "ALERT_WEBHOOK_URL": "http://alert-receiver:8099/",
+        **{port: str(free_port()) for port in PORTS},
+        **settings,
+    }
+    return Stack(f"devops-starter-{name}-{os.getpid()}", folder, settings)
+
+
+@contextmanager
+def started(stack: Stack) -> Iterator[list[str]]:
+    """The stack, built and healthy; yields the services whose image this machine cannot get.
+
+    It is removed afterwards, unless E2E_KEEP is set.
+    """
+    available, missing = available_services(stack)
+    stack.services = stack.services or available
+    if missing:
+        print(f"\nWITHOUT {', '.join(missing)}: this machine cannot get the image", file=sys.stderr)
+    try:
+        if "WEB_IMAGE" not in os.environ:
+            stack.compose("build", "web", seconds=BUILD_SECONDS)
+        stack.up()
+        yield missing
+    finally:
+        if os.environ.get("E2E_KEEP"):
+            remove = f"docker compose --project-name {stack.project} down --volumes"
+            print(f"\nleft running: {stack.http}; remove with: {remove}", file=sys.stderr)
+        else:
+            stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
+
+
+def available_services(stack: Stack) -> tuple[list[str], list[str]]:
+    """Get the images of all services.
+
+    Returns:
+        The services that can be started, and those whose image is missing.
+    """
+    services = json.loads(stack.compose("config", "--format", "json").stdout)["services"]
+    built = {service["image"] for service in services.values() if "build" in service}
+    pulled = {service["image"] for service in services.values()} - built
+    present = {image: pull(image) for image in sorted(pulled | _bases(ROOT / "docker/Dockerfile"))}
+    missing = [
+        name for name, service in services.items() if not present.get(service["image"], True)
+    ]
+    assert not ESSENTIAL & set(missing), f"no image for {missing}"
+    return [name for name in services if name not in missing], missing
+
+
+def _bases(dockerfile: Path) -> set[str]:
+    words = [line.split() for line in dockerfile.read_text().splitlines() if line[:5] == "FROM "]
+    stages = {line[3] for line in words if len(line) > 3}
+    return {line[1] for line in words} - stages

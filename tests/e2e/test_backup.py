@@ -1,12 +1,11 @@
 """Backup and restore of Redis, by the very commands that docs/DEPLOYMENT.md gives."""
 
-import os
 import re
 from pathlib import Path
 
 import requests
 
-from tests.e2e.stack import FILES, Stack, clean_environment
+from tests.e2e.stack import Stack
 from tests.support.paths import ROOT
 from tests.support.processes import run, wait_until
 
@@ -46,13 +45,8 @@ def _commands() -> tuple[str, str]:
 
 
 def _run(commands: str, stack: Stack, folder: Path) -> None:
-    environment = clean_environment() | stack.settings
-    environment |= {
-        "COMPOSE_PROJECT_NAME": stack.project,
-        "COMPOSE_FILE": os.pathsep.join(str(path) for path in FILES),
-        "COMPOSE_DISABLE_ENV_FILE": "1",
-    }
-    done = run(["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=environment)
+    command = ["bash", "-euo", "pipefail", "-c", commands]
+    done = run(command, cwd=folder, env=stack.environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

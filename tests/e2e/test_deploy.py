@@ -4,18 +4,20 @@ Each shift of traffic is watched for 5 s here instead of 20 or 60, and for laten
 docs/DEPLOYMENT.md has the figures of a run at full length and with the limits as they are.
 """
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from deploy import nginx
 
-from tests.e2e.deploying import Deploys
 from tests.e2e.load import MixedLoad
-from tests.e2e.stack import Stack, docker
+from tests.e2e.stack import Stack, docker, new_stack, started
+from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -24,7 +26,85 @@ QUICK = ("--step-seconds", "5", "--max-p99-ms", "8000")
 SCENARIOS = 7
 REQUESTS = 20_000
 
+VARIANTS = Path(__file__).parent / "variants"
+TARGETS = ("good", "broken", "faulty")
+# The service on its own: what a deploy deals with, and Prometheus, which judges canaries.
+SERVICES = ["init", "web", "nginx", "redis", "prometheus", "edge-exporter"]
+# As a user has them: what the test overlay gives a busy machine is taken back.
+DEFAULTS = {
+    "CLIENT_BURST": "500",
+    "CLIENT_CONNECTIONS": "256",
+    "REDIS_TIMEOUT_MS": os.environ.get("E2E_REDIS_TIMEOUT_MS", "250"),
+}
+
+ASK_VERSION = (
+    "import json, urllib.request as r;"
+    "print(json.load(r.urlopen('http://127.0.0.1:8000/api/v1/info'))['version'])"
+)
+
 Loaded = Callable[[], AbstractContextManager[None]]
+
+
+class Deploys:
+    """Runs the script as a person would, against one stack."""
+
+    def __init__(self, stack: Stack, variants: dict[str, str]) -> None:
+        self.stack = stack
+        self.variants = variants
+        self.settings = stack.folder / "deploy.env"
+        self.settings.write_text(f"WEB_IMAGE={stack.settings['WEB_IMAGE']}\n")
+        self.first_version = self.versions().pop()
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        environment = self.stack.environment
+        del environment["WEB_IMAGE"]  # the file's counts
+        return subprocess.Popen(
+            [ROOT / "scripts/deploy.sh", "--env-file", str(self.settings), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Exit status and everything printed."""
+        process = self.start(*arguments)
+        written, _nothing = process.communicate(timeout=280)
+        return process.returncode, written
+
+    def versions(self) -> set[str]:
+        """What the replicas in service say their version is."""
+        command = ("python", "-c", ASK_VERSION)
+        return {docker("exec", one, *command).strip() for one in self.stack.containers("web")}
+
+    def traffic(self) -> str:
+        """nginx's file that says where requests go."""
+        return self.stack.run_in("nginx", "cat", "/etc/nginx/upstreams/traffic.conf")
+
+    def lock(self) -> str:
+        """The container that is the lock, if there is one."""
+        return docker("ps", "--all", "--quiet", "--filter", f"name={self.stack.project}-deploy$")
+
+    def history(self) -> list[str]:
+        return self.run("--history")[1].splitlines()
+
+
+@pytest.fixture(scope="module")
+def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
+    """The service with nginx, Redis and Prometheus, healthy, and versions to deploy there.
+
+    A stack of its own, so that no other test's replicas are replaced.
+    """
+    running = new_stack(tmp_path_factory.mktemp("deploys"), "deploys", **DEFAULTS)
+    running.services = SERVICES
+    try:
+        with started(running):
+            yield Deploys(running, _build_variants(running.settings["WEB_IMAGE"], running.project))
+            docker("rm", "--force", f"{running.project}-deploy", check=False)
+    finally:
+        images = docker("images", "--format", "{{.Repository}}:{{.Tag}}", running.project)
+        docker("image", "rm", "--force", *images.split(), check=False)
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +277,13 @@ def _only_web_serves(deploys: Deploys) -> None:
 def _starting(stack: Stack) -> bool:
     shown = docker("ps", "--format", "{{.Status}}", "--filter", f"name={stack.project}-web-")
     return shown.count("(healthy)") != 2
+
+
+def _build_variants(base: str, name: str) -> dict[str, str]:
+    """Build the versions in variants/ on top of an image; returns what each is called."""
+    built = {}
+    for target in TARGETS:
+        built[target] = f"{name}:{target}"
+        choice = ("--build-arg", f"IMAGE={base}", "--target", target, "--tag", built[target])
+        docker("build", "--quiet", *choice, str(VARIANTS), seconds=120)
+    return built

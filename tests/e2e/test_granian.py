@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 import requests
 
-from tests.e2e.stack import Stack, docker, inspect
-from tests.e2e.starting import BUILD_SECONDS
+from tests.e2e.stack import BUILD_SECONDS, Stack, docker, inspect
 from tests.support.processes import wait_until
 
 IMAGE = "devops-starter:e2e-granian"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import Stack, clean_environment
-from tests.e2e.starting import PORTS, available_services
+from tests.e2e.stack import PORTS, Stack, available_services, clean_environment
 from tests.support.containers import require_engine
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, run
