@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.performance.machine import PROGRAMS, Problem, check_programs, description
+from tests.performance.machine import PROGRAMS, check_programs, description
 from tests.support.paths import ROOT
 
 EPILOG = """\
@@ -44,12 +44,12 @@ def main() -> int:
         if options.check:
             check_peers()
             return 0
-        check_programs(sorted(PROGRAMS))
+        check_programs(*PROGRAMS)
         result = measure(options)
         publish(options, result)
         return 1 if set(options.only) & set(result["notes"]) else 0
-    except (Problem, RuntimeError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
+    except (RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -93,7 +93,7 @@ def check_peers() -> None:
     from tests.performance.check import check
     from tests.performance.run import prepared
 
-    check_programs(["redis-server"])
+    check_programs("redis-server")
     with prepared(quick=True) as run:
         print(check(run))
 
@@ -101,10 +101,11 @@ def check_peers() -> None:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the chosen sections."""
     from tests.performance import measurements, run
-    from tests.performance.targets import AGAINST, TARGETS, verdicts
+    from tests.performance.targets import AGAINST, TARGETS
 
     with run.prepared(quick=options.quick, against=options.against) as session:
         figures: dict[str, Any] = {}
+        targets = AGAINST if options.against else TARGETS
         for name in options.only:
             session.say(name)
             try:
@@ -116,7 +117,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "cores": str(session.cores),
             "quick": options.quick,
             "notes": session.notes,
-            "targets": verdicts(figures, AGAINST if options.against else TARGETS),
+            "targets": [target.verdict(figures) for target in targets],
             "figures": figures,
         }
 

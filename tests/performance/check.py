@@ -4,7 +4,6 @@ import json
 import urllib.request
 from collections.abc import Iterator
 
-from tests.performance.machine import Problem
 from tests.performance.peers import SECURITY_HEADERS
 from tests.performance.process import Server
 from tests.performance.run import WORKERS, Run
@@ -15,14 +14,14 @@ REQUEST_ID = "bench-check-1"
 
 
 def check(run: Run) -> str:
-    """Start each peer and try its features; raises `Problem` with what is missing."""
+    """Start each peer and try its features; raises RuntimeError with what is missing."""
     faults = [
         f"{variant.name}: {fault}"
         for variant in (OURS, TUTORIAL, FASTAPI, BARE)
         for fault in _faults(run, variant)
     ]
     if faults:
-        raise Problem("; ".join(faults))
+        raise RuntimeError("; ".join(faults))
     return "ours, tutorial, fastapi and bare answer as they should"
 
 

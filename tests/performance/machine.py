@@ -2,25 +2,16 @@
 
 import os
 import platform
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-# Program: the Debian package it comes in.
-PROGRAMS = {
-    "wrk": "wrk",
-    "nginx": "nginx",
-    "redis-server": "redis-server",
-    "redis-benchmark": "redis-tools",
-    "valgrind": "valgrind",
-}
+# Debian's packages have the same names.
+PROGRAMS = ("wrk", "nginx", "redis-server", "valgrind")
 
 # In memory, so that no disk is measured. Everything the run writes goes below.
 MEMORY = Path("/dev/shm")
-
-
-class Problem(Exception):
-    """An error that the user can fix; the text is one line."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +57,20 @@ def cores(allowed: set[int] | None = None) -> Cores:
     return Cores(service, frozenset(rest[:middle]), frozenset(rest[middle:]))
 
 
-def check_programs(needed: list[str]) -> None:
-    """Raises `Problem`, in one line that names the Debian packages, when one is missing."""
+def check_programs(*needed: str) -> None:
+    """Raises RuntimeError with one line that names the packages to install."""
     # nginx is in /usr/sbin, which an ordinary user's PATH need not have.
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    missing = [program for program in needed if not shutil.which(program)]
+    missing = " ".join(program for program in needed if not shutil.which(program))
     if missing:
-        packages = " ".join(sorted({PROGRAMS[program] for program in missing}))
-        raise Problem(
-            f"missing here: {', '.join(missing)}; install with: apt-get install {packages}"
-        )
+        raise RuntimeError(f"missing here; install with: apt-get install {missing}")
 
 
 def description() -> dict[str, str | int]:
     """CPU, cores, system and Python, for the report."""
-    model = "unknown"
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     return {
-        "cpu": model,
+        "cpu": model[1] if model else "unknown",
         "cores": len(os.sched_getaffinity(0)),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
