@@ -36,6 +36,7 @@ ABOUT_THE_MACHINE = {"DiskAlmostFull", "DiskFillsWithinADay", "HostMemoryLow", "
 ABOUT_THE_MACHINE |= {"ContainerCpuThrottled", "ContainerMemoryNearLimit"}
 # Absent in a healthy stack: alerts with their labels, and Redis' last stall.
 SOMETIMES = {"ALERTS", "redis_latency_spike_duration_seconds"}
+LATENCY = "operation_le:cache_operation_duration_seconds_bucket:rate5m"
 # A program that draws a dashboard without Grafana: DASHBOARD --prometheus URL --out FOLDER …
 PREVIEW = os.environ.get("GRAFANA_PREVIEW")
 
@@ -59,32 +60,22 @@ def busy(watched: Watched) -> Iterator[Watched]:
     with MixedLoad(watched.stack, rate=20):
         stranger = requests.get(f"{watched.stack.http}/nothing/here", timeout=5)
         assert stranger.status_code == 404
-        _use_a_session(watched)
+        session = requests.put(
+            f"{watched.stack.http}/api/v1/session",
+            json={"user": "ada", "data": {}},
+            headers={"Authorization": f"Bearer {watched.stack.token}"},
+            timeout=5,
+        )
+        assert session.ok, session.text
         # Three evaluations of the groups with an interval of a minute.
         wait_until(
-            lambda: _points(watched, "operation_le:cache_operation_duration_seconds_bucket:rate5m")
-            and _points(watched, "cache:hit_ratio:rate5m") > 8,
+            lambda: watched.value(f"max(count_over_time({LATENCY}[10m]))")
+            and watched.value("max(count_over_time(cache:hit_ratio:rate5m[10m]))") > 8,
             seconds=240,
             interval=2,
             why="the load shows in what the rules record",
         )
         yield watched
-
-
-def _use_a_session(watched: Watched) -> None:
-    headers = {"Authorization": f"Bearer {watched.stack.token}"}
-    answer = requests.put(
-        f"{watched.stack.http}/api/v1/session",
-        json={"user": "ada", "data": {}},
-        headers=headers,
-        timeout=5,
-    )
-    assert answer.ok, answer.text
-
-
-def _points(watched: Watched, metric: str) -> int:
-    found = watched.query(f"max(count_over_time({metric}[10m]))")
-    return int(found[0]["value"][1]) if found else 0
 
 
 def test_every_metric_and_label_that_is_named_is_exported(busy: Watched) -> None:
@@ -184,21 +175,17 @@ def test_no_panel_is_empty_when_drawn(busy: Watched, name: str, tmp_path: Path) 
 
 
 def test_every_request_is_counted_at_the_edge(busy: Watched) -> None:
-    before = _requests_at_the_edge(busy, "405")
+    counter = 'edge_requests_total{status="405"}'
+    before = busy.value(counter)
     for _ in range(50):
         requests.request("DELETE", f"{busy.stack.http}/api/v1/info", timeout=5)
 
     wait_until(
-        lambda: _requests_at_the_edge(busy, "405") == before + 50,
+        lambda: busy.value(counter) == before + 50,
         seconds=30,
         interval=1,
         why="fifty more answers of 405",
     )
-
-
-def _requests_at_the_edge(watched: Watched, status: str) -> float:
-    found = watched.query(f'edge_requests_total{{status="{status}"}}')
-    return float(found[0]["value"][1]) if found else 0
 
 
 def test_each_panel_query_takes_under_100_ms_on_a_day_of_data(busy: Watched) -> None:

@@ -32,15 +32,17 @@ class Watched:
         return answer.json()["data"]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask("query", query=expression)["result"]
-        return found
+        return list(self.ask("query", query=expression)["result"])
+
+    def value(self, expression: str) -> float:
+        """The first series' value, 0 without any."""
+        found = self.query(expression)
+        return float(found[0]["value"][1]) if found else 0.0
 
     def series(self) -> list[dict[str, str]]:
         """The labels of every series of the last two minutes, recorded ones included."""
         everything: dict[str, str | float] = {"match[]": '{__name__!=""}'}
-        everything["start"] = time.time() - 120
-        found: list[dict[str, str]] = self.ask("series", **everything)
-        return found
+        return list(self.ask("series", start=time.time() - 120, **everything))
 
     def exported(self) -> dict[str, set[str]]:
         """Every metric with its labels."""
