@@ -12,15 +12,7 @@ from tests.support.paths import ROOT
 TOLERATED = 0.01
 
 
-def measure(
-    port: int,
-    path: str,
-    seconds: float,
-    cores: frozenset[int],
-    *,
-    connections: int = 32,
-    headers: tuple[str, ...] = (),
-) -> float:
+def measure(port: int, path: str, seconds: float, cores: frozenset[int], *options: str) -> float:
     """Requests a second for `path`, as many as are answered.
 
     Args:
@@ -28,16 +20,13 @@ def measure(
         path: requested over and over.
         seconds: wrk's unit are whole seconds; at least one.
         cores: where wrk runs, with a thread on each.
-        connections: the requests at a time.
-        headers: of each request.
+        options: more of wrk's; they override those set here.
 
     Raises:
         RuntimeError: too many requests failed, so the figure would mean nothing.
     """
-    threads = min(len(cores), connections)
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
-    command += ["--timeout", "30s", *(f"-H{header}" for header in headers)]
-    return parse(run_on(cores, [*command, f"http://127.0.0.1:{port}{path}"]))
+    command = ["wrk", f"-t{len(cores)}", "-c32", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
+    return parse(run_on(cores, [*command, *options, f"http://127.0.0.1:{port}{path}"]))
 
 
 def parse(text: str) -> float:

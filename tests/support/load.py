@@ -102,7 +102,8 @@ class Load:  # pylint: disable=too-many-instance-attributes
 
     def run(self) -> list[Answer]:
         """Return the answers once `total` requests are answered or `seconds` have passed."""
-        return self.start()._wait()
+        self.start()
+        return self._wait()
 
     def start(self) -> Self:
         """Begin to send; returns at once."""
