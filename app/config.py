@@ -12,8 +12,9 @@ import ipaddress
 import os
 import re
 import socket
+import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
@@ -24,6 +25,7 @@ from redis.exceptions import RedisError
 
 from app.version import __version__
 
+T = TypeVar("T")
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 EMBEDDED_STORE = "memory://"
@@ -40,6 +42,11 @@ _ADDRESS = re.compile(
     r"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^][:/\s]*)(?::(?P<port>[0-9]{1,5}))?"
 )
 _NEW_SECRET = "$(openssl rand -hex 32)"  # nosec B105
+_REQUIRED_IN_PRODUCTION = {
+    "secret_key": _NEW_SECRET,
+    "api_tokens": _NEW_SECRET,
+    "redis_url": "redis://redis:6379/0",
+}
 
 
 class SettingsError(ValueError):
@@ -106,39 +113,28 @@ def _url(value: str) -> Any:
     return parts
 
 
-def _writable_file(value: str | None) -> str | None:
+def _writable_file(value: str) -> str:
     try:
-        if value:
-            with Path(value).open("ab"):
-                pass
+        with Path(value).open("ab"):
+            return value
     except OSError as error:
         raise ValueError("cannot be written") from error
-    return value
 
 
-def _writable_folder(value: str | None) -> str | None:
+def _writable_folder(value: str) -> str:
     try:
-        if value:
-            Path(value).mkdir(parents=True, exist_ok=True)
-            (Path(value) / ".writable").touch()
-            (Path(value) / ".writable").unlink()
+        Path(value).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=value):
+            return value
     except OSError as error:
         raise ValueError("cannot be created or written") from error
-    return value
 
 
 Seconds = Annotated[int, Field(ge=1, le=3_600)]
 Lifetime = Annotated[int, Field(ge=1, le=YEAR_SECONDS)]
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Tokens = Annotated[
-    tuple[Annotated[str, AfterValidator(_token)], ...], NoDecode, BeforeValidator(_split)
-]
-Networks = Annotated[
-    tuple[Annotated[IpNetwork, BeforeValidator(_network)], ...], NoDecode, BeforeValidator(_split)
-]
-Addresses = Annotated[
-    tuple[Annotated[str, AfterValidator(_listen_address)], ...], NoDecode, BeforeValidator(_split)
-]
+ListOf = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
+Network = Annotated[IpNetwork, BeforeValidator(_network)]
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
@@ -168,7 +164,7 @@ class Settings(BaseSettings):
 
     secret_key: str = Field(default_factory=lambda: os.urandom(32).hex(), repr=False)
     """Signs cookies and hashes. 32 characters or more in production; a random one elsewhere."""
-    api_tokens: Tokens = Field((), repr=False)
+    api_tokens: ListOf[Annotated[str, AfterValidator(_token)]] = Field((), repr=False)
     """Bearer tokens of those who may write, 24 characters or more each; none: writing is open."""
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
@@ -205,9 +201,9 @@ class Settings(BaseSettings):
         "", pattern=r"^$|^[1-9][0-9]{0,8}/(second|minute|hour|day)$", examples=["600/minute"]
     )
     """Requests that a client may make to the API; empty: no limit here."""
-    trusted_hosts: Texts = Field((), examples=["www.example.com"])
+    trusted_hosts: ListOf[str] = Field((), examples=["www.example.com"])
     """Host names that the service answers to; empty: any."""
-    forwarded_allow_ips: Networks = Field((), examples=["172.16.0.0/12"])
+    forwarded_allow_ips: ListOf[Network] = Field((), examples=["172.16.0.0/12"])
     """Networks of proxies whose X-Forwarded-For is believed."""
     demo_enabled: bool = Field(
         default_factory=lambda values: not _in_production(values), examples=["true"]
@@ -222,18 +218,18 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of lines in the log."""
-    log_file: Annotated[str | None, AfterValidator(_writable_file)] = Field(
+    log_file: Annotated[str, AfterValidator(_writable_file)] | None = Field(
         None, examples=["/var/log/app.log"]
     )
     """A file that gets the log as well. Log rotation may move it."""
-    metrics_dir: Annotated[str | None, AfterValidator(_writable_folder)] = Field(
+    metrics_dir: Annotated[str, AfterValidator(_writable_folder)] | None = Field(
         None, examples=["/run/metrics"]
     )
     """Folder of the metric files; a temporary one in memory by default."""
 
     server: Literal["gunicorn", "granian"] = "gunicorn"
     """The HTTP server; docs/PERFORMANCE.md tells how they differ."""
-    bind: Addresses = Field(("127.0.0.1:8080",), examples=["0.0.0.0:8000"])
+    bind: ListOf[ListenAddress] = Field(("127.0.0.1:8080",), examples=["0.0.0.0:8000"])
     """Addresses to listen on: host:port or unix:path."""
     web_concurrency: int = Field(0, ge=0, le=128)
     """Worker processes; 0: one for each CPU, and at least 2."""
@@ -287,17 +283,12 @@ class Settings(BaseSettings):
         return self
 
     def _check_production(self) -> None:
-        if "secret_key" not in self.model_fields_set:
-            raise _wrong("SECRET_KEY", "is missing, and production needs it", _NEW_SECRET)
-        if not self.api_tokens:
-            raise _wrong("API_TOKENS", "is missing, and production needs it", _NEW_SECRET)
-        if not self.redis_url or self.embedded_store:
-            problem = (
-                "is the embedded store, which keeps nothing" if self.redis_url else "is missing"
-            )
-            raise _wrong(
-                "REDIS_URL", f"{problem}; production needs a real Redis", "redis://redis/0"
-            )
+        for name, example in _REQUIRED_IN_PRODUCTION.items():
+            if name not in self.model_fields_set or not getattr(self, name):
+                raise _wrong(name.upper(), "is missing, and production needs it", example)
+        if self.embedded_store:
+            problem = "is the embedded store, which keeps nothing; production needs a real Redis"
+            raise _wrong("REDIS_URL", problem, _REQUIRED_IN_PRODUCTION["redis_url"])
         _check_secret("SECRET_KEY", self.secret_key, 32)
         for token in self.api_tokens:
             _check_secret("API_TOKENS", token, 24)
