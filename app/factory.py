@@ -14,7 +14,6 @@ from flask import Flask
 from app.config import Settings
 from app.http import problems, request_checks
 from app.http.auth import TokenAuth
-from app.http.json_codec import StrictJson
 from app.http.middleware import Environ, Recorder, RequestMiddleware
 from app.http.rate_limit import RateLimit
 from app.http.session_interface import RedisSessionInterface
@@ -108,7 +107,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _flask(settings: Settings) -> Flask:
     app = Service("app")
-    app.json = StrictJson(app)
     app.url_map.strict_slashes = False  # a redirect would have to trust the Host header
     app.url_map.merge_slashes = False
     app.config.update(

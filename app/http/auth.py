@@ -6,11 +6,7 @@ from app.http.problems import Problem
 
 
 class TokenAuth:
-    """Checks `Authorization` headers.
-
-    Args:
-        tokens: the setting API_TOKENS. Without any, writing is open to all.
-    """
+    """Checks `Authorization` headers. Without any tokens, writing is open to all."""
 
     def __init__(self, tokens: tuple[str, ...]) -> None:
         self._tokens = [token.encode() for token in tokens]
@@ -20,15 +16,11 @@ class TokenAuth:
         """Whether there are any tokens."""
         return bool(self._tokens)
 
-    def require(self, header: str, *, even_if_open: bool = False) -> None:
+    def require(self, header: str, even_if_open: bool = False) -> None:
         """Refuse callers without a valid token.
 
-        Args:
-            header: the request's `Authorization` header.
-            even_if_open: refuse all callers while no tokens are configured.
-
         Raises:
-            Problem: 401 without a valid token; 403 when `even_if_open` refuses.
+            Problem: 401; or 403, if `even_if_open`, to all callers while there are no tokens.
         """
         if not self._tokens:
             if even_if_open:
@@ -45,7 +37,6 @@ class TokenAuth:
         """The configured token that an `Authorization` header contains, or None."""
         scheme, _, offered = header.partition(" ")
         # Every token is compared, in constant time: the duration tells nothing about a token.
-        matches = [
-            token for token in self._tokens if hmac.compare_digest(offered.strip().encode(), token)
-        ]
+        given = offered.strip().encode()
+        matches = [token for token in self._tokens if hmac.compare_digest(given, token)]
         return matches[0].decode() if matches and scheme.lower() == "bearer" else None

@@ -1,6 +1,6 @@
-"""JSON in and out, strict in both directions.
+"""Reads JSON from outside, strictly. orjson writes it.
 
-Reading accepts RFC 8259 JSON only: no NaN, no lone surrogates, about 200 levels at most, UTF-8.
+Accepts RFC 8259 JSON only: no NaN, no lone surrogates, about 200 levels at most, UTF-8.
 Integers must fit 64 bits and numbers a double, as I-JSON (RFC 7493, section 2.2) asks, because most
 readers silently change larger ones.
 """
@@ -8,9 +8,7 @@ readers silently change larger ones.
 import math
 from typing import Any
 
-import orjson
 import pydantic_core
-from flask.json.provider import JSONProvider
 from pydantic import BeforeValidator
 
 from app.http.problems import Problem
@@ -38,23 +36,6 @@ def loads(data: bytes) -> Any:
         raise Problem(400, f"The body is not valid JSON: {error}.") from error
     _check_numbers(value)
     return value
-
-
-def dumps(value: Any) -> bytes:
-    """Write JSON; `value` must consist of what `loads` returns, dates and UUIDs."""
-    return orjson.dumps(value)
-
-
-class StrictJson(JSONProvider):
-    """Flask's JSON helpers, by the same rules."""
-
-    def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """JSON text of `obj`."""
-        return dumps(obj).decode()
-
-    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """The value of a JSON text; see `loads` of this module."""
-        return loads(s.encode() if isinstance(s, str) else s)
 
 
 def _check_numbers(value: Any) -> None:

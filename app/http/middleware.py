@@ -7,7 +7,7 @@ and logged before the first byte of its answer is sent, so the next scrape conta
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from app.config import Settings
 from app.http import problems
@@ -20,6 +20,8 @@ from app.utils.request_log import RequestLog
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+Recorder = Callable[[Environ, str, str, int, float], None]
+"""Called after each request with its environment, client address, route, status and seconds."""
 
 ROUTE = "app.route"
 """Key of the WSGI environment: the URL rule, set by request_checks.py."""
@@ -39,14 +41,6 @@ API_POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'n
 NOT_CACHED = ("Cache-Control", "no-store")
 
 error_log = logging.getLogger("app.error")
-
-
-class Recorder(Protocol):
-    """Called after each request, for usage statistics."""
-
-    def __call__(
-        self, environ: Environ, client_ip: str, route: str, status: int, seconds: float
-    ) -> None: ...
 
 
 class RequestMiddleware:
@@ -85,24 +79,15 @@ class RequestMiddleware:
         except Exception:  # pylint: disable=broad-exception-caught
             # Flask answers errors of views. This is for errors outside of them.
             error_log.exception("Unhandled error outside of the application")
-            payload = problems.document(
-                problems.Problem(500, problems.BUG),
-                instance=_path(environ),
-                request_id=answer.request_id,
-            )
-            headers = [
-                ("Content-Type", problems.CONTENT_TYPE),
-                ("Content-Length", str(len(payload))),
-            ]
+            bug = problems.Problem(500, problems.BUG)
+            payload = problems.document(bug, _path(environ), answer.request_id)
+            length = str(len(payload))
+            headers = [("Content-Type", problems.CONTENT_TYPE), ("Content-Length", length)]
             answer.start("500 Internal Server Error", headers)
             return [payload]
 
     def _record_request(
-        self,
-        environ: Environ,
-        context: RequestContext,
-        answer: "_Answer",
-        seconds: float,
+        self, environ: Environ, context: RequestContext, answer: "_Answer", seconds: float
     ) -> None:
         route = environ.get(ROUTE, metrics.UNMATCHED)
         method = metrics.method_label(environ["REQUEST_METHOD"])
@@ -113,20 +98,17 @@ class RequestMiddleware:
             received.inc(announced)
         sent.inc(answer.length)
         self._record(environ, context.client_ip, route, answer.status, seconds)
-        self._log.write(
-            logging.INFO if answer.status < 500 else logging.WARNING,
-            context,
-            {
-                "method": environ["REQUEST_METHOD"],
-                "path": _path(environ),
-                "route": route,
-                "status": answer.status,
-                "duration_ms": round(seconds * 1000, 3),
-                "bytes": answer.length,
-                "client_ip": context.client_ip,
-                "user_agent": environ.get("HTTP_USER_AGENT"),
-            },
-        )
+        fields = {
+            "method": environ["REQUEST_METHOD"],
+            "path": _path(environ),
+            "route": route,
+            "status": answer.status,
+            "duration_ms": round(seconds * 1000, 3),
+            "bytes": answer.length,
+            "client_ip": context.client_ip,
+            "user_agent": environ.get("HTTP_USER_AGENT"),
+        }
+        self._log.write(logging.INFO if answer.status < 500 else logging.WARNING, context, fields)
 
     def _series(self, method: str, route: str, status: int) -> tuple[Any, Any, Any, Any]:
         key = method, route, status

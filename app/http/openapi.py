@@ -10,7 +10,7 @@ The models are pydantic's. openapi_document.py makes the OpenAPI description fro
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from flask import current_app, request
@@ -45,7 +45,6 @@ class ResponseSpec:
     description: str = "Done."
     headers: Mapping[str, str] = field(default_factory=dict)
     """Name and meaning of headers it carries."""
-    media_type: str = "application/json"
     any_json: bool = False
     example: Any = None
 
@@ -65,25 +64,26 @@ class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
 
     summary: str
     """One line."""
-    responses: Mapping[int | str, ResponseSpec] = field(kw_only=True)
+    _: KW_ONLY
+    responses: Mapping[int | str, ResponseSpec]
     """What it answers on success, by status or range of them such as `2XX`."""
-    path: type[BaseModel] | None = field(default=None, kw_only=True)
+    path: type[BaseModel] | None = None
     """Model of the URL's variables; its fields reach the view as arguments."""
-    query: type[BaseModel] | None = field(default=None, kw_only=True)
+    query: type[BaseModel] | None = None
     """Model of the query; reaches the view as `query`."""
-    body: type[BaseModel] | None = field(default=None, kw_only=True)
+    body: type[BaseModel] | None = None
     """Model of the JSON body; reaches the view as `body`."""
-    any_body: bool = field(default=False, kw_only=True)
+    any_body: bool = False
     """The body is any JSON value; it reaches the view as `body`."""
-    body_example: Any = field(default=None, kw_only=True)
+    body_example: Any = None
     """An example of the body, where the model has none."""
-    headers: tuple[Header, ...] = field(default=(), kw_only=True)
+    headers: tuple[Header, ...] = ()
     """Request headers that the endpoint understands."""
-    token: bool = field(default=False, kw_only=True)
+    token: bool = False
     """Whether the caller needs an API token (once any is configured)."""
-    token_even_if_open: bool = field(default=False, kw_only=True)
+    token_even_if_open: bool = False
     """Whether all callers are refused while no token is configured."""
-    tag: str = field(default="api", kw_only=True)
+    tag: str = "api"
     """The group that it is listed under."""
 
     @property
@@ -92,14 +92,8 @@ class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
         return self.token or self.token_even_if_open
 
     def __call__(self, view: View) -> View:
-        if not (
-            self.needs_token
-            or self.path
-            or self.query
-            or self.body
-            or self.any_body
-            or self.headers
-        ):
+        inputs = self.path, self.query, self.body, self.any_body, self.headers
+        if not (self.needs_token or any(inputs)):
             setattr(view, _ATTRIBUTE, self)
             return view
 
@@ -107,8 +101,7 @@ class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
         def checked(**arguments: Any) -> Any:
             if self.needs_token:
                 auth: TokenAuth = current_app.extensions["auth"]
-                header = request.headers.get("Authorization", "")
-                auth.require(header, even_if_open=self.token_even_if_open)
+                auth.require(request.headers.get("Authorization", ""), self.token_even_if_open)
             return view(**_validated(self, arguments))
 
         setattr(checked, _ATTRIBUTE, self)
@@ -117,8 +110,7 @@ class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
 
 def operation_of(view: View) -> operation | None:
     """The documentation of a view; None when it does not use `operation`."""
-    described: operation | None = getattr(view, _ATTRIBUTE, None)
-    return described
+    return getattr(view, _ATTRIBUTE, None)
 
 
 def _validated(described: operation, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -48,10 +48,9 @@ def document(app: Flask, settings: Settings) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     secured = app.extensions["auth"].configured
     for url, method, described, view in endpoints:
-        parameters = list(_parameters(described, settings))
         paths.setdefault(url, {})[method] = {
             **_describe(method, described, view, refs, secured),
-            "parameters": parameters,
+            "parameters": list(_parameters(described, settings)),
         }
     schemes = {"token": {"type": "http", "scheme": "bearer", "description": "See API_TOKENS."}}
     return {
@@ -82,17 +81,15 @@ def _endpoints(app: Flask) -> Iterator[tuple[str, str, operation, View]]:
 
 
 def _schemas(operations: list[operation]) -> tuple[Any, dict[str, Any]]:
-    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
-        (ProblemDocument, "serialization"): None
-    }
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ProblemDocument, "serialization")]
     for described in operations:
         if described.body:
-            wanted[(described.body, "validation")] = None
+            wanted.append((described.body, "validation"))
         for response in described.responses.values():
             if response.model:
-                wanted[(response.model, "serialization")] = None
+                wanted.append((response.model, "serialization"))
     with _one_at_a_time:
-        refs, definitions = models_json_schema(list(wanted), ref_template=_REF)
+        refs, definitions = models_json_schema(list(dict.fromkeys(wanted)), ref_template=_REF)
     return refs, definitions.get("$defs", {})
 
 
@@ -119,10 +116,8 @@ def _describe(
     }
     if described.body or described.any_body:
         schema = refs[(described.body, "validation")] if described.body else {}
-        content: dict[str, Any] = {"schema": schema}
-        if described.body_example is not None:
-            content["example"] = described.body_example
-        result["requestBody"] = {"required": True, "content": {"application/json": content}}
+        content = _json_content(schema, described.body_example)
+        result["requestBody"] = {"required": True, "content": content}
     if described.needs_token and secured:
         result["security"] = [{"token": []}]
     return result
@@ -144,16 +139,13 @@ def _parameters(described: operation, settings: Settings) -> Iterator[dict[str, 
                 "schema": property_,
             }
     for header in described.headers:
-        schema = {
-            "type": "string",
-            **({"pattern": f"^{header.pattern}$"} if header.pattern else {}),
-        }
+        pattern = {"pattern": f"^{header.pattern}$"} if header.pattern else {}
         yield {
             "name": header.name,
             "in": "header",
             "required": False,
             "description": header.description,
-            "schema": schema,
+            "schema": {"type": "string", **pattern},
         }
 
 
@@ -164,11 +156,12 @@ def _response(response: ResponseSpec, refs: Any) -> dict[str, Any]:
             name: {"description": text, "schema": {"type": "string"}}
             for name, text in response.headers.items()
         }
-    if response.model or response.any_json or response.media_type != "application/json":
-        content: dict[str, Any] = {
-            "schema": refs[(response.model, "serialization")] if response.model else {}
-        }
-        if response.example is not None:
-            content["example"] = response.example
-        result["content"] = {response.media_type: content}
+    if response.model or response.any_json:
+        schema = refs[(response.model, "serialization")] if response.model else {}
+        result["content"] = _json_content(schema, response.example)
     return result
+
+
+def _json_content(schema: Any, example: Any) -> dict[str, Any]:
+    examples = {} if example is None else {"example": example}
+    return {"application/json": {"schema": schema, **examples}}

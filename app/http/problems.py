@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException
 
 from app.redis_client.client import RedisFull, RedisUnavailable
 from app.utils import request_context
@@ -46,10 +46,8 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.errors = errors
-        self.headers = dict(headers or {})
+        self.status, self.detail = status, detail
+        self.errors, self.headers = errors, headers or {}
 
 
 def title(status: int) -> str:
@@ -60,20 +58,14 @@ def title(status: int) -> str:
         return "Unknown Error"
 
 
-def document(problem: Problem, *, instance: str, request_id: str) -> bytes:
-    """The problem as JSON.
-
-    Args:
-        problem: what went wrong.
-        instance: path of the request, RFC 9457's `instance`.
-        request_id: the ID under which the logs have more.
-    """
+def document(problem: Problem, path: str, request_id: str) -> bytes:
+    """The problem as JSON; `path` is the request's."""
     members: dict[str, Any] = {
         "type": "about:blank",
         "title": title(problem.status),
         "status": problem.status,
         "detail": problem.detail,
-        "instance": instance,
+        "instance": path,
         "request_id": request_id,
     }
     if problem.errors:
@@ -98,13 +90,9 @@ def problem_for(error: Exception) -> Problem:
         )
     if isinstance(error, RedisFull):
         return Problem(507, "The store is full and accepts no writes; reads still work.")
-    if (
-        isinstance(error, HTTPException)
-        and error.code
-        and not isinstance(error, InternalServerError)
-    ):
+    if isinstance(error, HTTPException) and error.code and error.code != 500:
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-        detail = _DETAILS.get(error.code) or str(error.description or title(error.code))
+        detail = _DETAILS.get(error.code) or error.description or title(error.code)
         return Problem(error.code, detail, headers=headers)
     return Problem(500, BUG)
 
@@ -112,7 +100,7 @@ def problem_for(error: Exception) -> Problem:
 def rewrite(response: Response, problem: Problem) -> None:
     """Make `response` say `problem` instead of what it said."""
     path = request.path.encode("utf-8", "replace").decode()
-    payload = document(problem, instance=path, request_id=request_context.request_id())
+    payload = document(problem, path, request_context.request_id())
     response.status_code = problem.status
     response.set_data(payload)
     response.content_type = CONTENT_TYPE

@@ -14,13 +14,7 @@ PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 class RateLimit:
-    """At most `amount` requests for each client and period.
-
-    Args:
-        redis: where the counters are.
-        rate: such as `600/minute`; empty for no limit.
-        clock: seconds since the epoch.
-    """
+    """Counts requests of each client against a rate such as `600/minute`; empty for no limit."""
 
     def __init__(
         self, redis: RedisClient, rate: str, clock: Callable[[], float] = time.time
@@ -37,16 +31,11 @@ class RateLimit:
         return self._amount > 0
 
     def exceeded(self, client: str) -> int:
-        """Count a request.
-
-        Args:
-            client: a text that differs between clients. Only its hash is kept.
+        """Count a request of a client, of whose name only a hash is kept.
 
         Returns:
             0 while the client is within the limit, else seconds until the window ends.
         """
-        if not self._amount:
-            return 0
         window, elapsed = divmod(self._clock(), self._seconds)
         digest = hashlib.sha256(client.encode("utf-8", "replace")).hexdigest()[:32]
         key = self._redis.key("rate", digest, str(int(window)))

@@ -25,11 +25,7 @@ def register(
 ) -> None:
     """Check every request before its view.
 
-    Args:
-        app: the application.
-        trusted_hosts: host names to answer to; none: any.
-        rate_limit: the limit for each client.
-        should_fail: whether a fault is due for this path. It may also delay the request.
+    `should_fail` returns whether a fault is due for a path. It may also delay the request.
     """
     hosts = [host.lower() for host in trusted_hosts]
 

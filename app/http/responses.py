@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from flask import Response
-
-from app.http import json_codec
 
 JSON = "application/json"
 # For what is the same for everybody: nginx asks once a second, serves the last answer while it
@@ -19,7 +18,7 @@ def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A response with `value` as JSON."""
-    return encoded_response(json_codec.dumps(value), status, headers)
+    return encoded_response(orjson.dumps(value), status, headers)
 
 
 def encoded_response(

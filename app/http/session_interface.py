@@ -78,11 +78,7 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         return LazySession(self, app, request)
 
     def fetch(self, app: Flask, request: Request) -> ServerSideSession:
-        """The session of the request's cookie, else a new one.
-
-        Raises:
-            RedisUnavailable: its data cannot be read.
-        """
+        """The session of the request's cookie, else a new one."""
         return super().open_session(app, request)
 
     def renew(self, session: LazySession) -> None:

@@ -15,17 +15,11 @@ class State(IntEnum):
 
 
 class CircuitBreaker:  # pylint: disable=too-many-instance-attributes
-    """Counts consecutive failures and decides which caller may try.
+    """Opens after `threshold` consecutive failures; `on_change` is called with every new state.
 
-    Closed lets every caller through, open none. Half-open lets one caller a second through, to see
-    whether Redis is back. Failures of callers that waited side by side count as one: a short pause
-    of Redis is not an outage because eight threads were waiting for it.
-
-    Args:
-        threshold: consecutive failures that open the circuit.
-        open_seconds: time after which one caller may try again.
-        on_change: called with every new state.
-        clock: monotonic seconds.
+    Closed lets every caller through, open none. Half-open lets one caller through each
+    `open_seconds`, to see whether Redis is back. Failures of callers that waited side by side count
+    as one: a short pause of Redis is not an outage because eight threads were waiting for it.
     """
 
     def __init__(

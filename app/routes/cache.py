@@ -2,11 +2,12 @@
 
 import hashlib
 
+import orjson
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.config import Settings
-from app.http import json_codec, openapi
+from app.http import openapi
 from app.http.openapi import Header, ResponseModel, ResponseSpec, operation
 from app.http.problems import Problem
 from app.http.responses import encoded_response, json_response, no_content
@@ -132,7 +133,7 @@ def store_entry(key: str, query: Lifetime, body: object) -> Response:
             f"ttl must be {settings.cache_ttl_max} seconds at most.",
             errors=[{"location": "query.ttl", "message": "too long", "type": "less_than_equal"}],
         )
-    payload = json_codec.dumps(body)
+    payload = orjson.dumps(body)
     seen = cache.peek(PREFIX + key)
     _check_preconditions(seen)
     stored = cache.replace(PREFIX + key, payload, ttl, seen=seen, conditional=_is_conditional())

@@ -33,14 +33,9 @@ def draining() -> bool:
     return bool(_shared[_DRAINING])
 
 
-def start_draining() -> None:
-    """Tell every process of this service that it is about to stop."""
-    _shared[_DRAINING] = 1
-
-
-def stop_draining() -> None:
-    """Undo `start_draining`, for tests: a stopping service never does."""
-    _shared[_DRAINING] = 0
+def start_draining(started: bool = True) -> None:
+    """Tell every process of this service that it is about to stop; False, for tests, undoes it."""
+    _shared[_DRAINING] = started
 
 
 def current_slot() -> int:
@@ -49,11 +44,7 @@ def current_slot() -> int:
 
 
 def enter_slot(slot: int) -> None:
-    """Called in a new worker right after the fork.
-
-    Args:
-        slot: from 1 to `MAX_SLOTS` - 1.
-    """
+    """Called in a new worker right after the fork, with a slot from 1 to `MAX_SLOTS` - 1."""
     global _slot  # pylint: disable=global-statement
     _slot = slot
     _shared[_CLEAN_EXIT + slot] = 0
@@ -61,17 +52,13 @@ def enter_slot(slot: int) -> None:
 
 
 def free_slot() -> tuple[int, bool]:
-    """The lowest slot without a living worker, for servers that do not number their workers.
+    """The lowest slot without a living worker, and whether a worker that has ended was in it.
 
-    Callers must hold a lock from this call until `enter_slot`.
-
-    Returns:
-        The slot, and whether a worker that has ended was in it.
+    For servers that do not number their workers. Callers must hold a lock until `enter_slot`.
     """
-    pids = _pids()
-    free = (slot for slot, pid in pids.items() if not (pid and Path(f"/proc/{pid}").exists()))
-    slot = next(free)
-    return slot, pids[slot] != 0
+    slots = _pids().items()
+    slot, pid = next(each for each in slots if not each[1] or not Path(f"/proc/{each[1]}").exists())
+    return slot, pid != 0
 
 
 def exit_cleanly() -> None:
@@ -80,11 +67,7 @@ def exit_cleanly() -> None:
 
 
 def leave_slot(slot: int) -> bool:
-    """Called in the master when a worker is gone.
-
-    Returns:
-        Whether the worker ended as planned.
-    """
+    """Called in the master when a worker is gone: whether it ended as planned."""
     _PID.pack_into(_shared, slot * _PID.size, 0)
     return bool(_shared[_CLEAN_EXIT + slot])
 

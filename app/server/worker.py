@@ -116,7 +116,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         request_id = request_context.new_request_id()
         path = getattr(req, "path", None) or "/"
         method = getattr(req, "method", None) or "OTHER"
-        payload = problems.document(problem, instance=path, request_id=request_id)
+        payload = problems.document(problem, path, request_id)
         label = metrics.method_label(method)
         metrics.REQUESTS.labels(label, metrics.UNMATCHED, str(problem.status)).inc()
         log.log(

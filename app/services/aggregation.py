@@ -12,8 +12,6 @@ from typing import Any
 
 from app.utils.metrics import DURATION_BUCKETS
 
-SEPARATOR = "|"
-
 
 def cache_ratio(counts: Mapping[str, int]) -> dict[str, Any]:
     """Hits, misses and hit ratio; the ratio is None before the first lookup."""
@@ -34,7 +32,7 @@ def quantile(buckets: list[int], fraction: float) -> float | None:
         above it; None when nothing was counted.
     """
     cumulated = list(accumulate(buckets))
-    if not cumulated or not cumulated[-1]:
+    if not cumulated[-1]:
         return None
     rank = fraction * cumulated[-1]
     index = bisect_left(cumulated, rank)
@@ -55,14 +53,12 @@ def total(hashes: list[dict[bytes, bytes]]) -> Counter[str]:
     return sums
 
 
-def _buckets(counts: Mapping[str, int], routes: list[str]) -> list[int]:
-    size = len(DURATION_BUCKETS) + 1
-    return [sum(counts.get(f"{route}|b{index}", 0) for route in routes) for index in range(size)]
-
-
 def traffic(counts: Mapping[str, int], routes: list[str], seconds: float) -> dict[str, Any]:
     """Requests, errors, rate and latency of some routes together, over `seconds` seconds."""
-    buckets = _buckets(counts, routes)
+    buckets = [
+        sum(counts.get(f"{route}|b{index}", 0) for route in routes)
+        for index in range(len(DURATION_BUCKETS) + 1)
+    ]
     requests = sum(buckets)
     errors = sum(counts.get(f"{route}|errors", 0) for route in routes)
     latency = {f"p{percent}": quantile(buckets, percent / 100) for percent in (50, 95, 99)}
@@ -80,8 +76,7 @@ def traffic(counts: Mapping[str, int], routes: list[str], seconds: float) -> dic
 
 def totals(counts: Mapping[str, int]) -> dict[str, int]:
     """All requests and errors among the counts."""
-    errors = sum(count for name, count in counts.items() if name.endswith("|errors"))
-    requests = sum(
-        count for name, count in counts.items() if name.rpartition("|")[2].startswith("b")
-    )
-    return {"requests": requests, "errors": errors}
+    sums = Counter[str]()
+    for name, count in counts.items():
+        sums[name.rpartition("|")[2].rstrip("0123456789")] += count
+    return {"requests": sums["b"], "errors": sums["errors"]}

@@ -15,7 +15,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 import orjson
@@ -61,7 +60,6 @@ class Entry:
 
     @property
     def value(self) -> Any:
-        """The value."""
         return orjson.loads(self.payload)
 
     def ttl_seconds(self) -> float:
@@ -81,10 +79,7 @@ class Fetched:
 class CacheService:  # pylint: disable=too-many-instance-attributes
     """Reads, writes and computes entries; one object serves all threads of a process.
 
-    Args:
-        settings: the times to live, and how long the in-process cache keeps an entry.
-        redis: where the entries are.
-        record_lookup: called after every lookup, with whether it found an entry.
+    `record_lookup` is called after every lookup, with whether it found an entry.
     """
 
     def __init__(
@@ -127,7 +122,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
             ttl: seconds to keep it; the default and the maximum come from the settings.
 
         Returns:
-            Whether it is stored; False when Redis is unavailable or full, which is counted.
+            Whether it is stored. A loss, because Redis is unavailable or full, is counted.
         """
         try:
             return self.replace(key, orjson.dumps(value), self._seconds(ttl))
@@ -135,19 +130,14 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
             return False
 
     def delete(self, key: str) -> bool:
-        """Delete the entry under `key`.
-
-        Returns:
-            Whether there was one; False also when Redis is unavailable, which is counted.
-        """
+        """Delete the entry under `key`; whether there was one and Redis could delete it."""
         try:
             with _Operation("delete") as operation:
-                deleted = bool(self._redis.write(("DEL", self._key(key)))[0])
-                operation.found(deleted)
+                operation.hit = bool(self._redis.write(("DEL", self._key(key)))[0])
         except RedisFailure:
             return False
         self._in_process.discard(key)
-        return deleted
+        return operation.hit
 
     def get_or_set(self, key: str, ttl: float | None, compute: Callable[[], Any]) -> Any:
         """The value under `key`; a miss calls `compute`, once among all concurrent callers.
@@ -221,10 +211,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
             payload: the new value as JSON; None deletes.
             ttl_seconds: how long to keep it, exactly.
             seen: the entry that the caller has seen, None for no entry.
-            conditional: whether the entry must still be `seen`.
-
-        Returns:
-            Whether it was done.
+            conditional: whether the entry must still be `seen`; if it is not, the result is False.
 
         Raises:
             RedisFailure: nothing was stored; the loss is counted.
@@ -232,20 +219,14 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         lifetime_ms = 0 if payload is None else max(1, int(ttl_seconds * 1000))
         arguments = [int(conditional), seen.payload if seen else b"", payload or b"", lifetime_ms]
         with _Operation("delete" if payload is None else "set") as operation:
-            done = bool(self._replace([self._key(key)], arguments))
-            operation.found(done)
+            operation.hit = bool(self._replace([self._key(key)], arguments))
         self._in_process.discard(key)
-        return done
+        return operation.hit
 
     def key_count(self, prefix: str) -> tuple[int, bool]:
-        """Count the entries whose key starts with `prefix`.
+        """The number of entries whose key starts with `prefix`, and whether all were counted.
 
-        Returns:
-            The count, and whether it is complete: counting stops after `MAX_KEYS_COUNTED`, because
-            Redis returns a thousand keys at a time.
-
-        Raises:
-            RedisUnavailable: Redis cannot tell.
+        Redis returns a thousand keys at a time, so counting stops after `MAX_KEYS_COUNTED`.
         """
         pattern, count, cursor = self._key(prefix) + "*", 0, 0
         while True:
@@ -268,7 +249,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         else:
             with _Operation(name) as operation:
                 entry = self.peek(key)
-                operation.found(entry is not None)
+                operation.hit = entry is not None
             if entry is not None:
                 self._in_process.put(key, entry)
         self._record_lookup(entry is not None)
@@ -389,32 +370,25 @@ class InProcessCache:
 class _Operation:
     """Times one operation on Redis and counts its result."""
 
-    __slots__ = ("_name", "_result", "_started")
+    __slots__ = ("_name", "_started", "hit")
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._result = "miss"
-        self._started = 0.0
-
-    def found(self, found: bool) -> None:
-        """Report a hit."""
-        if found:
-            self._result = "hit"
+        self.hit = False
+        self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
-        self._started = time.perf_counter()
         return self
 
-    def __exit__(
-        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         metrics.CACHE_DURATIONS[self._name].observe(time.perf_counter() - self._started)
+        result = "hit" if self.hit else "miss"
         if error is not None:
             tried = not isinstance(error, RedisFailure) or error.tried
-            self._result = "error" if tried else "bypass"
+            result = "error" if tried else "bypass"
             if self._name in ("set", "delete"):
                 metrics.CACHE_WRITES_DROPPED.inc()
-        metrics.CACHE_RESULTS[self._name, self._result].inc()
+        metrics.CACHE_RESULTS[self._name, result].inc()
 
 
 def _call_key(function: Callable[..., Any], args: Any, kwargs: Any) -> str:

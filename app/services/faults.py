@@ -55,12 +55,8 @@ class FaultService:
 
     def refresh(self) -> None:
         """Read the fault; a periodic task."""
-        found = self.read()
-        if found is None:
-            self._fault = None
-        else:
-            self._ends_at = time.monotonic() + found[1]
-            self._fault = found[0]
+        self._fault, seconds = self.read() or (None, 0.0)
+        self._ends_at = time.monotonic() + seconds
 
     def should_fail(self, path: str) -> bool:
         """Add the latency that is set for a path, and tell whether its request must fail."""

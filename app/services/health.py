@@ -22,8 +22,8 @@ class HealthService:
     Args:
         redis: what this instance depends on.
         needs_redis: whether an instance without Redis is not ready.
-        draining: tells whether the instance is about to stop.
-        uptime_seconds: tells how long ago the service (not this worker) started.
+        draining: whether the instance is about to stop.
+        uptime_seconds: time since the service (not this worker) started.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
@@ -21,7 +21,6 @@ from prometheus_client.registry import Collector
 from app.config import Settings
 from app.redis_client.client import Command, RedisClient, RedisFull, RedisUnavailable
 from app.services import aggregation
-from app.services.aggregation import SEPARATOR
 from app.utils import metrics
 from app.utils.metrics import DURATION_BUCKETS
 
@@ -36,8 +35,7 @@ MAX_USERS_WAITING = 10_000
 USER_WINDOWS = {"5m": (60, 5), "1h": (300, 12), "24h": (3600, 24)}
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
+class Population(NamedTuple):
     """What there is now, over all instances."""
 
     users: dict[str, int]
@@ -60,11 +58,11 @@ class _Counts:
         """The counts under their names in Redis; see aggregation.py."""
         counts: Counter[str] = Counter()
         for (route, bucket, failed), count in self.requests.items():
-            counts[f"{route}{SEPARATOR}b{bucket}"] += count
+            counts[f"{route}|b{bucket}"] += count
             if failed:
-                counts[f"{route}{SEPARATOR}errors"] += count
+                counts[f"{route}|errors"] += count
         for hit, count in self.lookups.items():
-            counts[f"cache{SEPARATOR}{'hits' if hit else 'misses'}"] += count
+            counts["cache|hits" if hit else "cache|misses"] += count
         return counts
 
 
@@ -107,8 +105,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
     def flush(self) -> None:
         """Add what was counted since the last time to the numbers in Redis; a periodic task.
 
-        Raises:
-            RedisFailure: the counts are kept for the next time.
+        If Redis fails, the counts are kept for the next time.
         """
         with self._lock:
             taken, self._counts = self._counts, _Counts()
@@ -123,11 +120,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
             raise
 
     def population(self) -> Population:
-        """Active users and sessions, and items.
-
-        Raises:
-            RedisUnavailable: Redis cannot tell.
-        """
+        """Active users and sessions, and items; may raise `RedisUnavailable`."""
         *users, sessions, items = self._redis.read(
             *(("PFCOUNT", *self._user_keys(window)) for window in USER_WINDOWS),
             ("ZCOUNT", self._redis.key("sessions"), self._clock(), "+inf"),
@@ -138,8 +131,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
     def report(self) -> dict[str, Any]:
         """What all instances did in the last minutes; the route's model has its members.
 
-        Raises:
-            RedisUnavailable: Redis cannot tell.
+        May raise `RedisUnavailable`.
         """
         self._flush_for_reading()
         now = self._clock()
@@ -151,8 +143,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
         )
         window = aggregation.total(minutes)
         seconds = (WINDOW_MINUTES - 1) * 60 + now % 60
-        population = self.population()
-        routes = sorted({name.rpartition(SEPARATOR)[0] for name in window} - {"cache"})
+        routes = sorted({name.rpartition("|")[0] for name in window} - {"cache"})
         return {
             "window_seconds": round(seconds),
             **aggregation.traffic(window, routes, seconds),
@@ -161,9 +152,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
                 for route in routes
             ],
             "total": aggregation.totals(aggregation.total([total])),
-            "users": population.users,
-            "sessions": population.sessions,
-            "items": population.items,
+            **self.population()._asdict(),
             "cache": aggregation.cache_ratio(window),
             "instances": [name.decode() for name in instances],
         }
@@ -186,13 +175,11 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
     def _minute_key(self, minute: int) -> str:
         return self._redis.key("stats", str(minute))
 
-    def _user_key(self, window: str, bucket: int) -> str:
-        return self._redis.key("users", window, str(bucket))
-
     def _user_keys(self, window: str) -> list[str]:
+        """The buckets of a window, the newest first."""
         length, buckets = USER_WINDOWS[window]
         newest = int(self._clock() // length)
-        return [self._user_key(window, newest - ago) for ago in range(buckets)]
+        return [self._redis.key("users", window, str(newest - ago)) for ago in range(buckets)]
 
     def _additions(self, counts: Counter[str], users: set[bytes]) -> Iterator[Command]:
         now = self._clock()
@@ -205,7 +192,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
                 yield "HINCRBY", key, name, count
             yield "EXPIRE", key, seconds
         for window, (length, buckets) in USER_WINDOWS.items() if users else ():
-            key = self._user_key(window, int(now // length))
+            key = self._user_keys(window)[0]
             yield "PFADD", key, *users
             yield "EXPIRE", key, length * (buckets + 1)
         yield "ZADD", self._instances_key, now, self._instance

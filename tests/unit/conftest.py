@@ -63,4 +63,4 @@ def draining() -> Iterator[None]:
     """The time between SIGTERM and the end."""
     lifecycle.start_draining()
     yield
-    lifecycle.stop_draining()
+    lifecycle.start_draining(False)
