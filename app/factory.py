@@ -151,7 +151,6 @@ class Service(Flask):
         self._synchronous: dict[Callable[..., Any], Callable[..., Any]] = {}
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """As Flask's."""
         ready = self._synchronous.get(func)
         if ready is None:
             ready = self._synchronous[func] = super().ensure_sync(func)

@@ -13,7 +13,6 @@ class TokenAuth:
 
     @property
     def configured(self) -> bool:
-        """Whether there are any tokens."""
         return bool(self._tokens)
 
     def require(self, header: str, even_if_open: bool = False) -> None:

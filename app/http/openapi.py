@@ -88,7 +88,6 @@ class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
 
     @property
     def needs_token(self) -> bool:
-        """Whether the endpoint asks for a token."""
         return self.token or self.token_even_if_open
 
     def __call__(self, view: View) -> View:
@@ -109,12 +108,10 @@ class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
 
 
 def operation_of(view: View) -> operation | None:
-    """The documentation of a view; None when it does not use `operation`."""
     return getattr(view, _ATTRIBUTE, None)
 
 
 def _validated(described: operation, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The view's arguments, taken from the request and checked."""
     for header in described.headers:
         if not header.pattern:
             continue

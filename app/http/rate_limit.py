@@ -27,7 +27,6 @@ class RateLimit:
 
     @property
     def active(self) -> bool:
-        """Whether there is a limit at all."""
         return self._amount > 0
 
     def exceeded(self, client: str) -> int:

@@ -16,11 +16,9 @@ _TRACEPARENT = re.compile(
 
 
 class TrustedProxies:
-    """Finds the client's address behind proxies.
+    """Finds the client's address behind proxies whose `X-Forwarded-For` is believed.
 
-    Args:
-        networks: addresses of proxies whose `X-Forwarded-For` is believed. The peer of a Unix
-            socket, which has no address, is believed as well once there are any.
+    The peer of a Unix socket, which has no address, is believed as well once there are any.
     """
 
     def __init__(self, networks: tuple[IpNetwork, ...]) -> None:
@@ -29,12 +27,7 @@ class TrustedProxies:
         self.client = lru_cache(maxsize=256)(self._nearest) if networks else _peer
 
     def _nearest(self, peer: str, forwarded: str) -> str:
-        """The nearest address that is not a proxy's: anything before it may be forged.
-
-        Args:
-            peer: the address that has connected.
-            forwarded: the header `X-Forwarded-For`.
-        """
+        """The nearest address that is not a proxy's: anything before it may be forged."""
         hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         nearest = peer
         while hops and self._is_proxy(nearest):

@@ -17,7 +17,6 @@ CACHEABLE = {
 def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A response with `value` as JSON."""
     return encoded_response(orjson.dumps(value), status, headers)
 
 
@@ -29,7 +28,6 @@ def encoded_response(
 
 
 def no_content(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
-    """A response without a body."""
     response = Response(status=status, headers=dict(headers or {}))
     del response.headers["Content-Type"]
     return response

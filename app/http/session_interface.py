@@ -34,14 +34,12 @@ class LazySession(SessionMixin):
         self.opened: ServerSideSession | None = None
 
     def open(self) -> ServerSideSession:
-        """The session, fetched now if it was not before."""
         if self.opened is None:
             self.opened = self._interface.fetch(*self._request)
         return self.opened
 
     @property
     def modified(self) -> bool:
-        """Whether it will be stored."""
         return self.opened is not None and self.opened.modified
 
     @modified.setter
@@ -65,8 +63,6 @@ class LazySession(SessionMixin):
 
 
 class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
-    """Stores sessions and sets their cookie."""
-
     def __init__(self, app: Flask, redis: RedisClient) -> None:
         super().__init__(app, key_prefix="", permanent=True)
         self._redis = redis
@@ -74,11 +70,9 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         self._index = redis.key("sessions")
 
     def open_session(self, app: Flask, request: Request) -> LazySession:
-        """A session that has not been fetched yet."""
         return LazySession(self, app, request)
 
     def fetch(self, app: Flask, request: Request) -> ServerSideSession:
-        """The session of the request's cookie, else a new one."""
         return super().open_session(app, request)
 
     def renew(self, session: LazySession) -> None:

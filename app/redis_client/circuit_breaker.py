@@ -41,7 +41,6 @@ class CircuitBreaker:  # pylint: disable=too-many-instance-attributes
 
     @property
     def state(self) -> State:
-        """The state now."""
         return self._state
 
     def allow(self) -> bool:

@@ -31,11 +31,7 @@ _UNAVAILABLE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDo
 
 
 class RedisFailure(Exception):
-    """Redis did not do what it was asked to.
-
-    Attributes:
-        tried: whether it was asked at all.
-    """
+    """Redis did not do what it was asked to; `tried` is whether it was asked at all."""
 
     def __init__(self, reason: str, *, tried: bool = True) -> None:
         super().__init__(reason)
@@ -56,10 +52,6 @@ class RedisClient:
     Every method raises `RedisUnavailable`: at once when the circuit is open or the request's time
     budget is used up, else before the request has waited longer than the budget. Writes that Redis
     refuses for lack of space raise `RedisFull`.
-
-    Args:
-        settings: where Redis is, and the prefix of all keys.
-        budget: how long a request may wait.
     """
 
     def __init__(self, settings: Settings, budget: TimeBudget) -> None:
@@ -77,21 +69,13 @@ class RedisClient:
         return self.prefix + ":".join(parts)
 
     def read(self, *commands: Command) -> list[Any]:
-        """Send commands that only read, in one round trip.
-
-        Returns:
-            An answer per command, as RESP3 has it.
-        """
+        """Send commands that only read, in one round trip; an answer for each, as RESP3 has it."""
         if self.embedded:
             return self.run(lambda redis: _pipelined(redis, commands, transaction=False))
         return self.run(lambda _: self._connections.exchange(commands))
 
     def write(self, *commands: Command) -> list[Any]:
-        """Run commands as one transaction, in one round trip.
-
-        Returns:
-            An answer per command.
-        """
+        """Run commands as one transaction, in one round trip; an answer for each."""
         return self.run(lambda redis: _pipelined(redis, commands, transaction=True))
 
     def script(self, source: str) -> Callable[[list[str], list[Any]], Any]:
@@ -100,11 +84,7 @@ class RedisClient:
         return lambda keys, args: self.run(lambda _: script(keys=keys, args=args))
 
     def ping(self) -> float:
-        """Ask Redis for an answer.
-
-        Returns:
-            Milliseconds that it took.
-        """
+        """Ask Redis for an answer, and return the milliseconds that it took."""
         started = time.perf_counter()
         self.run(lambda redis: redis.ping())
         return (time.perf_counter() - started) * 1000
@@ -126,10 +106,6 @@ class RedisClient:
             raise
         finally:
             budget.stop()
-
-    def close(self) -> None:
-        """Close all connections of the pool."""
-        self._redis.close()
 
     def _attempt(self, operation: Callable[[Redis], T]) -> T:
         started = self.breaker.now()

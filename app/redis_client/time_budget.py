@@ -36,7 +36,6 @@ class RequestBudget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether there is no time for another operation."""
         return self.failed or self._limit - self._spent < MIN_SECONDS
 
     def start(self) -> None:
@@ -53,11 +52,7 @@ class RequestBudget:
 
 
 class TimeBudget:
-    """The budget of each request.
-
-    Args:
-        seconds: for all Redis operations of one request together.
-    """
+    """The budget of each request: `seconds` for all its Redis operations together."""
 
     def __init__(self, seconds: float) -> None:
         self.step_seconds = STEP_SHARE * seconds
@@ -75,11 +70,7 @@ class TimeBudget:
         return budget
 
     def bind(self, pool: ConnectionPool) -> ConnectionPool:
-        """Make the connections of `pool`, of whatever class, keep to this budget.
-
-        Args:
-            pool: a pool that has not made a connection yet.
-        """
+        """Make the connections of `pool`, which has not made any yet, keep to this budget."""
         kind = pool.connection_class
         name = f"Bounded{kind.__name__}"
         pool.connection_class = type(name, (BoundedConnection, kind), {"budget": self})
@@ -92,7 +83,6 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
     budget: TimeBudget
 
     def connect(self) -> None:
-        """Connect, in a step's time."""
         self.socket_timeout = self.socket_connect_timeout = self._step()
         super().connect()  # type: ignore[no-untyped-call]
 

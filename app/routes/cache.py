@@ -22,11 +22,10 @@ PREFIX = "api:"
 
 IF_MATCH = Header("If-Match", "Only if the entry's ETag is one of these, or * for any entry.")
 IF_NONE_MATCH = Header("If-None-Match", "Only if the entry's ETag is none of these.")
+NEW_ETAG = {"ETag": "Of the new value."}
 
 
 class Key(BaseModel):
-    """The entry's key."""
-
     key: str = Field(
         min_length=1,
         max_length=200,
@@ -37,8 +36,6 @@ class Key(BaseModel):
 
 
 class Lifetime(BaseModel):
-    """The time to live."""
-
     model_config = ConfigDict(extra="forbid")
 
     ttl: int = Field(
@@ -114,12 +111,8 @@ def read_entry(key: str) -> Response:
     body_example={"hello": "world"},
     headers=(IF_MATCH, IF_NONE_MATCH),
     responses={
-        200: ResponseSpec(
-            description="Replaced.", any_json=True, headers={"ETag": "Of the new value."}
-        ),
-        201: ResponseSpec(
-            description="Stored.", any_json=True, headers={"ETag": "Of the new value."}
-        ),
+        200: ResponseSpec(description="Replaced.", headers=NEW_ETAG, any_json=True),
+        201: ResponseSpec(description="Stored.", headers=NEW_ETAG, any_json=True),
     },
     token=True,
 )
@@ -136,8 +129,7 @@ def store_entry(key: str, query: Lifetime, body: object) -> Response:
     payload = orjson.dumps(body)
     seen = cache.peek(PREFIX + key)
     _check_preconditions(seen)
-    stored = cache.replace(PREFIX + key, payload, ttl, seen=seen, conditional=_is_conditional())
-    if not stored:
+    if not cache.replace(PREFIX + key, payload, ttl, seen=seen, conditional=_is_conditional()):
         raise _changed()
     return encoded_response(payload, 200 if seen else 201, {"ETag": f'"{_tag(payload)}"'})
 

@@ -1,6 +1,7 @@
 """Endpoints to try things with, and faults on demand. Off in production by default."""
 
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
@@ -16,11 +17,10 @@ from app.services.faults import Fault, FaultService
 blueprint = Blueprint("demo", __name__, url_prefix="/api/v1/demo")
 
 MAX_FAULT_SECONDS = 900
+WITHOUT_CONTENT = (204, 205, 304)
 
 
 class Echo(ResponseModel):
-    """What arrived."""
-
     method: str
     path: str
     query: dict[str, str]
@@ -28,33 +28,23 @@ class Echo(ResponseModel):
 
 
 class StatusCode(BaseModel):
-    """The status to answer."""
-
     code: int = Field(ge=200, le=599, examples=[503])
 
 
 class Delay(BaseModel):
-    """How long to wait."""
-
     seconds: float = Field(ge=0, le=10, allow_inf_nan=False, examples=[0.5])
 
 
 class Delayed(ResponseModel):
-    """How long it waited."""
-
     seconds: float
 
 
 class StatusResponse(ResponseModel):
-    """The status that was asked for."""
-
     status: int
     title: str
 
 
 class FaultSetting(BaseModel):
-    """A fault."""
-
     model_config = ConfigDict(extra="forbid", strict=True)
 
     error_rate: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
@@ -66,8 +56,6 @@ class FaultSetting(BaseModel):
 
 
 class FaultState(ResponseModel):
-    """The fault in force."""
-
     active: bool
     error_rate: float
     latency_ms: int
@@ -85,13 +73,10 @@ class FaultState(ResponseModel):
 )
 def echo(body: object) -> Response:
     """Method, path, query and JSON body; not the headers, which may contain secrets."""
-    arrived = {
-        "method": request.method,
-        "path": request.path,
-        "query": request.args.to_dict(),
-        "body": body,
-    }
-    return json_response(arrived)
+    query = request.args.to_dict()
+    return json_response(
+        {"method": request.method, "path": request.path, "query": query, "body": body}
+    )
 
 
 @blueprint.get("/status/<code>")
@@ -99,11 +84,9 @@ def echo(body: object) -> Response:
     "Answer with a status",
     path=StatusCode,
     responses={
-        204: ResponseSpec(description="As asked, and so without content."),
-        205: ResponseSpec(description="As asked, and so without content."),
-        304: ResponseSpec(description="As asked, and so without content."),
         "2XX": ResponseSpec(StatusResponse, "As asked."),
         "3XX": ResponseSpec(StatusResponse, "As asked."),
+        **{code: ResponseSpec(description="As asked.") for code in WITHOUT_CONTENT},
     },
     tag="demo",
 )
@@ -111,7 +94,7 @@ def status(code: int) -> Response:
     """Statuses from 400 come as problem documents, as everywhere."""
     if code >= 400:
         raise Problem(code, "You asked for this status.")
-    if code in (204, 205, 304):
+    if code in WITHOUT_CONTENT:
         return no_content(code)
     return json_response({"status": code, "title": title(code)}, code)
 
@@ -166,17 +149,6 @@ def end_fault() -> Response:
 
 
 def _state() -> dict[str, Any]:
-    found = service(FaultService).read()
-    if found is None:
-        return {
-            "active": False, "error_rate": 0.0, "latency_ms": 0, "route": None,
-            "remaining_seconds": 0.0,
-        }  # fmt: skip
-    fault, left = found
-    return {
-        "active": True,
-        "error_rate": fault.error_rate,
-        "latency_ms": fault.latency_ms,
-        "route": fault.route,
-        "remaining_seconds": round(left, 1),
-    }
+    fault, seconds = service(FaultService).read() or (None, 0.0)
+    members = asdict(fault) if fault else {"error_rate": 0.0, "latency_ms": 0, "route": None}
+    return {"active": fault is not None, **members, "remaining_seconds": round(seconds, 1)}

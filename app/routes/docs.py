@@ -29,7 +29,5 @@ def description() -> Response:
 
 @blueprint.get("/docs")
 def page() -> Response:
-    """Swagger UI."""
-    response = Response(render_template("docs.html", name=service(Settings).service_name))
-    response.headers["Content-Security-Policy"] = PAGE_POLICY
-    return response
+    html = render_template("docs.html", name=service(Settings).service_name)
+    return Response(html, headers={"Content-Security-Policy": PAGE_POLICY})

@@ -23,8 +23,6 @@ class HealthReport(ResponseModel):
 
 
 class Probe(ResponseModel):
-    """A short answer to a probe."""
-
     status: str
 
 

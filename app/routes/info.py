@@ -14,8 +14,6 @@ blueprint = Blueprint("info", __name__, url_prefix="/api/v1/info")
 
 
 class Info(ResponseModel):
-    """What is running here."""
-
     name: str
     version: str
     commit: str

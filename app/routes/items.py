@@ -35,8 +35,6 @@ ETAG = {"ETag": "The item's version, for If-Match."}
 
 
 class NewItem(BaseModel):
-    """A new item."""
-
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Name
@@ -74,16 +72,12 @@ class ItemPage(ResponseModel):
 
 
 class ItemId(BaseModel):
-    """The item's ID."""
-
     item_id: str = Field(
         pattern=r"^[A-Za-z0-9-]{1,64}$", examples=["6f1c2a52-8a0e-4d53-9a3c-3f3a4f0c7e11"]
     )
 
 
 class PageQuery(BaseModel):
-    """Which page."""
-
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(default=20, ge=1, le=100, description="Items on a page.")
@@ -202,7 +196,6 @@ def _update(item_id: str, change: Callable[[Item], dict[str, Any]]) -> Response:
 
 
 def _translate(call: Callable[[], Any]) -> Any:
-    """Turn the service's exceptions into problems."""
     try:
         return call()
     except ItemNotFound as error:

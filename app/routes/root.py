@@ -39,15 +39,13 @@ def index() -> Response:
     """HTML if the caller prefers it, as browsers do; JSON otherwise."""
     settings = service(Settings)
     best = request.accept_mimetypes.best_match(["application/json", "text/html"])
-    if best != "text/html":
+    if best == "text/html":
+        response = Response(_page(), headers={"Content-Security-Policy": PAGE_POLICY})
+    else:
         response = json_response(
             {"name": settings.service_name, "version": settings.version, "links": LINKS}
         )
-        response.vary.add("Accept")
-        return response
-    response = Response(_page())
     response.vary.add("Accept")
-    response.headers["Content-Security-Policy"] = PAGE_POLICY
     return response
 
 

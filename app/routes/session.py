@@ -16,8 +16,6 @@ MAX_BYTES = 16_384
 
 
 class SessionContent(BaseModel):
-    """What to store."""
-
     model_config = ConfigDict(extra="forbid", strict=True)
 
     user: str | None = Field(

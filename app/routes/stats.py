@@ -29,8 +29,6 @@ class Traffic(ResponseModel):
 
 
 class EndpointTraffic(Traffic):
-    """Requests of one route."""
-
     route: str
 
 

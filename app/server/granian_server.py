@@ -73,7 +73,6 @@ def serve(settings: Settings) -> None:
 
 
 def _listen_options(bind: tuple[str, ...]) -> dict[str, Any]:
-    """Granian's options for the address to listen on."""
     if len(bind) != 1:
         raise SettingsError("BIND: Granian listens on one address; for example BIND=0.0.0.0:8000")
     scheme, _, path = bind[0].partition(":")
@@ -126,11 +125,11 @@ def _enter(app: Any, lock: int) -> Any:
     return _closing(app)
 
 
-def _closing(app: "WsgiApp") -> "WsgiApp":
+def _closing(app: WsgiApp) -> WsgiApp:
     """Closes keep-alive connections while draining, as `pre_request` does in Gunicorn."""
 
-    def application(environ: "Environ", start_response: Callable[..., Any]) -> Iterable[bytes]:
-        def start(status: str, headers: "Headers", exc_info: Any = None) -> Any:
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
             closing = [("Connection", "close")] if lifecycle.draining() else []
             return start_response(status, headers + closing, exc_info)
 

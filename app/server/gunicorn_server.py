@@ -50,15 +50,12 @@ def serve(settings: Settings) -> None:
 
 
 class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: disable=abstract-method
-    """The service as Gunicorn runs it."""
-
     def __init__(self, settings: Settings, metrics_folder: Path) -> None:
         self._settings = settings
         self._metrics_folder = metrics_folder
         super().__init__()
 
     def load_config(self) -> None:
-        """Pass our settings to Gunicorn."""
         for name, value in self._options().items():
             self.cfg.set(name, value)
 

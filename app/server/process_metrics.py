@@ -26,7 +26,6 @@ class ServiceCollector(Collector):
         )
 
     def collect(self) -> Iterator[Metric]:
-        """The families, read now."""
         yield metrics.APP_INFO.family({self._info: 1})
         yield metrics.APP_WORKERS.family({(): len(lifecycle.workers())})
         yield metrics.APP_WORKER_THREADS.family({(): self._threads})
@@ -37,7 +36,6 @@ class WorkerProcessCollector(Collector):
     """CPU, memory, files and threads of every worker, as prometheus-client names them."""
 
     def collect(self) -> Iterator[Metric]:
-        """The families, with a sample for each worker that has not ended."""
         families: dict[str, Metric] = {}
         threads: dict[tuple[str, ...], float] = {}
         for slot, pid in lifecycle.workers().items():

@@ -52,8 +52,6 @@ class ErrorLogger(Logger):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """See the module's text."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: SimpleQueue[Any] = SimpleQueue()

@@ -63,7 +63,6 @@ class Entry:
         return orjson.loads(self.payload)
 
     def ttl_seconds(self) -> float:
-        """Seconds until it ends."""
         return max(0.0, self.ends_at - time.monotonic())
 
 

@@ -19,8 +19,6 @@ EXEMPT = ("/health", "/metrics", "/api/v1/demo/faults", "/static/")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is to go wrong."""
-
     error_rate: float
     """Share of requests that fail, from 0 to 1."""
     latency_ms: int
@@ -30,8 +28,6 @@ class Fault:
 
 
 class FaultService:
-    """Sets, reads, ends and injects the fault in force."""
-
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._key = redis.key("fault")
@@ -44,7 +40,6 @@ class FaultService:
         self._fault, self._ends_at = fault, time.monotonic() + seconds
 
     def clear(self) -> None:
-        """End the fault, if there is one."""
         self._redis.write(("DEL", self._key))
         self._fault = None
 

@@ -9,8 +9,6 @@ from app.redis_client.client import RedisClient, RedisFailure
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The state of this instance."""
-
     status: str
     """`healthy`, `degraded` (it serves, but something is missing) or `unhealthy`."""
     checks: dict[str, dict[str, Any]]

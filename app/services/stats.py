@@ -207,7 +207,6 @@ class PopulationCollector(Collector):
         self._stats = stats
 
     def collect(self) -> list[Metric]:
-        """The families, read now."""
         try:
             population = self._stats.population()
         except RedisUnavailable:

@@ -21,7 +21,6 @@ _RECORD_ATTRIBUTES = [*vars(logging.makeLogRecord({})), "message", "asctime", "t
 
 
 def static_fields(settings: Settings) -> dict[str, str]:
-    """What every line says of the service."""
     return {
         "service": settings.service_name,
         "environment": settings.environment,
@@ -64,7 +63,6 @@ class LineHandler(logging.Handler):
         self._descriptor = descriptor
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record."""
         try:
             self.write((self.format(record) + "\n").encode("utf-8", "backslashreplace"))
         except Exception:  # pylint: disable=broad-exception-caught

@@ -109,7 +109,6 @@ class SlotReader:
         return slot
 
     def _add(self, line: bytes, index: int) -> None:
-        """Add a series that no slot had before."""
         kind, merge, metric, name, names, values, text = orjson.loads(line)
         family = self._families.setdefault(metric, _Family(kind, text))
         labels: Labels = tuple(zip(names, values))
@@ -130,7 +129,6 @@ class SlotReader:
 
 
 def _before(name: str, labels: Labels) -> str:
-    """The text before a series' number."""
     if not labels:
         return f"{name} "
     inner = ",".join(f'{label}="{_escaped(value)}"' for label, value in sorted(labels))

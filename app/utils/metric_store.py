@@ -26,12 +26,7 @@ MAX_SERIES = 1 << 17
 
 
 class Cells:
-    """Numbers of this process by series: in the files of a slot, else in its own memory.
-
-    Args:
-        folder: where the files are; None keeps the numbers in this process.
-        slot: the worker's slot.
-    """
+    """Numbers of this process by series: in the files of its slot, without a folder in memory."""
 
     def __init__(self, folder: Path | None = None, slot: int = 0) -> None:
         # In its own memory a process has a number for each metric object, even of the same name.
@@ -102,7 +97,6 @@ class SharedValue:
                 value.cell = cells.cell(value.line)
 
     def inc(self, amount: float) -> None:
-        """Add `amount`."""
         with self.lock:
             self.values[self.cell] += amount
 
@@ -111,7 +105,6 @@ class SharedValue:
         self.values[self.cell] = value
 
     def get(self) -> float:
-        """The number that this process has counted."""
         found: float = self.values[self.cell]
         return found
 
@@ -123,11 +116,7 @@ class SharedValue:
 
 
 def prepare(configured: str | None) -> Path:
-    """A folder for the metrics of this run: empty, and in memory where the system has that.
-
-    Args:
-        configured: the setting METRICS_DIR. Files of an earlier run in it are removed.
-    """
+    """The folder METRICS_DIR, cleared of an earlier run, else a new one, in memory if possible."""
     if not configured:
         return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=memory_folder()))
     for pattern in ("*.series", "*.values"):

@@ -4,7 +4,7 @@ Under a server several processes count, each in the files of its slot (metric_st
 process keeps the numbers in its own memory.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,7 @@ class ScrapeGauge:
     labels: tuple[str, ...] = ()
 
     def family(self, samples: Mapping[Any, float]) -> Metric:
-        """The gauge with these samples.
-
-        Args:
-            samples: value by tuple of label values.
-        """
+        """The gauge with these samples: value by tuple of label values."""
         family = GaugeMetricFamily(self.name, self.text, labels=self.labels)
         for labels, value in samples.items():
             family.add_metric(labels, value)
@@ -175,29 +171,18 @@ def leave_slot(slot: int) -> None:
 
 
 def exposition(accept: str, collectors: Iterable[Collector]) -> tuple[bytes, str]:
-    """All metrics of all workers of this instance.
+    """All metrics of all workers of this instance: the text and its content type.
 
     Args:
-        accept: the scraper's `Accept` header, which chooses between Prometheus's text format
-            and OpenMetrics.
+        accept: the scraper's `Accept` header; it chooses Prometheus's text format or OpenMetrics.
         collectors: those whose values are read now.
-
-    Returns:
-        The text and its content type.
     """
     registry = CollectorRegistry()
     if not _Storage.reader:
-        registry.register(_Registered())
+        registry.register(REGISTRY)  # it has what a collector needs
     for collector in collectors:
         registry.register(collector)
     encode, content_type = choose_encoder(accept)
     openmetrics = "openmetrics" in content_type
     counted = _Storage.reader.text(openmetrics) if _Storage.reader else b""
     return counted + encode(registry), content_type
-
-
-class _Registered(Collector):
-    """The metrics of `REGISTRY` as one collector."""
-
-    def collect(self) -> Iterator[Metric]:
-        yield from REGISTRY.collect()

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestContext:
-    """Identifiers of one request."""
-
     request_id: str
     trace_id: str | None
     client_ip: str

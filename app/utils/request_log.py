@@ -34,13 +34,7 @@ class RequestLog:
         self._handlers = logging.getLogger().handlers  # the list itself: it may change
 
     def write(self, level: int, context: RequestContext, fields: dict[str, Any]) -> None:
-        """Log one request.
-
-        Args:
-            level: a level of `logging`.
-            context: the request's identifiers.
-            fields: the other fields; `method`, `path` and `status` make the message.
-        """
+        """Log one request; of `fields`, `method`, `path` and `status` make the message."""
         if not self._logger.isEnabledFor(level):
             return
         for handler in self._handlers:

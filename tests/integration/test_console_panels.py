@@ -167,15 +167,6 @@ def test_a_drill_without_a_right_token_says_what_is_missing(page: Page) -> None:
     expect(page.locator("#fault-said")).to_contain_text("Send one of the service's API tokens")
 
 
-def test_traffic_runs_until_it_is_stopped(page: Page) -> None:
-    with page.expect_request("**/api/v1/demo/delay/**"):
-        page.get_by_role("button", name="Send traffic").click()
-
-    page.get_by_role("button", name=re.compile("Stop traffic")).click()
-
-    expect(page.get_by_role("button", name="Send traffic")).to_be_visible()
-
-
 def test_without_tokens_it_says_that_writing_is_open_and_drills_are_not(
     browser: Browser, embedded_service: Service
 ) -> None:
@@ -194,4 +185,4 @@ def test_where_the_demo_is_off_there_are_no_drills(
     without = start_service(redis=EMBEDDED, DEMO_ENABLED="false")
     with without as service, visit(browser, service.base_url) as page:
         expect(page.locator("#try")).to_be_visible()
-        expect(page.locator("#fault, #traffic")).to_have_count(0)
+        expect(page.locator("#fault")).to_have_count(0)

@@ -133,12 +133,6 @@ def test_a_script_runs_as_one_step_and_can_be_called_again(redis: RedisClient) -
     assert (first, second) == (2, 5)
 
 
-def test_a_closed_client_can_be_used_again(redis: RedisClient) -> None:
-    redis.close()
-
-    assert redis.ping() > 0
-
-
 def test_connections_do_not_run_out_after_many_reconnects(unavailable: RedisClient) -> None:
     def reconnect(client: Redis) -> None:
         for _ in range(1000):

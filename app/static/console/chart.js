@@ -1,10 +1,8 @@
-// A small line chart of the last minutes, drawn as SVG into a figure of the page.
+// A line chart of the last minutes, drawn as SVG into a figure of the page.
 
-// How far back it reaches, in minutes: as little as shows all there is.
-const SPANS = [1, 2, 4];
+const SPAN = 120_000;
 // Points further apart than this are not joined: nothing is known of the time between them.
 const GAP = 9_000;
-const KEPT = SPANS.at(-1) * 60_000 + GAP;
 const WIDTH = 240;
 const HEIGHT = 72;
 
@@ -15,17 +13,16 @@ export class Chart {
     this.svg = this.figure.querySelector("svg");
     Object.assign(this, { format, most, fixed, points: [] });
     this.title = this.svg.getAttribute("aria-label");
-    this.area = lines === 1 ? this.add("path", "area") : null;
-    this.lines = Array.from({ length: lines }, (_, i) => this.add("path", `line line-${i}`));
-    this.cursor = this.add("path", "cursor");
+    this.lines = Array.from({ length: lines }, (_, i) => this.add(`line line-${i}`));
+    this.cursor = this.add("cursor");
     this.svg.addEventListener("pointermove", (event) => this.point(event));
     this.svg.addEventListener("pointerleave", () => this.read("", ""));
   }
 
-  add(name, kind) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    element.setAttribute("class", kind);
-    return this.svg.appendChild(element);
+  add(kind) {
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("class", kind);
+    return this.svg.appendChild(path);
   }
 
   say(part, text) {
@@ -35,8 +32,7 @@ export class Chart {
   // One value per line; null where there is none.
   push(values, value, detail) {
     const at = Date.now();
-    this.points.push({ at, values });
-    this.points = this.points.filter((point) => point.at > at - KEPT);
+    this.points = [...this.points.filter((point) => point.at > at - SPAN - GAP), { at, values }];
     this.say("value", value);
     this.say("detail", detail);
     this.svg.setAttribute("aria-label", `${this.title}; now ${value}`);
@@ -45,43 +41,30 @@ export class Chart {
 
   draw() {
     this.now = Date.now();
-    const age = (this.now - (this.points[0]?.at ?? this.now)) / 60_000;
-    const minutes = SPANS.find((span) => span >= age) ?? SPANS.at(-1);
-    this.span = minutes * 60_000;
-    this.say("since", `${minutes} min ago`);
     const known = this.points.flatMap(({ values }) => values);
     this.top = this.fixed ? this.most : round(Math.max(this.most, ...known.map((v) => v * 1.05)));
     this.say("top", this.format(this.top));
     this.lines.forEach((path, line) => {
-      const runs = this.runs(line);
-      // A point alone would be invisible without a length.
-      path.setAttribute("d", runs.map((run) => `M${run.join("L")}h0.01`).join(""));
-      const areas = runs.map((run) => `M${run.join("L")}V${HEIGHT}H${run[0].split(" ")[0]}Z`);
-      this.area?.setAttribute("d", areas.join(""));
+      let before = -Infinity;
+      const drawn = this.points.filter(({ values }) => values[line] !== null).map((point) => {
+        const y = HEIGHT - 1 - (Math.min(point.values[line], this.top) / this.top) * (HEIGHT - 3);
+        const step = point.at - before > GAP ? "M" : "L";
+        before = point.at;
+        // A point alone would be invisible without a length.
+        return `${step}${this.x(point.at)} ${y.toFixed(1)}h0.01`;
+      });
+      path.setAttribute("d", drawn.join(""));
     });
   }
 
-  // A line's stretches without a gap, each a list of coordinates.
-  runs(line) {
-    const runs = [];
-    let before = -Infinity;
-    for (const { at, values } of this.points.filter((point) => point.values[line] !== null)) {
-      if (at - before > GAP) runs.push([]);
-      const y = HEIGHT - 1 - (Math.min(values[line], this.top) / this.top) * (HEIGHT - 3);
-      runs.at(-1).push(`${this.x(at)} ${y.toFixed(1)}`);
-      before = at;
-    }
-    return runs;
-  }
-
   x(at) {
-    return ((1 - (this.now - at) / this.span) * WIDTH).toFixed(1);
+    return ((1 - (this.now - at) / SPAN) * WIDTH).toFixed(1);
   }
 
   point({ clientX }) {
     if (!this.points.length) return;
     const { left, width } = this.svg.getBoundingClientRect();
-    const at = this.now - (1 - (clientX - left) / width) * this.span;
+    const at = this.now - (1 - (clientX - left) / width) * SPAN;
     const distance = (point) => Math.abs(point.at - at);
     const nearest = this.points.reduce((a, b) => (distance(b) < distance(a) ? b : a));
     const time = new Date(nearest.at).toLocaleTimeString("en-GB");

@@ -1,6 +1,6 @@
 // How the service does, asked for every two seconds while anybody looks.
 const version = new URL(import.meta.url).search;
-const { $, counted, filled, read } = await import(`./page.js${version}`);
+const { $, filled, read } = await import(`./page.js${version}`);
 const format = await import(`./format.js${version}`);
 const { Chart } = await import(`./chart.js${version}`);
 
@@ -13,8 +13,7 @@ const charts = {
   users: new Chart("users", { format: format.count, most: 1 }),
 };
 let paused = false;
-// The first look at the totals and the last one: { at, sent, requests, errors }.
-let first = null;
+// The totals that were read last: { at, requests, errors }.
 let before = null;
 
 $("pause").addEventListener("click", () => {
@@ -28,13 +27,11 @@ async function run() {
   for (let round = 0; ; round += 1) {
     const started = performance.now();
     if (!paused && !document.hidden) {
-      const looks = round % 2 ? [statistics()] : [statistics(), state(), information()];
-      const failed = (await Promise.allSettled(looks)).find(({ reason }) => reason);
+      const requests = round % 2 ? [statistics()] : [statistics(), state(), information()];
+      const failed = (await Promise.allSettled(requests)).find(({ reason }) => reason);
       say("notice", failed ? trouble(failed.reason) : "");
     }
-    // The first rate needs two looks: the second comes soon.
-    const wait = before && before === first ? PERIOD / 2 : PERIOD;
-    const left = Math.max(200, wait - (performance.now() - started));
+    const left = Math.max(200, PERIOD - (performance.now() - started));
     await new Promise((done) => { setTimeout(done, left); });
   }
 }
@@ -55,18 +52,11 @@ async function statistics() {
     Object.values(charts).forEach((chart) => chart.draw());
     throw error;
   });
-  const now = { at: performance.now(), sent: counted.sent, ...stats.total };
+  const now = { at: performance.now(), ...stats.total };
   const requests = before ? now.requests - before.requests : -1;
   const known = requests >= 0; // below zero: the store was emptied meanwhile
   const errors = known && requests ? Math.max(0, now.errors - before.errors) / requests : null;
   draw(stats, known ? requests / ((now.at - before.at) / 1000) : null, errors);
-  if (known) {
-    const own = format.rate((now.sent - first.sent) / ((now.at - first.at) / 1000));
-    const { length } = stats.instances;
-    const where = length === 1 ? "one instance" : `${length} instances`;
-    say("own", `Over ${where}, every 2 seconds; of the requests, ${own} are this page's.`);
-  }
-  first ??= now;
   before = now;
 }
 

@@ -1,7 +1,6 @@
 // Requests to the service this page came from, and elements of the page.
 
 export const $ = (id) => document.getElementById(id);
-export const counted = { sent: 0 };
 
 // A copy of a template's element with these texts in its children.
 export function filled(template, ...texts) {
@@ -16,7 +15,6 @@ export async function send(method, path, body, seconds = 30) {
   const token = $("token")?.value.trim();
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token && method !== "GET") headers.Authorization = `Bearer ${token}`;
-  counted.sent += 1;
   const started = performance.now();
   const response = await fetch(path, {
     method, headers, body, signal: AbortSignal.timeout(seconds * 1000),
