@@ -36,14 +36,9 @@ def item(service: Service) -> Answer:
     "body",
     [
         '{"name": "Tea"',
-        '{"name": "Tea"} x',
-        '{"name": NaN}',
         '{"name": 1e999}',
-        '{"quantity": 1' + "0" * 30 + "}",
         "1" + "0" * 5000,
-        '{"name": "\\ud800"}',
         b'{"name": "\xff"}',
-        b"\xef\xbb\xbf{}",
         "[" * 100_000 + "]" * 100_000,
     ],
     ids=lambda body: repr(body[:20]),
@@ -131,16 +126,6 @@ def test_an_odd_line_or_header_is_refused(
     body = b"" if line.startswith("GET") else b'{"name": "Tea"}'
 
     refuse(service, request(line, header, body=body), status)
-
-
-def test_an_idempotency_key_that_comes_again_with_another_body_is_a_422(service: Service) -> None:
-    key = "Idempotency-Key: one-order"
-    first = send(service, request(f"POST {ITEMS}", key, body='{"name": "Tea"}'))
-
-    refuse(service, request(f"POST {ITEMS}", key, body='{"name": "Coffee"}'), 422)
-
-    again = send(service, request(f"POST {ITEMS}", key, body='{"name": "Tea"}'))
-    assert (first.status, again.status, again.json) == (201, 201, first.json)
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])

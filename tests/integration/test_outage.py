@@ -143,18 +143,6 @@ def test_the_metrics_show_the_circuit_without_any_request(
     wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 0, seconds=5, why="closed")
 
 
-def test_readiness_depends_on_redis_only_by_setting(
-    start_service: StartService, own_redis: RedisServer
-) -> None:
-    settings = {"READINESS_REQUIRES_REDIS": "true", "WEB_CONCURRENCY": "1"}
-    with start_service(redis=own_redis.url, **settings) as strict:
-        own_redis.kill()
-
-        assert strict.get("/health/ready").status_code == 503
-        assert strict.get("/health/live").status_code == 200
-        assert health(strict) == (503, "unhealthy")
-
-
 def test_a_replica_that_has_lost_its_master_counts_as_unavailable(
     service: Service, own_redis: RedisServer
 ) -> None:

@@ -1,4 +1,4 @@
-"""Starting: wrong settings are refused in one line, and an earlier run's files are removed."""
+"""Starting: wrong settings are refused in one line."""
 
 import os
 import signal
@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.utils import metrics
-from tests.support.load import Load
 from tests.support.processes import metrics_folder, sleeps, wait_until
-from tests.support.service import Service, StartService
+from tests.support.service import Service
 
 
 @pytest.mark.parametrize(
@@ -31,16 +29,6 @@ def test_a_wrong_setting_stops_the_start_with_one_line(
     assert service.wait() == 1
     (line,) = service.stderr.splitlines() + service.log_lines
     assert line.startswith(f"devops-starter: {message}") and "for example" in line
-
-
-def test_metrics_of_an_earlier_run_are_removed_at_the_start(
-    start_service: StartService, tmp_path: Path
-) -> None:
-    with start_service(METRICS_DIR=str(tmp_path)) as service:
-        Load(service.port, [("GET", "/api/v1/info")], connections=1, total=5).run()
-
-    with start_service(METRICS_DIR=str(tmp_path)) as service:
-        assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 0
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The cache service in one process; tests/integration/test_single_flight.py has several."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -72,14 +71,6 @@ def lock(redis: RedisClient) -> None:
 def lock_holder(redis: RedisClient) -> bytes | None:
     holder: bytes | None = redis.read(("GET", redis.key("lock", "key")))[0]
     return holder
-
-
-@pytest.mark.parametrize("value", [None, False, 0, "", [], {"a": [1, 2.5, "ü", None]}])
-def test_any_json_value_comes_back_as_it_was(cache: CacheService, value: Any) -> None:
-    kept = cache.set("key", value)
-
-    assert kept
-    assert cache.get("key", "default") == value
 
 
 def test_a_deleted_entry_is_gone_and_delete_returns_whether_it_existed(
@@ -206,21 +197,15 @@ def test_without_redis_the_first_failures_are_errors_and_the_rest_bypass_it(
     assert counted("get", "bypass") - bypasses == 2
 
 
-def test_a_miss_computes_and_keeps(cache: CacheService, compute: Compute) -> None:
+@pytest.mark.parametrize("value", [None, False, 0, "", [], {"a": [1, 2.5, "ü", None]}])
+def test_a_miss_computes_and_keeps_any_json_value(cache: CacheService, value: Any) -> None:
+    compute = Compute(value)
+
     first = cache.fetch("key", 60, compute)
     second = cache.fetch("key", 60, compute)
 
     assert (first.result, second.result) == ("MISS", "HIT")
-    assert (first.value, second.value) == ("computed", "computed")
-    assert compute.calls == 1
-
-
-def test_a_computed_none_is_kept_too(cache: CacheService) -> None:
-    compute = Compute(None)
-
-    cache.get_or_set("key", 60, compute)
-    cache.get_or_set("key", 60, compute)
-
+    assert first.value == second.value == cache.get("key", "default") == value
     assert compute.calls == 1
 
 
@@ -235,29 +220,6 @@ def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_expire_t
     least = 90_000 - 1000 * (time.monotonic() - started) - 1
     assert all(least < life <= 100_000 for life in lives)
     assert max(lives) - min(lives) > 1_000
-
-
-def test_threads_that_miss_the_same_key_share_one_computation(cache: CacheService) -> None:
-    release = threading.Event()
-    compute = Compute()
-    got: list[Any] = []
-
-    def slow() -> Any:
-        release.wait(5)
-        return compute()
-
-    threads = [
-        threading.Thread(target=lambda: got.append(cache.get_or_set("key", 60, slow)))
-        for _ in range(16)
-    ]
-    for thread in threads:
-        thread.start()
-    release.set()
-    for thread in threads:
-        thread.join()
-
-    assert got == ["computed"] * 16
-    assert compute.calls == 1
 
 
 def test_an_error_while_computing_reaches_the_caller_and_the_next_one_tries_again(

@@ -17,7 +17,8 @@ def by_name(families: list[Metric]) -> dict[str, Metric]:
     return {family.name: family for family in families}
 
 
-def test_the_service_shows_its_build_and_its_workers() -> None:
+@pytest.mark.usefixtures("draining")
+def test_the_service_shows_its_build_its_workers_and_that_it_stops() -> None:
     settings = make_settings(APP_VERSION="1.2.3", GIT_COMMIT="abc", WEB_THREADS="5")
 
     families = by_name(list(ServiceCollector(settings).collect()))
@@ -27,13 +28,6 @@ def test_the_service_shows_its_build_and_its_workers() -> None:
     assert (info.labels["version"], info.labels["commit"]) == ("1.2.3", "abc")
     assert families[metrics.APP_WORKERS.name].samples[0].value == 1
     assert families[metrics.APP_WORKER_THREADS.name].samples[0].value == 5
-    assert families[metrics.APP_DRAINING.name].samples[0].value == 0
-
-
-@pytest.mark.usefixtures("draining")
-def test_draining_shows() -> None:
-    families = by_name(list(ServiceCollector(make_settings()).collect()))
-
     assert families[metrics.APP_DRAINING.name].samples[0].value == 1
 
 

@@ -26,22 +26,16 @@ def test_a_client_within_the_limit_goes_through_and_the_next_request_does_not(
     assert waits == [0, 0, 0, 60]
 
 
-def test_the_wait_is_what_is_left_of_the_window(limit: RateLimit, clock: Clock) -> None:
+@pytest.mark.parametrize(("elapsed", "wait"), [(45, 15), (59.99, 1)])
+def test_the_wait_is_what_is_left_of_the_window_and_at_least_a_second(
+    limit: RateLimit, clock: Clock, elapsed: float, wait: int
+) -> None:
     for _ in range(3):
         limit.exceeded("client")
 
-    clock.now += 45
+    clock.now += elapsed
 
-    assert limit.exceeded("client") == 15
-
-
-def test_the_wait_is_at_least_a_second(limit: RateLimit, clock: Clock) -> None:
-    for _ in range(3):
-        limit.exceeded("client")
-
-    clock.now += 59.99
-
-    assert limit.exceeded("client") == 1
+    assert limit.exceeded("client") == wait
 
 
 def test_the_next_window_starts_anew(limit: RateLimit, clock: Clock) -> None:
