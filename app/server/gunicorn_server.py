@@ -55,10 +55,6 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: dis
         self._metrics_folder = metrics_folder
         super().__init__()
 
-    def load_config(self) -> None:
-        for name, value in self._options().items():
-            self.cfg.set(name, value)
-
     def load(self) -> Flask:
         """Make the application: in the master, or in each worker with RELOAD."""
         if self._settings.reload:
@@ -68,9 +64,9 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: dis
             return application
         return create_app(self._settings)
 
-    def _options(self) -> dict[str, Any]:
+    def load_config(self) -> None:
         settings, hooks = self._settings, Hooks(self._settings)
-        return {
+        options = {
             "bind": list(settings.bind),
             # Threads in processes: a request spends its time in Python (one CPU for each process)
             # or waiting for Redis (other threads continue).
@@ -102,6 +98,8 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: dis
             "logconfig_dict": logger.configuration(settings),
             **{name: getattr(hooks, name) for name in vars(Hooks) if not name.startswith("_")},
         }
+        for name, value in options.items():
+            self.cfg.set(name, value)
 
 
 class Hooks:

@@ -56,9 +56,9 @@ def free_slot() -> tuple[int, bool]:
 
     For servers that do not number their workers. Callers must hold a lock until `enter_slot`.
     """
-    slots = _pids().items()
-    slot, pid = next(each for each in slots if not each[1] or not Path(f"/proc/{each[1]}").exists())
-    return slot, pid != 0
+    pids = _pids()
+    slot = next(slot for slot, pid in pids.items() if not pid or not Path(f"/proc/{pid}").exists())
+    return slot, pids[slot] != 0
 
 
 def exit_cleanly() -> None:

@@ -96,13 +96,19 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         self._replace = redis.script(_REPLACE)
         self._unlock_script = redis.script(_UNLOCK)
 
-    def lookup(self, key: str) -> Entry | None:
-        """The entry under `key`, for callers that must tell a miss from an outage.
-
-        Raises:
-            RedisUnavailable: Redis cannot tell.
-        """
-        return self._read(key, "get")
+    def lookup(self, key: str, count_as: str = "get") -> Entry | None:
+        """The entry under `key`, for callers that must tell a miss from `RedisUnavailable`."""
+        entry = self._in_process.get(key)
+        if entry is not None:
+            metrics.CACHE_RESULTS[count_as, "hit"].inc()
+        else:
+            with _Operation(count_as) as operation:
+                entry = self.peek(key)
+                operation.hit = entry is not None
+            if entry is not None:
+                self._in_process.put(key, entry)
+        self._record_lookup(entry is not None)
+        return entry
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value under `key`, or `default` when there is none or Redis is unavailable."""
@@ -178,7 +184,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         """As `get_or_set`, and tells where the value came from."""
         seconds = self._seconds(ttl)
         try:
-            entry = self._read(key, "get_or_set")
+            entry = self.lookup(key, "get_or_set")
         except RedisUnavailable:
             return self._flights.share(key, lambda: Fetched(compute(), "BYPASS"))
         if entry is None:
@@ -240,19 +246,6 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         if self._redis.embedded:
             return None
         return int(self._redis.run(lambda redis: redis.info("memory"))["used_memory"])
-
-    def _read(self, key: str, name: str) -> Entry | None:
-        entry = self._in_process.get(key)
-        if entry is not None:
-            metrics.CACHE_RESULTS[name, "hit"].inc()
-        else:
-            with _Operation(name) as operation:
-                entry = self.peek(key)
-                operation.hit = entry is not None
-            if entry is not None:
-                self._in_process.put(key, entry)
-        self._record_lookup(entry is not None)
-        return entry
 
     def _refresh(
         self, key: str, seconds: float, compute: Callable[[], Any], entry: Entry

@@ -41,10 +41,7 @@ class JsonFormatter(OrjsonFormatter):
         )
 
     def add_fields(
-        self,
-        log_data: dict[str, Any],
-        record: logging.LogRecord,
-        message_dict: dict[str, Any],
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
         """Add the time and the request to what the library takes from the record."""
         time = datetime.fromtimestamp(record.created, timezone.utc)

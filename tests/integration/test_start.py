@@ -1,4 +1,4 @@
-"""Starting: wrong settings are refused in one line."""
+"""Starting: wrong settings are refused in one line, and a start that ends early leaves nothing."""
 
 import os
 import signal

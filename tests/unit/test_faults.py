@@ -87,13 +87,3 @@ def test_other_workers_follow_from_their_next_refresh_on(
     after = other.should_fail("/api/v1/items")
 
     assert (before, during, after) == (False, True, False)
-
-
-def test_the_active_fault_is_read_with_its_remaining_time(faults: FaultService) -> None:
-    faults.set(ALWAYS, 60)
-
-    found = faults.read()
-
-    assert found is not None
-    assert found[0] == ALWAYS
-    assert 59 < found[1] <= 60

@@ -124,16 +124,6 @@ def test_a_failure_of_the_service_is_logged_as_a_warning(
     assert line(caplog).levelno == level
 
 
-def test_the_recorder_is_called_after_a_request() -> None:
-    recorded: Recorded = []
-
-    observed(answering("200 OK", [], "/things"), recorded).get(
-        "/", environ_base={"REMOTE_ADDR": "192.0.2.7"}
-    )
-
-    assert recorded == [("192.0.2.7", "/things", 200)]
-
-
 def test_an_error_outside_of_the_application_is_a_500_without_internals(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

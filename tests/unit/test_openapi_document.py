@@ -1,8 +1,6 @@
 """What the OpenAPI document says of an endpoint is what was declared."""
 
 import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -88,33 +86,6 @@ def test_without_tokens_the_document_asks_for_none() -> None:
 def test_an_endpoint_without_the_decorator_is_left_out(document: dict[str, Any]) -> None:
     assert "/metrics" not in document["paths"]
     assert "/docs" not in document["paths"]
-
-
-# In a process of its own: in this one, the description has been asked for already.
-BUILT_AT_START = """
-from pydantic import BaseModel
-from app import factory
-
-def below(model):
-    for kind in model.__subclasses__():
-        yield kind
-        yield from below(kind)
-
-for model in below(BaseModel):
-    if model.__module__.startswith("app."):
-        print(model.__name__, model.__pydantic_complete__)
-"""
-
-
-def test_a_start_builds_the_models_of_requests_and_defers_those_of_responses() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BUILT_AT_START], capture_output=True, text=True, check=True
-    )
-
-    models = dict(line.split() for line in done.stdout.splitlines())
-    requests = "Key Lifetime NewItem ItemChange ItemId PageQuery SessionContent FaultSetting"
-    assert {models[name] for name in requests.split()} == {"True"}
-    assert {models[name] for name in ("Info", "Stats", "StoredItem", "SessionState")} == {"False"}
 
 
 def test_models_are_built_on_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,13 +47,6 @@ def test_the_next_window_starts_anew(limit: RateLimit, clock: Clock) -> None:
     assert limit.exceeded("client") == 0
 
 
-def test_clients_are_counted_separately(limit: RateLimit) -> None:
-    for _ in range(4):
-        limit.exceeded("client")
-
-    assert limit.exceeded("another") == 0
-
-
 def test_all_instances_count_together(limit: RateLimit, redis: RedisClient, clock: Clock) -> None:
     other = RateLimit(redis, "3/minute", clock)
     for _ in range(2):

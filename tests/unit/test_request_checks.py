@@ -1,20 +1,14 @@
-"""before_request checks: URL encoding, trusted host, rate limit, injected faults."""
+"""before_request checks: URL encoding, trusted host, rate limit."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from app.services.faults import Fault, FaultService
 from tests.support.app_parts import BEARER, TOKEN
 
 INFO = "/api/v1/info"
-
-
-def spread_fault(app: Flask, fault: Fault) -> None:
-    app.extensions["services"][FaultService].set(fault, 60)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +123,3 @@ def test_a_made_up_token_does_not_get_around_the_rate(
     ]
 
     assert answers == [200, 429]
-
-
-def test_a_fault_is_a_500_on_the_routes_it_hits(app: Flask, client: FlaskClient) -> None:
-    spread_fault(app, Fault(1.0, 0, "/api/v1/*"))
-
-    failed, exempt = client.get(INFO), client.get("/docs")
-
-    assert (failed.status_code, failed.content_type) == (500, "application/problem+json")
-    assert exempt.status_code == 200

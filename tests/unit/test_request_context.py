@@ -93,19 +93,3 @@ def test_without_trusted_proxies_forwarded_addresses_are_ignored() -> None:
 
 def test_a_peer_that_is_not_an_address_is_not_trusted() -> None:
     assert client_ip("localhost", "192.0.2.7") == "localhost"
-
-
-def test_outside_of_a_request_there_is_no_context() -> None:
-    assert request_context.current() is None
-    assert request_context.request_id() == ""
-
-
-def test_within_a_request_its_context_is_available() -> None:
-    context = from_environ({"HTTP_X_REQUEST_ID": "mine"}, NONE)
-
-    token = request_context.set_current(context)
-
-    assert request_context.current() is context
-    assert request_context.request_id() == "mine"
-    request_context.reset(token)
-    assert request_context.current() is None

@@ -47,15 +47,6 @@ def test_head_answers_as_get_without_the_value(client: FlaskClient) -> None:
     assert response.headers["ETag"] == client.get(URL).headers["ETag"]
 
 
-def test_a_deleted_entry_is_gone(client: FlaskClient) -> None:
-    client.put(URL, json=1)
-
-    response = client.delete(URL)
-
-    assert (response.status_code, response.data) == (204, b"")
-    assert client.get(URL).status_code == 404
-
-
 @pytest.mark.parametrize(("query", "seconds"), [("", 300), ("?ttl=60", 60), ("?ttl=86400", 86400)])
 def test_an_entry_lives_as_long_as_asked_or_as_the_settings_say(
     client: FlaskClient, query: str, seconds: int

@@ -5,8 +5,7 @@ const { percent, milliseconds } = await import(`./format.js${version}`);
 
 const ADDRESS = "/api/v1/demo/faults";
 
-// When the fault in force ends, on the clock of performance.now(); 0 when there is none.
-let ends = 0;
+let running = false;
 
 $("fault").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -19,8 +18,7 @@ $("fault").addEventListener("submit", (event) => {
   act("POST", JSON.stringify(fault), "The drill has started.");
 });
 $("fault-end").addEventListener("click", () => act("DELETE", undefined, "The drill has ended."));
-setInterval(tick, 250);
-setInterval(() => { if (!document.hidden) refresh(); }, 4000);
+setInterval(() => { if (!document.hidden) refresh(); }, 1000);
 refresh();
 
 async function act(method, body, done) {
@@ -34,30 +32,15 @@ async function act(method, body, done) {
 }
 
 async function refresh() {
-  const asked = performance.now();
   const state = await read(ADDRESS).catch(() => null);
   if (!state) return; // the live part says what is wrong
-  const left = state.active ? state.remaining_seconds * 1000 : 0;
-  if (state.active) {
-    const parts = [];
-    if (state.error_rate) parts.push(`${percent(state.error_rate)} errors`);
-    if (state.latency_ms) parts.push(`${milliseconds(state.latency_ms)} more latency`);
-    $("fault-what").textContent = `${parts.join(" and ") || "Nothing added"} on ${state.route}`;
-    $("fault-progress").max = ends ? Math.max($("fault-progress").max, left) : left;
-    ends = asked + left;
-  } else if (ends) {
-    ends = asked;
-  }
-  tick();
-}
-
-function tick() {
-  if (!ends) return;
-  const left = Math.max(0, ends - performance.now());
-  $("fault-running").hidden = !left;
-  $("fault-left").textContent = `${new Date(left + 999).toISOString().slice(14, 19)} left`;
-  $("fault-progress").value = left;
-  if (left) return;
-  ends = 0;
-  $("fault-said").textContent = "The drill has ended.";
+  if (running && !state.active) $("fault-said").textContent = "The drill has ended.";
+  running = state.active;
+  $("fault-running").hidden = !running;
+  const parts = [];
+  if (state.error_rate) parts.push(`${percent(state.error_rate)} errors`);
+  if (state.latency_ms) parts.push(`${milliseconds(state.latency_ms)} more latency`);
+  $("fault-what").textContent = `${parts.join(" and ") || "Nothing added"} on ${state.route}`;
+  const left = new Date(Math.ceil(state.remaining_seconds) * 1000).toISOString();
+  $("fault-left").textContent = `${left.slice(14, 19)} left`;
 }

@@ -25,14 +25,12 @@ run();
 
 async function run() {
   for (let round = 0; ; round += 1) {
-    const started = performance.now();
     if (!paused && !document.hidden) {
       const requests = round % 2 ? [statistics()] : [statistics(), state(), information()];
       const failed = (await Promise.allSettled(requests)).find(({ reason }) => reason);
       say("notice", failed ? trouble(failed.reason) : "");
     }
-    const left = Math.max(200, PERIOD - (performance.now() - started));
-    await new Promise((done) => { setTimeout(done, left); });
+    await new Promise((done) => { setTimeout(done, PERIOD); });
   }
 }
 
