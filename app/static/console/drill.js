@@ -18,8 +18,12 @@ $("fault").addEventListener("submit", (event) => {
   act("POST", JSON.stringify(fault), "The drill has started.");
 });
 $("fault-end").addEventListener("click", () => act("DELETE", undefined, "The drill has ended."));
-setInterval(() => { if (!document.hidden) refresh(); }, 1000);
-refresh();
+watch();
+
+async function watch() {
+  if (!document.hidden) await refresh();
+  setTimeout(watch, running ? 1000 : 4000);
+}
 
 async function act(method, body, done) {
   try {
