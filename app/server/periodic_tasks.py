@@ -20,16 +20,17 @@ class PeriodicTasks:
     def __init__(self, tasks: Sequence[Callable[[], None]]) -> None:
         self._tasks = tasks
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="periodic-tasks", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread. Called after the fork, because threads do not survive it."""
+        self._thread = threading.Thread(target=self._run, name="periodic-tasks", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop after one more round, so that no count is lost."""
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread:
             self._thread.join(timeout=2)
 
     def run_once(self) -> None:

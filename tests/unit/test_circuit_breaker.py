@@ -11,6 +11,15 @@ def breaker(clock: Clock) -> CircuitBreaker:
     return CircuitBreaker(threshold=3, open_seconds=1.0, clock=clock)
 
 
+@pytest.fixture
+def half_open(breaker: CircuitBreaker, clock: Clock) -> CircuitBreaker:
+    """A circuit that has just let one caller try again."""
+    fail(breaker, 3)
+    clock.now += 1.0
+    assert breaker.allow()
+    return breaker
+
+
 def fail(breaker: CircuitBreaker, times: int) -> None:
     for _ in range(times):
         breaker.failure(breaker.now())
@@ -49,53 +58,34 @@ def test_a_success_in_between_starts_the_count_anew(breaker: CircuitBreaker) -> 
     assert breaker.state is State.CLOSED
 
 
-def test_after_its_time_it_lets_one_caller_try_and_no_other(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
-    fail(breaker, 3)
-    clock.now += 1.0
-
-    first, second = breaker.allow(), breaker.allow()
-
-    assert (first, second) == (True, False)
-    assert breaker.state is State.HALF_OPEN
+def test_after_its_time_it_lets_one_caller_try_and_no_other(half_open: CircuitBreaker) -> None:
+    assert not half_open.allow()
+    assert half_open.state is State.HALF_OPEN
 
 
-def test_it_closes_when_the_trial_succeeds(breaker: CircuitBreaker, clock: Clock) -> None:
-    fail(breaker, 3)
-    clock.now += 1.0
-    breaker.allow()
+def test_it_closes_when_the_trial_succeeds(half_open: CircuitBreaker) -> None:
+    half_open.success()
 
-    breaker.success()
-
-    assert breaker.state is State.CLOSED
-    assert breaker.allow()
+    assert half_open.state is State.CLOSED
+    assert half_open.allow()
 
 
 def test_it_opens_for_its_whole_time_when_the_trial_fails(
-    breaker: CircuitBreaker, clock: Clock
+    half_open: CircuitBreaker, clock: Clock
 ) -> None:
-    fail(breaker, 3)
-    clock.now += 1.0
-    breaker.allow()
-
-    breaker.failure(breaker.now())
+    half_open.failure(half_open.now())
     clock.now += 0.9
 
-    assert breaker.state is State.OPEN
-    assert not breaker.allow()
+    assert half_open.state is State.OPEN
+    assert not half_open.allow()
 
 
 def test_a_trial_that_never_reports_does_not_keep_it_open(
-    breaker: CircuitBreaker, clock: Clock
+    half_open: CircuitBreaker, clock: Clock
 ) -> None:
-    fail(breaker, 3)
-    clock.now += 1.0
-    breaker.allow()
-
     clock.now += 1.0
 
-    assert breaker.allow()
+    assert half_open.allow()
 
 
 def test_each_new_state_is_reported_once(clock: Clock) -> None:

@@ -17,6 +17,7 @@ from app.utils import metrics
 from tests.support.app_parts import make_settings, sample
 
 URL = "/api/v1/session"
+Kept = Callable[[], dict[bytes, bytes]]
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def app(redis: RedisClient) -> Flask:
 
 
 @pytest.fixture
-def kept(redis: RedisClient) -> Callable[[], dict[bytes, bytes]]:
+def kept(redis: RedisClient) -> Kept:
     """What the store holds of sessions: their keys and contents."""
 
     def look(client: Redis) -> dict[bytes, Any]:
@@ -51,9 +52,7 @@ def started() -> float:
     return sample(metrics.SESSIONS_STARTED)
 
 
-def test_a_get_without_a_session_starts_none(
-    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
-) -> None:
+def test_a_get_without_a_session_starts_none(client: FlaskClient, kept: Kept) -> None:
     response = client.get(URL)
 
     assert response.json == {"active": False, "user": None, "data": {}}
@@ -92,9 +91,7 @@ def test_a_secure_cookie_is_bound_to_the_host_and_can_be_taken_back() -> None:
     assert "Max-Age=0" in taken.headers["Set-Cookie"]
 
 
-def test_redis_holds_no_session_id_that_could_be_used(
-    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
-) -> None:
+def test_redis_holds_no_session_id_that_could_be_used(client: FlaskClient, kept: Kept) -> None:
     put(client, data={"theme": "dark"})
 
     ((key, content),) = kept().items()
@@ -103,7 +100,7 @@ def test_redis_holds_no_session_id_that_could_be_used(
 
 
 def test_another_user_gets_another_session_id_and_the_old_one_is_gone(
-    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
+    client: FlaskClient, kept: Kept
 ) -> None:
     put(client, data={"basket": 1})
     before = cookie(client)
@@ -133,7 +130,7 @@ def test_a_session_id_made_up_by_a_client_is_not_used(client: FlaskClient, made_
 
 
 def test_an_ended_session_is_forgotten_and_its_cookie_taken_back(
-    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
+    client: FlaskClient, kept: Kept
 ) -> None:
     put(client, user="ada", data={})
     old = cookie(client)
@@ -193,9 +190,7 @@ def test_a_request_that_does_not_use_its_session_reads_nothing_from_redis(
     assert client.get("/health/live").status_code == 200
 
 
-def test_the_size_of_a_session_is_limited(
-    client: FlaskClient, kept: Callable[[], dict[bytes, bytes]]
-) -> None:
+def test_the_size_of_a_session_is_limited(client: FlaskClient, kept: Kept) -> None:
     response = put(client, data={"text": "x" * 16_384})
 
     assert response.status_code == 422

@@ -181,29 +181,23 @@ def test_latency_percentiles_are_estimated_in_milliseconds(stats: StatsService) 
     assert latency == {"p50": 175.0, "p95": 242.5, "p99": 248.5}
 
 
-def buckets(**counts: int) -> list[int]:
-    """Counts per bucket, given by the bucket's position."""
-    filled = [0] * (len(DURATION_BUCKETS) + 1)
-    for position, count in counts.items():
-        filled[int(position.removeprefix("at_"))] = count
-    return filled
-
-
 @pytest.mark.parametrize(
     ("counts", "fraction", "seconds"),
     [
-        (buckets(), 0.5, None),
-        (buckets(at_0=10), 0.5, 0.0025),
-        (buckets(at_0=5, at_1=5), 0.5, 0.005),
-        (buckets(at_0=5, at_1=5), 0.75, 0.0075),
-        (buckets(at_11=1), 0.5, 10.0),
-        (buckets(at_2=1), 0.0, 0.0),
+        ({}, 0.5, None),
+        ({0: 10}, 0.5, 0.0025),
+        ({0: 5, 1: 5}, 0.5, 0.005),
+        ({0: 5, 1: 5}, 0.75, 0.0075),
+        ({11: 1}, 0.5, 10.0),
+        ({2: 1}, 0.0, 0.0),
     ],
 )
 def test_a_quantile_is_interpolated_within_its_bucket(
-    counts: list[int], fraction: float, seconds: float | None
+    counts: dict[int, int], fraction: float, seconds: float | None
 ) -> None:
-    assert quantile(counts, fraction) == (None if seconds is None else pytest.approx(seconds))
+    buckets = [counts.get(index, 0) for index in range(len(DURATION_BUCKETS) + 1)]
+
+    assert quantile(buckets, fraction) == (None if seconds is None else pytest.approx(seconds))
 
 
 def test_the_gauges_show_users_sessions_and_items(stats: StatsService) -> None:
