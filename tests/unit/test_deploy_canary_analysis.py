@@ -11,6 +11,7 @@ from command_error import CommandError
 from deploy import canary_analysis
 from deploy.canary_analysis import CanaryAnalysis, Limits, Reading, fault, scraped_since
 
+from app.utils import metrics
 from tests.support.monitoring import run_tool
 
 LIMITS = Limits(error_ratio=0.01, p99_ms=500, requests=20)
@@ -71,16 +72,17 @@ def test_only_what_happened_since_the_reading_before_counts() -> None:
 def test_what_a_candidate_before_has_left_behind_is_not_counted(tmp_path: Path) -> None:
     """Its series for POST ends at 30 s and is still there at 60 s, when the new one was read."""
     labels = 'job="web",pool="web-next",instance="10.0.0.5:8000",route="/x"'
+    counter = metrics.series_name(metrics.REQUESTS)
     series = {
-        f'http_requests_total{{{labels},method="GET",status="500"}}': "_ _ _ 2 2",
-        f'http_requests_total{{{labels},method="POST",status="200"}}': "500 500 500 _ _",
+        f'{counter}{{{labels},method="GET",status="500"}}': "_ _ _ 2 2",
+        f'{counter}{{{labels},method="POST",status="200"}}': "500 500 500 _ _",
     }
     case = {
         "interval": "15s",
         "input_series": [{"series": name, "values": series[name]} for name in series],
         "promql_expr_test": [
             {
-                "expr": f"sum by (status) ({scraped_since('http_requests_total', 40)})",
+                "expr": f"sum by (status) ({scraped_since(counter, 40)})",
                 "eval_time": "60s",
                 "exp_samples": [{"labels": '{status="500"}', "value": 2}],
             }

@@ -1,13 +1,11 @@
 """Writes the dashboards' JSON files and the table of the service's metrics in docs/MONITORING.md.
 
-    python -m monitoring.grafana.generate            write monitoring/grafana/dashboards/*.json
-    python -m monitoring.grafana.generate --check    exit status 1 if a file is not as generated
+    python -m monitoring.grafana.generate
 
 <dashboard>.py writes <dashboard>.json; panels.py, frame.py and names.py are shared.
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,24 +32,13 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield PAGE, f"{head}<!-- metrics -->\n{table}\n<!-- /metrics -->\n{tail}"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the files, or compare them."""
-    if arguments not in ([], ["--check"]):
-        print("usage: python -m monitoring.grafana.generate [--check]", file=sys.stderr)
-        return 2
-    stale = [
-        (path, text)
-        for path, text in generated()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    for path, text in stale:
-        if arguments:
-            print(f"{path.relative_to(ROOT)} is not as generated", file=sys.stderr)
-        else:
+def main() -> None:
+    """Write the files that differ."""
+    for path, text in generated():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if arguments and stale else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, DashboardLink, 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as d
 
-from monitoring.grafana.generate.names import APP_INFO
+from monitoring.grafana.generate import names as n
 from monitoring.grafana.generate.panels import DATASOURCE, GREEN, RED, good_above, stat
 
 TAG = "devops-starter"
@@ -20,8 +20,8 @@ DEPLOYS = {
     "hide": False,
     "iconColor": "purple",
     "expr": (
-        f"count by (version, commit) ({APP_INFO})"
-        f" unless on (version, commit) count by (version, commit) ({APP_INFO} offset 1m)"
+        f"count by (version, commit) ({n.APP_INFO})"
+        f" unless on (version, commit) count by (version, commit) ({n.APP_INFO} offset 1m)"
     ),
     "step": "60s",
     "titleFormat": "{{version}} deployed",
