@@ -12,11 +12,12 @@ Prints names, never values. Needs the standard library and the `openssl` command
 
 import hashlib
 import json
+import re
 import secrets
 import sys
 from pathlib import Path
+from string import Template
 
-import acl
 import certificate
 import files
 
@@ -78,11 +79,6 @@ def keep_or_make(name: str, size: int) -> bytes:
 
 def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
     """Give each service its secrets."""
-    users = acl.users(
-        app=sha256(secret["redis_app_password"]),
-        exporter=sha256(secret["redis_exporter_password"]),
-        operator=sha256(secret["redis_operator_password"]),
-    )
     exporter = {"redis://exporter@redis:6379": secret["redis_exporter_password"].decode()}
     optional = {path.name: path.read_bytes() for path in (HOST / "secrets").glob(OPTIONAL)}
 
@@ -94,15 +90,22 @@ def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
     web["redis_password"] = "redis_app_password"
     deliver("web", WEB, {file: secret[name] for file, name in web.items()})
     operator = secret["redis_operator_password"]
-    deliver("redis", REDIS, {"users.acl": users.encode(), "operator_password": operator})
+    deliver("redis", REDIS, {"users.acl": redis_users(secret), "operator_password": operator})
     deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
     grafana = ("grafana_admin_password", "grafana_secret_key")
     deliver("grafana", GRAFANA, {name: secret[name] for name in grafana})
     deliver("alertmanager", NOBODY, optional)
 
 
-def sha256(password: bytes) -> str:
-    return hashlib.sha256(password).hexdigest()
+def redis_users(secret: dict[str, bytes]) -> bytes:
+    """Redis' ACL file, which has passwords as SHA-256 digests."""
+    template = (HOST / "docker/redis/users.acl").read_text(encoding="utf-8")
+    lines = re.sub(r"^#.*\n|^\n", "", template, flags=re.MULTILINE).replace("\n  ", " ")
+    digests = {
+        user: hashlib.sha256(secret[f"redis_{user}_password"]).hexdigest()
+        for user in ("app", "exporter", "operator")
+    }
+    return Template(lines).substitute(digests).encode()
 
 
 if __name__ == "__main__":
