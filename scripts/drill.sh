@@ -4,4 +4,6 @@ set -euo pipefail
 
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
-run_python -m drill "$@"
+python=$(any_python)
+# The users are simulated by the load generator of the tests.
+PYTHONPATH="$LIB:$ROOT" exec "$python" -m drill "$@"

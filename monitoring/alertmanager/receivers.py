@@ -33,40 +33,39 @@ class WrongSetting(Exception):
 
 def render(source: str, env: Mapping[str, str]) -> str:
     """`source` with integrations under its receivers, as JSON, which is valid YAML."""
-    people = _people(env)
-    integrations = {"page": people, "ticket": people, "heartbeat": _heartbeat(env)}
+    people = {
+        "webhook_configs": _webhook(env, "ALERT_WEBHOOK_URL", send_resolved=True),
+        "slack_configs": _slack(env),
+        "email_configs": _email(env),
+    }
+    heartbeat = {"webhook_configs": _webhook(env, "ALERT_HEARTBEAT_URL", send_resolved=False)}
+    integrations = {"page": people, "ticket": people, "heartbeat": heartbeat}
     lines = []
     for line in source.splitlines():
         lines.append(line)
-        name = line.removeprefix("  - name: ")
-        if name == line:
-            continue
-        for kind, settings in integrations.get(name, {}).items():
-            lines.append(f"    {kind}: {json.dumps([settings])}")
+        for kind, settings in integrations.get(line.removeprefix("  - name: "), {}).items():
+            if settings:
+                lines.append(f"    {kind}: {json.dumps([settings])}")
     return "\n".join(lines) + "\n"
 
 
-def _people(env: Mapping[str, str]) -> dict[str, Settings]:
-    """Webhook, Slack and mail."""
-    found: dict[str, Settings] = {}
-    if webhook := _url(env, "ALERT_WEBHOOK_URL", "url"):
-        found["webhook_configs"] = {"send_resolved": True, **webhook}
-    if slack := _url(env, "ALERT_SLACK_API_URL", "api_url"):
+def _webhook(env: Mapping[str, str], name: str, *, send_resolved: bool) -> Settings:
+    url = _url(env, name, "url")
+    return {"send_resolved": send_resolved, **url} if url else {}
+
+
+def _slack(env: Mapping[str, str]) -> Settings:
+    slack = _url(env, "ALERT_SLACK_API_URL", "api_url")
+    if slack:
         slack |= {"send_resolved": True, "title": TITLE, "text": TEXT}
         if channel := env.get("ALERT_SLACK_CHANNEL"):
             slack["channel"] = channel
-        found["slack_configs"] = slack
-    if env.get("ALERT_EMAIL_TO"):
-        found["email_configs"] = _email(env)
-    return found
-
-
-def _heartbeat(env: Mapping[str, str]) -> dict[str, Settings]:
-    heartbeat = _url(env, "ALERT_HEARTBEAT_URL", "url")
-    return {"webhook_configs": {"send_resolved": False, **heartbeat}} if heartbeat else {}
+    return slack
 
 
 def _email(env: Mapping[str, str]) -> Settings:
+    if not env.get("ALERT_EMAIL_TO"):
+        return {}
     if not env.get("ALERT_EMAIL_FROM"):
         raise WrongSetting(
             "ALERT_EMAIL_FROM is needed with ALERT_EMAIL_TO; for example alerts@example.org"

@@ -1,31 +1,34 @@
 """scripts/drill.sh: break it, see the alert, repair it, see the alert end."""
 
 import argparse
-import itertools
 import json
+import math
 import os
 import signal
 import sys
 import textwrap
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import command_error
 import env_file
 from command_error import CommandError
 from deploy.docker_client import DockerClient
 
+from tests.support.load import Answer, Load
+
 INFRASTRUCTURE = Path(__file__).resolve().parents[2] / "infrastructure"
 STARTED = time.monotonic()
 POLL_SECONDS, PRINT_SECONDS = 2, 15
 ANSWER_SECONDS, STOP_SECONDS = 15, 120
+CONNECTIONS = 32
 FAULT_SECONDS = 900  # the longest that the service accepts; the drill ends the fault before
 DESCRIPTION = """\
 Breaks the running stack on purpose, follows the alert through Prometheus and Alertmanager, repairs
@@ -152,6 +155,8 @@ class Stack:
         except (OSError, IndexError):
             hint = "name another file with --token-file"
             raise CommandError(f"{given.token_file} contains no token; {hint}") from None
+        if urlsplit(given.url).scheme != "http":
+            raise CommandError(f"--url must be http://HOST:PORT, not {given.url}")
 
     def break_(self, drill: Drill) -> None:
         """Stop all containers of the drill's service, or set its fault on every replica."""
@@ -233,34 +238,17 @@ def get_json(url: str) -> Any:
         raise CommandError(f"{url.split('/api/')[0]} does not answer: {error}") from None
 
 
-class Traffic:
-    """Simulated users, who request URLs in turn at a constant rate, whatever the answers are."""
+def users(drill: Drill, given: argparse.Namespace, rate: float) -> Load:
+    """Simulated users, who request the drill's paths in turn, so many times a second."""
+    requests = [("GET", path) for path in drill.paths]
+    limits: dict[str, Any] = {"seconds": math.inf, "timeout": ANSWER_SECONDS, "most_behind": 1}
+    return Load(given.url, requests, connections=CONNECTIONS, rate=rate, **limits)
 
-    def __init__(self, urls: list[str], rate: float) -> None:
-        self.rate = rate
-        self.over = threading.Event()
-        self._answers: Counter[str] = Counter()
-        self._urls = itertools.cycle(urls)
-        threading.Thread(target=self._send_all, daemon=True).start()
 
-    def __str__(self) -> str:
-        return ", ".join(f"{n} {kind}" for kind, n in sorted(self._answers.items())) or "none"
-
-    def _send_all(self) -> None:
-        due = time.monotonic()
-        while not self.over.wait(max(0.0, due - time.monotonic())):
-            threading.Thread(target=self._send, args=[next(self._urls)], daemon=True).start()
-            due += 1 / self.rate
-
-    def _send(self, url: str) -> None:
-        try:
-            with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:  # nosec B310
-                kind = f"{answer.status // 100}xx"
-        except urllib.error.HTTPError as error:
-            kind = f"{error.code // 100}xx"
-        except OSError:
-            kind = "none"
-        self._answers[kind] += 1
+def kinds(answers: Iterable[Answer]) -> str:
+    """How many answers there were of each kind; `none` is a request without an answer."""
+    found = Counter(f"{one.status // 100}xx" if one.status > 0 else "none" for one in answers)
+    return ", ".join(f"{n} {kind}" for kind, n in sorted(found.items())) or "none"
 
 
 def hold(drill: Drill, stack: Stack, given: argparse.Namespace) -> int:
@@ -269,39 +257,37 @@ def hold(drill: Drill, stack: Stack, given: argparse.Namespace) -> int:
     if (state := stack.alert_state(drill.alert)) != "inactive":
         raise CommandError(f"{name} is {state} already; wait until it has ended")
     tell(f"{drill.what} {drill.why}")
-    traffic = Traffic([f"{given.url}{path}" for path in drill.paths], given.rate)
     tell(f"Simulated users request {' and '.join(drill.paths)}, {given.rate:g} times a second.")
-    try:
-        stack.break_(drill)
-        tell(f"Broken. Waiting for {name}.")
-        fired = follow(drill, stack, traffic, "firing", given.wait)
-        for receiver in stack.alert_receivers(drill.alert) if fired else []:
-            nobody = (
-                "" if stack.reaches_somebody(receiver) else ", which reaches nobody: none is set"
-            )
-            tell(f"Alertmanager has it and sends it to the receiver {receiver!r}{nobody}.")
-    finally:
-        stack.repair(drill)
+    with users(drill, given, given.rate) as load:
+        try:
+            stack.break_(drill)
+            tell(f"Broken. Waiting for {name}.")
+            fired = follow(drill, stack, load, "firing", given.wait)
+            for receiver in stack.alert_receivers(drill.alert) if fired else []:
+                silent = not stack.reaches_somebody(receiver)
+                nobody = ", which reaches nobody: none is set" if silent else ""
+                tell(f"Alertmanager has it and sends it to the receiver {receiver!r}{nobody}.")
+        finally:
+            stack.repair(drill)
     tell("Repaired.")
     if not fired:
         return 1
-    traffic.rate = given.recovery_rate or given.rate
-    ended = follow(drill, stack, traffic, "inactive", given.wait)
-    traffic.over.set()
-    tell(f"The users got {traffic}.")
+    with users(drill, given, given.recovery_rate or given.rate) as later:
+        ended = follow(drill, stack, later, "inactive", given.wait)
+    tell(f"The users got {kinds(load.answers + later.answers)}.")
     if ended:
         tell(f"{name} has ended. Its runbook: docs/MONITORING.md#{name.lower()}")
     return 0 if ended else 1
 
 
-def follow(drill: Drill, stack: Stack, traffic: Traffic, state: str, seconds: float) -> bool:
+def follow(drill: Drill, stack: Stack, load: Load, state: str, seconds: float) -> bool:
     """Wait until Prometheus and Alertmanager have this state of the alert; print figures."""
     deadline, printed, before = time.monotonic() + seconds, 0.0, ""
     while True:
         now = stack.alert_state(drill.alert)
         if now != before or time.monotonic() - printed > PRINT_SECONDS:
             figures = [f"{name} {stack.figure(query)}" for name, query in drill.watch.items()]
-            tell(f"{now:8}  {', '.join(figures)}; answers {traffic}")
+            tell(f"{now:8}  {', '.join(figures)}; answers {kinds(load.answers)}")
             printed, before = time.monotonic(), now
         if now == state and bool(stack.alert_receivers(drill.alert)) == (state == "firing"):
             return True
