@@ -32,11 +32,6 @@ def deliver(folder: Path, uid: int, files: Mapping[str, bytes]) -> None:
         write(folder / name, content, uid, uid, 0o400)
 
 
-def give_folder(folder: Path, uid: int) -> None:
-    """Let this user write to a volume, which root owns at first."""
-    os.chown(folder, uid, uid)
-
-
 def publish(source: Path, target: Path) -> None:
     """Copy files, readable by all; an unchanged file keeps its date, and so its ETag.
 

@@ -12,6 +12,7 @@ Prints names, never values. Needs the standard library and the `openssl` command
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import sys
@@ -44,9 +45,9 @@ def main() -> None:
     secret = {name: keep_or_make(name, size) for name, size in GENERATED.items()}
     hand_out(secret, certificate.keep_or_make(HOST / "certs"))
 
-    files.give_folder(VOLUMES / "edge", WEB)
-    files.give_folder(VOLUMES / "alertmanager-config", NOBODY)
-    files.give_folder(VOLUMES / "upstreams", NGINX)
+    # Root owns a volume at first.
+    for volume, user in (("edge", WEB), ("alertmanager-config", NOBODY), ("upstreams", NGINX)):
+        os.chown(VOLUMES / volume, user, user)
     traffic = VOLUMES / "upstreams" / "traffic.conf"
     if not traffic.exists():
         first = (HOST / "docker/nginx/upstreams/traffic.conf").read_bytes()

@@ -10,8 +10,8 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client import disable_created_metrics
@@ -26,37 +26,24 @@ class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = self._counter("edge_requests", "Requests answered by nginx.", "status")
-        self.attempts = self._counter(
-            "edge_upstream_attempts", "Answers of the service, retries included.", "status"
-        )
-        self.rate_limit = self._counter(
-            "edge_rate_limit", "Requests under the rate limit, by result.", "result"
-        )
-        self.bytes = self._counter("edge_response_bytes", "Bytes of bodies sent to clients.")
-        self.unreadable = self._counter(
-            "edge_unreadable_lines", "Log lines that could not be read."
-        )
-        self.duration = Histogram(
-            "edge_request_duration_seconds",
-            "From the first byte of a request to the last of its answer, client included.",
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
-        self.upstream_duration = Histogram(
-            "edge_upstream_duration_seconds",
-            "Time spent on the service, all attempts of a request together.",
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry, buckets=BUCKETS)
+        self.requests = counter("edge_requests", "Requests answered by nginx.", ["status"])
+        text = "Answers of the service, retries included."
+        self.attempts = counter("edge_upstream_attempts", text, ["status"])
+        text = "Requests under the rate limit, by result."
+        self.rate_limit = counter("edge_rate_limit", text, ["result"])
+        self.bytes = counter("edge_response_bytes", "Bytes of bodies sent to clients.")
+        self.unreadable = counter("edge_unreadable_lines", "Log lines that could not be read.")
+        text = "From the first byte of a request to the last of its answer, client included."
+        self.duration = histogram("edge_request_duration_seconds", text)
+        text = "Time spent on the service, all attempts of a request together."
+        self.upstream_duration = histogram("edge_upstream_duration_seconds", text)
         # A counter that is absent until its first event hides that event from `increase()`.
         for status in ("200", "429", "499", "500", "502", "503", "504"):
             self.requests.labels(status)
         for result in ("passed", "delayed", "rejected"):
             self.rate_limit.labels(result)
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
 
     def count(self, datagram: bytes) -> None:
         """Count the request of one syslog message."""
@@ -95,15 +82,11 @@ def listen(path: Path) -> socket.socket:
     return sock
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
-
-
 def main() -> None:
     """Serve until SIGTERM."""
     port = int(os.environ.get("EDGE_PORT", "9145"))
     path = Path(os.environ.get("EDGE_SOCKET", "/run/edge/access.sock"))
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     disable_created_metrics()  # type: ignore[no-untyped-call]
     # The kernel holds few datagrams (net.unix.max_dgram_qlen) and nginx drops the others: during a
     # scrape, this thread must not wait for the usual 5 ms.

@@ -24,24 +24,18 @@ HERE = Path(__file__).resolve().parent
 TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 # How registries name what is not there; GitHub's says "denied" for a package that does not exist.
 MISSING = re.compile("manifest unknown|name unknown|denied", re.IGNORECASE)
-Version = tuple[int, int, int]
-
-
-def parse(tag: str) -> Version | None:
-    found = TAG.fullmatch(tag)
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+Version = tuple[int, ...]
 
 
 def image_tags(version: Version, all_versions: list[Version]) -> list[str]:
     """The version, and each shorter tag of which it is the newest version."""
-    tags = [f"{version[0]}.{version[1]}.{version[2]}"]
-    if version == max(other for other in all_versions if other[:2] == version[:2]):
-        tags.append(f"{version[0]}.{version[1]}")
-    if version == max(other for other in all_versions if other[0] == version[0]):
-        tags.append(f"{version[0]}")
-    if version == max(all_versions):
-        tags.append("latest")
-    return tags
+    starts = [version[:length] for length in (3, 2, 1, 0)]
+    newest = [max(one for one in all_versions if one[: len(start)] == start) for start in starts]
+    return [
+        ".".join(map(str, start)) or "latest"
+        for start, best in zip(starts, newest, strict=True)
+        if best == version
+    ]
 
 
 def call(*command: str | Path, where: Path | None = None) -> str:
@@ -115,15 +109,15 @@ def main() -> int:
     names = [name.lower() for name in (arguments.image, arguments.mirror) if name]
     attested = os.environ.get("VISIBILITY") == "public"
     fields = ("--json", "tagName,isDraft", "--limit", "1000", "--repo", repository)
-    releases = {
-        version: entry
+    drafts: dict[Version, bool] = {
+        tuple(map(int, found.groups())): entry["isDraft"]
         for entry in json.loads(call("gh", "release", "list", *fields))
-        if (version := parse(entry["tagName"]))
+        if (found := TAG.fullmatch(entry["tagName"]))
     }
     failed = []
-    for version in sorted(version for version, entry in releases.items() if entry["isDraft"]):
-        tag = releases[version]["tagName"]
-        tags = image_tags(version, list(releases))
+    for version in sorted(version for version, is_draft in drafts.items() if is_draft):
+        tags = image_tags(version, list(drafts))
+        tag = f"v{tags[0]}"
         try:
             finish(tag, tags, names, attested)
         except CommandError as error:

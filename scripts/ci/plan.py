@@ -94,11 +94,8 @@ def version() -> str:
 
 def write(variable: str, text: str) -> None:
     """To the file that GitHub names in this variable, on another machine to the terminal."""
-    if path := os.environ.get(variable):
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    else:
-        sys.stdout.write(text)
+    with open(os.environ.get(variable, "/dev/stdout"), "a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def main() -> int:

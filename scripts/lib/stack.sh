@@ -95,13 +95,8 @@ require_engine() {
     || fail "Docker Compose $COMPOSE_AT_LEAST or newer is needed, this is $version: update the package docker-compose-plugin"
 }
 
-# at_least VERSION MINIMUM: by the first two numbers
-at_least() {
-  local major minor
-  IFS=.- read -r major minor _ <<<"$1"
-  minor=${minor%%[!0-9]*}
-  ((major > ${2%%.*} || (major == ${2%%.*} && ${minor:-0} >= ${2#*.})))
-}
+# at_least VERSION MINIMUM
+at_least() { printf '%s\n' "$2" "$1" | sort -V -c 2>/dev/null; }
 
 require_disk_space() {
   local root free
@@ -166,15 +161,13 @@ choose_services() {
       LEFT_OUT+=("$service")
       say "$(colour 33 "Without $service:") its image cannot be fetched."
       # The console links to nothing that does not run.
-      case $service in grafana | prometheus | alertmanager) export "$(upper "$service")_URL=" ;; esac
+      case $service in grafana | prometheus | alertmanager) export "$(tr '[:lower:]' '[:upper:]' <<<"$service")_URL=" ;; esac
     fi
   done
 }
 
 # fetch [SERVICE]: all images, or a service's; those that are built here are not fetched
 fetch() { compose pull --quiet --ignore-buildable --policy missing "$@" >>"$STACK_LOG" 2>&1; }
-
-upper() { tr '[:lower:]' '[:upper:]' <<<"$1"; }
 
 # The last lines of each service that has failed; one that has ended with 0 has done its work.
 explain_failed_start() {
@@ -217,8 +210,8 @@ $(colour 32 "All healthy after $SECONDS s.") The service answers on http://$http
 (with a development certificate, unless you have put your own into infrastructure/certs/).
 
 WELCOME
-  for name in Grafana:3000 Prometheus:9090 Alertmanager:9093; do
-    address=$(published "$(tr '[:upper:]' '[:lower:]' <<<"${name%:*}")" "${name#*:}")
+  for name in grafana:3000 prometheus:9090 alertmanager:9093; do
+    address=$(published "${name%:*}" "${name#*:}")
     [[ -z $address ]] || printf '  %-13s http://%s\n' "${name%:*}" "$address"
   done
   cat <<WELCOME

@@ -92,11 +92,8 @@ class DockerClient:
 
     def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         """Start `docker compose` and leave it running, with pipes to talk to it."""
-        command, pipe, options = (
-            [*self._compose, *arguments],
-            subprocess.PIPE,
-            self._options(variables),
-        )
+        pipe, options = subprocess.PIPE, self._options(variables)
+        command = [*self._compose, *arguments]
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **options)
 
     def containers(self, service: str) -> list[Container]:
