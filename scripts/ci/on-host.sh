@@ -1,22 +1,16 @@
 #!/usr/bin/env bash
 # Runs on the deployment host, started by remote-deploy.sh: puts files in place and runs scripts/deploy.sh.
+#
+#   on-host.sh FOLDER receive              the files in FOLDER/.incoming replace those of the release before
+#   on-host.sh FOLDER undo                 put back the files of the release before, once
+#   on-host.sh FOLDER deploy [ARGUMENT...] run scripts/deploy.sh, show its output, end with its status
+#   on-host.sh FOLDER watch NAME           show the deployment that was started with DEPLOYMENT=NAME
+#
+# Files that git does not track are never touched. A deployment goes on if the connection breaks;
+# .release/deploy.log keeps its output, .release/commit the commit that was deployed last (COMMIT).
 set -euo pipefail
 # One sort order for every list, whatever the host's locale.
 export LC_ALL=C
-
-usage() {
-  cat <<'USAGE'
-Usage: on-host.sh FOLDER receive          take the files in FOLDER/.incoming into FOLDER, and remove those
-                                          that the release before had and this one has not
-       on-host.sh FOLDER undo             put back the files of the release before, once
-       on-host.sh FOLDER deploy [ARGUMENT...]   run scripts/deploy.sh, show its output, end with its status
-       on-host.sh FOLDER watch NAME       show the deployment that was started with DEPLOYMENT=NAME
-
-Files that git does not track are never touched. A deployment goes on if the connection breaks;
-.release/deploy.log keeps its output, .release/commit the commit that was deployed last (COMMIT).
-Exit status: of deploy and watch that of scripts/deploy.sh; else 0 done, 1 not.
-USAGE
-}
 
 fail() { echo "error: $*" >&2 && exit 1; }
 
@@ -86,15 +80,10 @@ show() {
   return "$(<.release/deploy.status)"
 }
 
-main() {
-  [[ ${1:-} != --help && ${1:-} != -h ]] || { usage && return; }
-  [[ -d ${1:-} ]] || fail "'${1:-}' is not a folder; --help shows the usage"
-  cd -- "$1"
-  mkdir -p .release
-  case ${2:-} in
-    receive | undo | deploy | watch) "${@:2}" ;;
-    *) fail "unknown command '${2:-}'; --help shows the usage" ;;
-  esac
-}
-
-main "$@"
+[[ -d ${1:-} ]] || fail "'${1:-}' is not a folder"
+cd -- "$1"
+mkdir -p .release
+case ${2:-} in
+  receive | undo | deploy | watch) "${@:2}" ;;
+  *) fail "unknown command '${2:-}'" ;;
+esac

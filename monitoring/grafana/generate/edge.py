@@ -8,7 +8,7 @@ from typing import Any
 from monitoring.grafana.generate.frame import certificate, dashboard, probes
 from monitoring.grafana.generate.panels import (
     BLUE, GREEN, GREY, ORANGE, QUANTILE_COLORS, RED, STATUS_COLORS, bars, good_below,
-    quantiles, series, stat)
+    quantiles, rate, series, stat)
 
 
 def build() -> dict[str, Any]:
@@ -23,10 +23,6 @@ def build() -> dict[str, Any]:
             "Connections and probes": connections(),
         },
     )
-
-
-def rate(metric: str) -> str:
-    return f"rate({metric}[$__rate_interval])"
 
 
 def durations(what: str) -> dict[str, str]:

@@ -46,6 +46,11 @@ def limit(value: float) -> Steps:
     return [(None, GREEN), (value, RED)]
 
 
+def rate(counter: str) -> str:
+    """Its increase per second, over as much time as the panel's resolution asks for."""
+    return f"rate({counter}[$__rate_interval])"
+
+
 def quantiles(buckets: str) -> dict[str, str]:
     """p50, p95 and p99 of a histogram's rates, summed by `le`; no value without requests."""
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}

@@ -8,7 +8,7 @@ from typing import Any
 from monitoring.grafana.generate import names as n
 from monitoring.grafana.generate.frame import cache_hits, choice, dashboard, redis_answers
 from monitoring.grafana.generate.panels import (
-    BLUE, GREEN, GREY, ORANGE, QUANTILE_COLORS, RED, good_below, quantiles, series, stat,
+    BLUE, GREEN, GREY, ORANGE, QUANTILE_COLORS, RED, good_below, quantiles, rate, series, stat,
     states)
 
 CIRCUIT = {"0": ("closed", GREEN), "1": ("half-open", ORANGE), "2": ("open", RED)}
@@ -31,7 +31,7 @@ def build() -> dict[str, Any]:
 
 
 def total(metric: str, labels: str = "") -> str:
-    return f"sum(rate({metric}{labels}[$__rate_interval]))"
+    return f"sum({rate(metric + labels)})"
 
 
 def numbers() -> list[Any]:
@@ -56,7 +56,7 @@ def numbers() -> list[Any]:
 
 def seen_by_service() -> list[Any]:
     picked = '{instance=~"$instance"}'
-    operations = f"rate({n.CACHE_REQUESTS}{picked}[$__rate_interval])"
+    operations = rate(f"{n.CACHE_REQUESTS}{picked}")
     hits, misses = (f"rate(redis_keyspace_{what}_total[5m])" for what in ("hits", "misses"))
     return [
         series("Hit ratio", "Share of hits in the service's lookups, and in all reads of Redis.",
@@ -107,12 +107,11 @@ def memory() -> list[Any]:
 
 
 def commands() -> list[Any]:
-    frequency = "rate(redis_commands_total[$__rate_interval])"
     mean = """topk(8, sum by (cmd) (rate(redis_commands_duration_seconds_total[5m]))
     / (sum by (cmd) (rate(redis_commands_total[5m])) > 0))"""
     return [
         series("Commands", "Commands per second, the eight most frequent.",
-               {"{{cmd}}": f"topk(8, sum by (cmd) ({frequency}) > 0)"},
+               {"{{cmd}}": f"topk(8, sum by (cmd) ({rate('redis_commands_total')}) > 0)"},
                "ops", width=12, legend_right=True),
         series("Time of a command", "Mean time in Redis, the eight slowest commands.",
                {"{{cmd}}": mean},

@@ -8,7 +8,7 @@ from typing import Any
 from monitoring.grafana.generate import names as n
 from monitoring.grafana.generate.frame import certificate, choice, dashboard, probes, redis_answers
 from monitoring.grafana.generate.panels import (
-    BLUE, GREEN, GREY, ORANGE, RED, bars, column, good_below, limit, series, stat, states,
+    BLUE, GREEN, GREY, ORANGE, RED, bars, column, good_below, limit, rate, series, stat, states,
     table)
 
 NAMED = 'project=~"$project", service=~"$service"'
@@ -33,10 +33,6 @@ def build() -> dict[str, Any]:
             choice("service", "Service", "container_start_time_seconds"),
         ),
     )
-
-
-def rate(metric: str) -> str:
-    return f"rate({metric}[$__rate_interval])"
 
 
 def numbers() -> list[Any]:

@@ -34,7 +34,7 @@ def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) 
     (deployment.host / "scripts" / "deploy.sh").write_text(slow)
     script = deployment.host / "scripts" / "ci" / "on-host.sh"
     with subprocess.Popen(
-        [script, deployment.host, "deploy", "--image", IMAGE],
+        ["bash", script, deployment.host, "deploy", "--image", IMAGE],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
