@@ -86,4 +86,4 @@ mkdir -p .release
 case ${2:-} in
   receive | undo | deploy | watch) "${@:2}" ;;
   *) fail "unknown command '${2:-}'" ;;
-esac
+esac; exit # on the same line: undo may replace this file while it runs
