@@ -8,6 +8,7 @@
 #
 # Files that git does not track are never touched. A deployment goes on if the connection breaks;
 # .release/deploy.log keeps its output, .release/commit the commit that was deployed last (COMMIT).
+# shellcheck disable=SC2329 # commands are called by their names
 set -euo pipefail
 # One sort order for every list, whatever the host's locale.
 export LC_ALL=C

@@ -67,7 +67,7 @@ class Stack:
         self._happens("stop web-next")
         self.images.pop(NEXT, None)
 
-    def addresses(self, service: str, _nginx: Any) -> list[str]:
+    def addresses(self, service: str) -> list[str]:
         return ADDRESSES[service] if service in self.images else []
 
     def _happens(self, what: str) -> None:

@@ -11,7 +11,7 @@ from math import gcd
 
 from command_error import CommandError
 
-from .docker_client import ROOT, Container, DockerClient
+from .docker_client import ROOT, DockerClient
 
 PORT = 8000
 FOLDER = "/etc/nginx/upstreams"
@@ -86,9 +86,9 @@ class Nginx:
         self._container = running[0]
         self._replaced: set[str] = set()
 
-    def addresses(self, replicas: list[Container]) -> list[str]:
-        """The replicas' addresses on the network that they share with nginx."""
-        shared = self._container.addresses.keys()
+    def addresses(self, service: str) -> list[str]:
+        """The addresses of a service's running replicas on the network they share with nginx."""
+        replicas, shared = self._docker.running(service), self._container.addresses.keys()
         found = [one.addresses[name] for one in replicas for name in one.addresses.keys() & shared]
         if len(found) != len(replicas):
             raise CommandError(f"nginx shares no network with {replicas[0].name}")

@@ -98,9 +98,6 @@ class Replicas:
         """Stop and remove the candidate; requests in flight are finished."""
         self._docker.compose("rm", "--stop", "--force", NEXT)
 
-    def addresses(self, service: str, proxy: nginx.Nginx) -> list[str]:
-        return proxy.addresses(self._docker.running(service))
-
 
 class Rollout:
     """One deploy on the running stack."""
@@ -185,12 +182,12 @@ class Rollout:
         say(f"     {service} answers as version {version}")
 
     def _split(self, percent: int, *, writes: bool = False) -> None:
-        web, candidate = self._addresses(WEB), self._addresses(NEXT)
+        web, candidate = self._nginx.addresses(WEB), self._nginx.addresses(NEXT)
         self._shift(nginx.split(web, candidate, percent, writes=writes))
 
     def _switch(self) -> None:
         retry_errors = bool(self._plan.watch_seconds)
-        self._shift(nginx.cut_over(self._addresses(NEXT), retry_errors=retry_errors))
+        self._shift(nginx.cut_over(self._nginx.addresses(NEXT), retry_errors=retry_errors))
 
     def _shift(self, configuration: str) -> None:
         """Send the candidate its share, and analyse how it answers."""
@@ -210,7 +207,7 @@ class Rollout:
     def _cut_over(self) -> None:
         """From here on an error of the new version is not retried on the old one, which is about to
         be renewed."""
-        self._nginx.apply(nginx.cut_over(self._addresses(NEXT), retry_errors=False))
+        self._nginx.apply(nginx.cut_over(self._nginx.addresses(NEXT), retry_errors=False))
         self._nginx.wait_for_old_workers()
         self._replicas.check(NEXT)
 
@@ -223,16 +220,13 @@ class Rollout:
         self._replicas.start(WEB, image)
 
     def _promote(self) -> None:
-        self._nginx.apply(nginx.promote(self._addresses(WEB), self._addresses(NEXT)))
+        self._nginx.apply(nginx.promote(self._nginx.addresses(WEB), self._nginx.addresses(NEXT)))
         self._nginx.wait_for_old_workers()
 
     def _stop(self) -> None:
         if self._nginx.current() != nginx.stable():
             self._nginx.apply(nginx.stable())
         self._replicas.stop_next()
-
-    def _addresses(self, service: str) -> list[str]:
-        return self._replicas.addresses(service, self._nginx)
 
 
 def say(text: str) -> None:
