@@ -1,8 +1,6 @@
 """docs/TROUBLESHOOTING.md: the texts that it names are those that the service prints."""
 
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,30 +145,6 @@ def test_a_422_names_the_location_as_the_page_shows() -> None:
     assert all(error["message"] for error in errors)
 
 
-def test_no_cache_in_a_request_makes_the_answer_a_bypass() -> None:
-    assert "`Cache-Control: no-cache`" in section("`X-Cache: BYPASS` on every request")
-
-    response = client().get(ITEMS, headers={"Cache-Control": "no-cache"})
-
-    assert response.headers["X-Cache"] == "BYPASS"
-
-
-@pytest.mark.slow
-def test_without_a_redis_url_health_says_embedded_and_a_restart_loses_everything(
-    start_service: StartService,
-) -> None:
-    assert "`/health` says `embedded`" in section("Everything is gone after a restart")
-    with start_service(redis=EMBEDDED) as service:
-        health = service.get("/health").json()
-        service.put("/api/v1/cache/key", 1).raise_for_status()
-        service.stop()
-        service.start()
-        again = service.get("/api/v1/cache/key")
-
-    assert health["checks"]["redis"]["status"] == "embedded"
-    assert again.status_code == 404
-
-
 def test_with_the_log_level_warning_only_failures_are_written(start_service: StartService) -> None:
     assert "`LOG_LEVEL=WARNING`" in section("Request lines are missing from the log")
     with start_service(redis=EMBEDDED, LOG_LEVEL="WARNING") as service:
@@ -192,26 +166,6 @@ def test_the_client_is_the_proxy_until_its_network_is_trusted(
 
         (line,) = (record for record in service.log_records if record.get("path") == INFO)
     assert line["client_ip"] == client
-
-
-@pytest.mark.parametrize(
-    ("secure", "host", "kept"),
-    [("true", "shop.test", False), ("true", "localhost", True), ("false", "shop.test", True)],
-)
-def test_a_secure_cookie_is_sent_over_https_or_to_localhost_only(
-    start_service: StartService, tmp_path: Path, secure: str, host: str, kept: bool
-) -> None:
-    assert "`SESSION_COOKIE_SECURE=false`" in section("A session is empty on the next request")
-    jar = ("--cookie", str(tmp_path / "jar"), "--cookie-jar", str(tmp_path / "jar"))
-    with start_service(redis=EMBEDDED, SESSION_COOKIE_SECURE=secure) as service:
-        here = ("--resolve", f"{host}:{service.port}:127.0.0.1")
-        url = f"http://{host}:{service.port}/api/v1/session"
-        body = ("--request", "PUT", "--json", '{"user": "ada"}')
-        for more in (body, ()):
-            command = ["curl", "--silent", "--fail", "--noproxy", "*", *jar, *here, *more, url]
-            answer = subprocess.check_output(command, text=True, timeout=20)
-
-    assert ('"user":"ada"' in answer) is kept
 
 
 def test_the_page_names_what_skipped_and_slow_tests_say() -> None:

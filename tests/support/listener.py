@@ -43,7 +43,7 @@ def listening(answer: Callable[[Asked], tuple[int, Any]]) -> Iterator[Listener]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = _handle  # noqa: N815
+        do_GET = do_POST = do_DELETE = _handle  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # pylint: disable=redefined-builtin
             """Tests look at `asked` instead."""

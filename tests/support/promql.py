@@ -7,23 +7,11 @@ from dataclasses import dataclass, field
 _FILLED = re.compile(r"\$__\w+|\$\{?\w+(?::\w+)?\}?|\{\{.*?\}\}")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _GROUPING = re.compile(
-    r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\)", re.IGNORECASE
+    r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^()]*\)", re.IGNORECASE
 )
 _SELECTOR = re.compile(r"(?<![\w:.])([a-zA-Z_:][\w:]*)(?![\w:])(?!\s*\()\s*(\{[^{}]*\})?")
 _DURATION = re.compile(r"\[[^\]]*\]")
-_KEYWORDS = {
-    "and",
-    "or",
-    "unless",
-    "bool",
-    "offset",
-    "by",
-    "on",
-    "without",
-    "ignoring",
-    "inf",
-    "nan",
-}
+_KEYWORDS = set("and or unless bool offset by on without ignoring inf nan".split())
 
 
 @dataclass
@@ -32,8 +20,6 @@ class Expression:
 
     selectors: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     """Each metric with the labels that its matchers name."""
-    groupings: set[str] = field(default_factory=set)
-    """Labels after by, on, group_left and the like."""
 
     @property
     def metrics(self) -> set[str]:
@@ -45,8 +31,6 @@ def parse(text: str) -> Expression:
     found = Expression()
     rest = _DURATION.sub(" ", _STRING.sub('""', _FILLED.sub("x1", text)))
     rest = re.sub(r"\boffset\s+-?\w+", " ", rest)
-    for names in _GROUPING.findall(rest):
-        found.groupings |= {name.strip() for name in names.split(",") if name.strip()}
     for name, matchers in _SELECTOR.findall(_GROUPING.sub(" ", rest)):
         if name.lower() in _KEYWORDS or re.fullmatch(r"x1|[\d.]+[smhdwy]?|e\d*", name):
             continue

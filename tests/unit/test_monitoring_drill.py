@@ -3,29 +3,27 @@
 The drills themselves are held on a real stack, in tests/e2e/test_drills.py.
 """
 
-import json
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.listener import Asked, listening
 from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
 LABELS = {"alertname": "ErrorBudgetBurnsFast", "slo": "availability", "window": "1h"}
 
 
-class Played(ThreadingHTTPServer):
+class Played:
     """Service, Prometheus and Alertmanager in one; the alert follows the fault at once."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+        self.url = ""
         self.fault: dict[str, Any] | None = None
         self.always = False
         """The alert fires whatever happens."""
@@ -34,58 +32,30 @@ class Played(ThreadingHTTPServer):
         self.refusal = 0
         """Status with which faults are refused."""
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    @property
-    def firing(self) -> bool:
-        return self.always or (self.fault is not None and not self.never)
-
-
-class Answers(BaseHTTPRequestHandler):
-    server: Played
-
-    def do_GET(self) -> None:  # pylint: disable=invalid-name
+    def __call__(self, asked: Asked) -> tuple[int, Any]:
+        if asked.method == "POST" and self.refusal:
+            return self.refusal, {}
+        if asked.method in ("POST", "DELETE"):
+            assert asked.authorization == "Bearer a-token"
+            self.fault = asked.body
+        fires = self.always or (self.fault is not None and not self.never)
         alert = {"labels": LABELS, "state": "firing", "status": {"state": "active"}}
-        firing = [alert | {"receivers": [{"name": "page"}]}] if self.server.firing else []
+        firing = [alert | {"receivers": [{"name": "page"}]}] if fires else []
         answers = {
             "/api/v1/alerts": {"data": {"alerts": firing}},
             "/api/v1/query": {"data": {"result": [{"value": [0, "200"]}]}},
             "/api/v2/alerts": firing,
             "/api/v2/status": {"config": {"original": "receivers:\n- name: page\n"}},
         }
-        self._answer(200, answers.get(self.path.partition("?")[0], {}))
-
-    def do_POST(self) -> None:  # pylint: disable=invalid-name
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.server.refusal:
-            self._answer(self.server.refusal, {})
-            return
-        assert self.headers["Authorization"] == "Bearer a-token"
-        self.server.fault = body
-        self._answer(200, {})
-
-    def do_DELETE(self) -> None:  # pylint: disable=invalid-name
-        self.server.fault = None
-        self._answer(204, None)
-
-    def _answer(self, status: int, body: Any) -> None:
-        self.send_response(status)
-        self.end_headers()
-        if body is not None:
-            self.wfile.write(json.dumps(body).encode())
-
-    def log_message(self, *_arguments: object) -> None:  # pylint: disable=arguments-differ
-        """Silent."""
+        return 200, answers.get(asked.path.partition("?")[0], {})
 
 
 @pytest.fixture
 def played() -> Iterator[Played]:
-    with Played() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    stack = Played()
+    with listening(stack) as server:
+        stack.url = server.url
+        yield stack
 
 
 def start(played: Played, folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -172,6 +142,7 @@ def test_a_service_that_sets_no_fault_is_one_line_that_says_why(
     [
         ("--prometheus", "http://127.0.0.1:9", "http://127.0.0.1:9 does not answer"),
         ("--token-file", "/nowhere", "/nowhere contains no token"),
+        ("--url", "https://127.0.0.1:9", "--url must be http://HOST:PORT"),
     ],
 )
 def test_what_a_drill_cannot_use_is_one_line(
