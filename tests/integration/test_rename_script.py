@@ -13,6 +13,7 @@ import yaml
 
 from tests.support.clone import environment
 from tests.support.paths import ROOT
+from tests.support.processes import run_program
 
 # Whatever this clone is called by now: these tests go with it when it is renamed.
 PRESENT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
@@ -51,14 +52,7 @@ def renamed(original: Path) -> Path:
 
 
 def setup(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [folder / "scripts" / "setup.sh", *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_program(folder / "scripts" / "setup.sh", *arguments, env=environment())
 
 
 def text_of(path: Path) -> str:
@@ -98,15 +92,8 @@ def test_service_image_project_and_dashboards_have_the_new_name(renamed: Path) -
 def test_its_unit_tests_pass(renamed: Path) -> None:
     files = ["test_config.py", "test_logger.py", "test_routes_pages.py", "test_requirements.py"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *(f"tests/unit/{name}" for name in files)],
-        cwd=renamed,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    command = (sys.executable, "-m", "pytest", "-q", *(f"tests/unit/{name}" for name in files))
+    done = run_program(*command, cwd=renamed, env=environment())
 
     assert done.returncode == 0, done.stdout
 
@@ -122,14 +109,7 @@ def test_its_lines_are_as_the_checks_want_them_whatever_the_names_length(
         changed = git(folder, "diff", "--name-only", "--", "*.py").splitlines()
 
         for check in (("black", "--check"), ("flake8",)):
-            done = subprocess.run(
-                [sys.executable, "-m", *check, *changed],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=100,
-                check=False,
-            )
+            done = run_program(sys.executable, "-m", *check, *changed, cwd=folder)
             assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -85,7 +85,7 @@ def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> Non
         ({"compose version": "echo 2.21.0"}, ("Compose 2.26 or newer", "2.21.0")),
     ],
 )
-def test_an_engine_that_will_not_do_is_calls_in_one_line(
+def test_an_engine_that_will_not_do_is_refused_in_one_line(
     clone: Clone, says: dict[str, str], words: tuple[str, ...]
 ) -> None:
     assert_refused(setup(clone, says=says), *words)
@@ -100,7 +100,7 @@ def test_a_missing_engine_points_to_the_way_without_one(clone: Clone) -> None:
     assert_refused(clone.run("setup.sh", env={"PATH": str(tools)}), "not installed", "--local")
 
 
-def test_a_full_disk_is_calls_before_anything_is_built(clone: Clone) -> None:
+def test_a_full_disk_is_named_before_anything_is_built(clone: Clone) -> None:
     says = {"info": f"echo '{clone.folder}'"}
 
     result = setup(clone, says=says, programs={"df": "printf 'head\\ndisk 100 90 10 90%% /\\n'"})
@@ -108,7 +108,7 @@ def test_a_full_disk_is_calls_before_anything_is_built(clone: Clone) -> None:
     assert_refused(result, "only 10 MB", "docker system prune")
 
 
-def test_a_taken_port_is_calls_with_the_setting_that_changes_it(clone: Clone) -> None:
+def test_a_taken_port_is_named_with_the_setting_that_changes_it(clone: Clone) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         result = setup(clone, settings=f"HTTP_PORT={port}\n")
@@ -128,7 +128,7 @@ def test_a_taken_port_is_calls_with_the_setting_that_changes_it(clone: Clone) ->
         ("ERROR: failed to resolve source metadata for python:3.14", ("network", "python:3.14")),
     ],
 )
-def test_a_failing_build_is_calls_by_its_cause(
+def test_a_failing_build_is_explained_by_its_cause(
     clone: Clone, said: str, words: tuple[str, ...]
 ) -> None:
     assert_refused(setup(clone, says={"compose build": f"echo '{said}'; exit 1"}), *words)

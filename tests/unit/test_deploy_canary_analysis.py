@@ -157,26 +157,28 @@ class TestWatching:
     def test_a_good_version_is_watched_until_a_scrape_covers_the_whole_step(self) -> None:
         assert watch(Prometheus(requests(10))) >= 15
 
-    def test_a_failing_version_is_found_before_the_step_ends(self) -> None:
-        with pytest.raises(CommandError, match="fails 20.0%"):
-            watch(Prometheus(requests(10, errors=0.2)))
-
     def test_counters_of_an_earlier_deploy_are_not_held_against_this_one(self) -> None:
         def old_until_scraped(seconds: float) -> Reading:
             return requests(10)(seconds) if seconds > 0 else Reading(5000, 5000, {0.1: 5000})
 
         assert watch(Prometheus(old_until_scraped)) >= 15
 
-    def test_a_canary_without_requests_to_judge_it_by_is_refused(self) -> None:
-        with pytest.raises(CommandError, match="too few to judge it by"):
-            watch(Prometheus(requests(0.1)))
+    @pytest.mark.parametrize(
+        ("counted", "replicas", "reason"),
+        [
+            (requests(10, errors=0.2), 1, "fails 20.0%"),
+            (requests(0.1), 1, "too few to judge it by"),
+            (requests(10), 2, "does not scrape all replicas"),
+        ],
+    )
+    def test_a_version_that_fails_or_cannot_be_judged_is_refused(
+        self, counted: Callable[[float], Reading], replicas: int, reason: str
+    ) -> None:
+        with pytest.raises(CommandError, match=reason):
+            watch(Prometheus(counted), replicas=replicas)
 
     def test_a_blue_green_deploy_needs_no_requests(self) -> None:
         assert watch(Prometheus(requests(0.1)), insist=False) < 30
-
-    def test_replicas_that_prometheus_does_not_scrape_end_the_deploy(self) -> None:
-        with pytest.raises(CommandError, match="does not scrape all replicas"):
-            watch(Prometheus(requests(10)), replicas=2)
 
     def test_a_prometheus_that_stays_silent_ends_the_deploy(
         self, monkeypatch: pytest.MonkeyPatch

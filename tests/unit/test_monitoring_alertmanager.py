@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.support.monitoring import MONITORING, run_tool
+from tests.support.processes import run_program
 
 # Getting amtool's image may take a while the first time.
 pytestmark = pytest.mark.timeout(600)
@@ -32,13 +33,8 @@ EVERYTHING = {
 
 
 def render(target: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, PROGRAM, SOURCE, target],
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
+    return run_program(
+        sys.executable, PROGRAM, SOURCE, target, env={"PATH": os.environ["PATH"], **environment}
     )
 
 

@@ -4,7 +4,6 @@ import datetime
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from tests.support.paths import ROOT
+from tests.support.processes import run_program
 
 FOLDERS = (ROOT / "scripts", ROOT / "scripts" / "ci", ROOT / ".ci")
 SCRIPTS = [
@@ -28,23 +28,15 @@ def read(name: str) -> Any:
 
 
 def tracked(pattern: str) -> set[Path]:
-    command = ["git", "ls-files", pattern]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return {ROOT / name for name in done.stdout.split()}
+    return {ROOT / name for name in run_program("git", "ls-files", pattern).stdout.split()}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_help_shows_usage_and_exit_status_without_any_package(script: Path, tmp_path: Path) -> None:
     start = [sys.executable, "-S"] if script.suffix == ".py" else []
-    done = subprocess.run(
-        [*start, script, "--help"],
-        cwd=tmp_path,
-        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    done = run_program(*start, script, "--help", cwd=tmp_path, env=path)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert script.name in done.stdout and "exit status" in done.stdout.lower()
@@ -72,7 +64,8 @@ def test_every_exception_of_the_image_scan_has_a_reason_and_a_last_day() -> None
 
 def test_precommit_understands_its_configuration() -> None:
     program = Path(sys.executable).parent / "pre-commit"
-    subprocess.run([program, "validate-config"], cwd=ROOT, check=True, capture_output=True)
+
+    assert run_program(program, "validate-config").returncode == 0
 
 
 # Put together here, so that no scan of this repository finds them.
@@ -94,7 +87,7 @@ def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
     program, *options = entry.split()
 
     command = [Path(sys.executable).parent / Path(program).name, *options, file.name]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_program(*command, cwd=tmp_path)
 
     assert done.returncode == 1 and f"{folder}.py:1" in done.stdout
     assert "AKIA" not in done.stdout + done.stderr
@@ -117,13 +110,7 @@ def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
 def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> None:
     (step,) = read(".github/workflows/pull-request.yml")["jobs"]["title"]["steps"]
 
-    done = subprocess.run(
-        ["bash", "-e", "-c", step["run"]],
-        env={"TITLE": title},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program("bash", "-e", "-c", step["run"], env={"TITLE": title})
 
     assert (done.returncode == 0) is accepted
 

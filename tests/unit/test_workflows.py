@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import workflows
 from tests.support.paths import ROOT
+from tests.support.processes import run_program
 from tests.support.workflows import FILES, NAMES, Job
 
 JOBS = workflows.jobs()
@@ -167,6 +168,6 @@ def test_actions_are_given_only_inputs_that_they_have(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
     actionlint = Path(sys.executable).parent / "actionlint"
-    done = subprocess.run([actionlint], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_program(actionlint, cwd=tmp_path)
 
     assert (done.stdout, done.returncode) == ("", 0)

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import subprocess
 import sys
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.support import workflows
 from tests.support.ci_scripts import Git, run_script
+from tests.support.processes import run_program
 
 plan: Any = importlib.import_module("plan")
 
@@ -98,12 +98,8 @@ def gate(may_skip: str, **results: str) -> Any:
     needs = json.dumps({name: {"result": result} for name, result in results.items()})
     step = workflows.job("ci-cd/required").data["steps"][-1]
     assert (step["shell"], set(step["env"])) == ("python", {"NEEDS", "MAY_SKIP"})
-    return subprocess.run(
-        [sys.executable, "-c", step["run"]],
-        env={"NEEDS": needs, "MAY_SKIP": may_skip},
-        capture_output=True,
-        text=True,
-        check=False,
+    return run_program(
+        sys.executable, "-c", step["run"], env={"NEEDS": needs, "MAY_SKIP": may_skip}
     )
 
 
