@@ -1,8 +1,4 @@
-"""Make a clone your own: replace the service's name everywhere, and name the licence's holder.
-
-Usage: ./scripts/setup.sh --name NAME [--holder HOLDER]
-Exit status: 0 done, 1 refused (one line says why, and nothing has changed).
-"""
+"""setup.sh --name: replace the service's name everywhere, and name the licence's holder."""
 
 import argparse
 import re
@@ -107,15 +103,10 @@ def set_holder(holder: str) -> None:
 
 def texts() -> dict[Path, str]:
     """Every text file that git tracks or would track, with its text."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "grep", "--no-color", "-I", "-z", "--files-with-matches", "--untracked", ""]
     names = subprocess.check_output(command, cwd=ROOT, text=True).rstrip("\0").split("\0")
-    paths = [ROOT / name for name in sorted(set(names))]
-    contents = {path: path.read_bytes() for path in paths if path.is_file()}
-    return {
-        path: content.decode("utf-8", "surrogateescape")
-        for path, content in contents.items()
-        if not path.is_symlink() and b"\0" not in content
-    }
+    paths = [ROOT / name for name in names]
+    return {path: path.read_bytes().decode("utf-8", "surrogateescape") for path in paths}
 
 
 if __name__ == "__main__":

@@ -24,9 +24,8 @@ NOT_COPIED = (".git", ".venv", ".run", "__pycache__", ".*_cache", ".hypothesis",
 
 def git(folder: Path, *arguments: str) -> str:
     names = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    done = subprocess.run(
-        ["git", *names, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    )
+    done = run_program("git", *names, *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
