@@ -87,53 +87,38 @@ def test_a_run_of_code_from_outside_is_given_no_secret(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("publish", "staging", "deployed"),
+    ("job", "needed", "results", "starts"),
     [
-        ("success", "success", True),
-        ("success", "skipped", True),
-        ("success", "failure", False),
-        ("success", "cancelled", False),
-        ("skipped", "skipped", False),
-        ("failure", "skipped", False),
+        # Production gets the published image unless staging failed.
+        ("production", ("publish", "staging"), ("success", "success"), True),
+        ("production", ("publish", "staging"), ("success", "skipped"), True),
+        ("production", ("publish", "staging"), ("success", "failure"), False),
+        ("production", ("publish", "staging"), ("success", "cancelled"), False),
+        ("production", ("publish", "staging"), ("skipped", "skipped"), False),
+        ("production", ("publish", "staging"), ("failure", "skipped"), False),
+        # A release waits for the tests and the image, and for no deployment.
+        ("release", ("required", "publish"), ("success", "success"), True),
+        ("release", ("required", "publish"), ("success", "skipped"), True),
+        ("release", ("required", "publish"), ("success", "failure"), False),
+        ("release", ("required", "publish"), ("success", "cancelled"), False),
+        ("release", ("required", "publish"), ("failure", "skipped"), False),
+        ("release", ("required", "publish"), ("cancelled", "skipped"), False),
     ],
 )
-def test_production_gets_the_published_image_unless_staging_failed(
-    publish: str, staging: str, deployed: bool
+def test_a_job_starts_only_after_what_it_needs_has_succeeded(
+    job: str, needed: tuple[str, ...], results: tuple[str, ...], starts: bool
 ) -> None:
-    values = started(*ON_MAIN[0]) | {
-        "needs.publish.result": publish,
-        "needs.staging.result": staging,
-    }
+    found = workflows.job(f"ci-cd/{job}")
+    values = {f"needs.{name}.result": one for name, one in zip(needed, results, strict=True)}
 
-    assert workflows.holds(workflows.job("ci-cd/production").condition, values) is deployed
-    digests = [
-        workflows.job(f"ci-cd/{n}").data["with"]["digest"] for n in ("staging", "production")
-    ]
-    assert digests == ["${{ needs.publish.outputs.digest }}"] * 2
+    assert workflows.holds(found.condition, started(*ON_MAIN[0]) | values) is starts
+    assert set(found.data["needs"]) == {"plan", *needed}
 
 
-@pytest.mark.parametrize(
-    ("required", "publish", "released"),
-    [
-        ("success", "success", True),
-        ("success", "skipped", True),
-        ("success", "failure", False),
-        ("success", "cancelled", False),
-        ("failure", "skipped", False),
-        ("cancelled", "skipped", False),
-    ],
-)
-def test_a_release_waits_for_the_tests_and_the_image_and_for_no_deployment(
-    required: str, publish: str, released: bool
-) -> None:
-    release = workflows.job("ci-cd/release")
-    values = started(*ON_MAIN[0]) | {
-        "needs.required.result": required,
-        "needs.publish.result": publish,
-    }
-
-    assert workflows.holds(release.condition, values) is released
-    assert release.data["needs"] == ["plan", "required", "publish"]
+def test_every_environment_gets_the_published_image() -> None:
+    for name in ("staging", "production"):
+        given = workflows.job(f"ci-cd/{name}").data["with"]
+        assert given["digest"] == "${{ needs.publish.outputs.digest }}"
 
 
 def test_jobs_after_the_gate_run_although_the_plan_skipped_an_earlier_job() -> None:
