@@ -241,8 +241,8 @@ def get_json(url: str) -> Any:
 def users(drill: Drill, given: argparse.Namespace, rate: float) -> Load:
     """Simulated users, who request the drill's paths in turn, so many times a second."""
     requests = [("GET", path) for path in drill.paths]
-    limits: dict[str, Any] = {"seconds": math.inf, "timeout": ANSWER_SECONDS, "most_behind": 1}
-    return Load(given.url, requests, connections=CONNECTIONS, rate=rate, **limits)
+    limits: dict[str, Any] = {"connections": CONNECTIONS, "timeout": ANSWER_SECONDS}
+    return Load(given.url, requests, rate=rate, seconds=math.inf, **limits)
 
 
 def kinds(answers: Iterable[Answer]) -> str:

@@ -13,7 +13,7 @@ from app.services.cache_service import CacheService
 from app.utils import metrics
 from tests.support.app_parts import make_redis, make_settings
 from tests.support.paths import ROOT
-from tests.support.processes import run_program
+from tests.support.processes import run
 from tests.support.service import EMBEDDED, Service, StartService
 
 
@@ -93,7 +93,7 @@ def test_it_passes_every_check(clone: Path, command: list[str]) -> None:
     files = ["app/factory.py", "app/routes/greetings.py"]
     if command[0] == "pytest":
         files = ["tests/unit/test_routes_greetings.py"]
-    done = run_program(sys.executable, "-m", *command, *files, cwd=clone)
+    done = run([sys.executable, "-m", *command, *files], cwd=clone)
 
     assert done.returncode == 0, done.stdout + done.stderr
 

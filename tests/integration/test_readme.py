@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
-from tests.support.processes import run_program
+from tests.support.processes import run
 from tests.support.service import Service
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def test_every_line_of_the_tour_answers_as_its_comment_says(
 
     for command, comment in tour():
         command = command.replace("localhost:8080", f"localhost:{embedded_service.port}")
-        done = run_program("bash", "-c", command, env=environment)
+        done = run(["bash", "-c", command], env=environment)
 
         status, *words = re.findall(r'^\d{3}|"[^"]+"', comment)
         assert done.stdout.endswith(f"status={status}"), (command, done.stdout)
@@ -46,7 +46,7 @@ def test_the_first_command_prints_the_text_in_the_readme() -> None:
     shown = README.partition("from then on after a second:\n\n```\n")[2].partition("```")[0]
     program = "from local import welcome; print(welcome('http://127.0.0.1:8080'))"
 
-    printed = run_program(sys.executable, "-c", program, cwd=ROOT / "scripts" / "lib", env={})
+    printed = run([sys.executable, "-c", program], cwd=ROOT / "scripts" / "lib", env={})
 
     assert printed.stdout.strip() == shown.strip()
 

@@ -13,7 +13,7 @@ import yaml
 
 from tests.support.clone import environment
 from tests.support.paths import ROOT
-from tests.support.processes import run_program
+from tests.support.processes import run
 
 # Whatever this clone is called by now: these tests go with it when it is renamed.
 PRESENT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
@@ -24,7 +24,7 @@ NOT_COPIED = (".git", ".venv", ".run", "__pycache__", ".*_cache", ".hypothesis",
 
 def git(folder: Path, *arguments: str) -> str:
     names = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    done = run_program("git", *names, *arguments, cwd=folder)
+    done = run(["git", *names, *arguments], cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -51,7 +51,7 @@ def renamed(original: Path) -> Path:
 
 
 def setup(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_program(folder / "scripts" / "setup.sh", *arguments, env=environment())
+    return run([folder / "scripts" / "setup.sh", *arguments], env=environment())
 
 
 def text_of(path: Path) -> str:
@@ -92,7 +92,7 @@ def test_its_unit_tests_pass(renamed: Path) -> None:
     files = ["test_config.py", "test_logger.py", "test_routes_pages.py", "test_requirements.py"]
 
     command = (sys.executable, "-m", "pytest", "-q", *(f"tests/unit/{name}" for name in files))
-    done = run_program(*command, cwd=renamed, env=environment())
+    done = run(command, cwd=renamed, env=environment())
 
     assert done.returncode == 0, done.stdout
 
@@ -108,7 +108,7 @@ def test_its_lines_are_as_the_checks_want_them_whatever_the_names_length(
         changed = git(folder, "diff", "--name-only", "--", "*.py").splitlines()
 
         for check in (("black", "--check"), ("flake8",)):
-            done = run_program(sys.executable, "-m", *check, *changed, cwd=folder)
+            done = run([sys.executable, "-m", *check, *changed], cwd=folder)
             assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.processes import run_program
+from tests.support.processes import run
 
 LEFT_OUT = {".venv", ".run", "node_modules", "swagger-ui", ".hypothesis", ".pytest_cache"}
 PAGES = sorted(
@@ -90,7 +90,7 @@ def help_of(command: str) -> str:
     """What the command says of itself; quick, and without touching anything."""
     script, *subcommand = shlex.split(command)
     start = [sys.executable] if script.endswith(".py") else []
-    done = run_program(*start, str(ROOT / script), *subcommand, "--help")
+    done = run([*start, str(ROOT / script), *subcommand, "--help"])
     assert done.returncode == 0, f"{command} --help: {done.stderr}"
     return done.stdout
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.support.monitoring import MONITORING, run_tool
-from tests.support.processes import run_program
+from tests.support.processes import run
 
 # Getting amtool's image may take a while the first time.
 pytestmark = pytest.mark.timeout(600)
@@ -33,8 +33,8 @@ EVERYTHING = {
 
 
 def render(target: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run_program(
-        sys.executable, PROGRAM, SOURCE, target, env={"PATH": os.environ["PATH"], **environment}
+    return run(
+        [sys.executable, PROGRAM, SOURCE, target], env={"PATH": os.environ["PATH"], **environment}
     )
 
 

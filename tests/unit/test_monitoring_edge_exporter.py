@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.support.monitoring import MONITORING
-from tests.support.processes import free_port, run_program, wait_until
+from tests.support.processes import free_port, run, wait_until
 
 FOLDER = MONITORING / "edge-exporter"
 LINE = {
@@ -128,7 +128,7 @@ def exporter(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def check(environment: dict[str, str]) -> int:
-    return run_program(sys.executable, "-SE", FOLDER / "check.py", env=environment).returncode
+    return run([sys.executable, "-SE", FOLDER / "check.py"], env=environment).returncode
 
 
 def test_every_line_sent_to_its_socket_is_on_the_next_scrape(exporter: dict[str, str]) -> None:
@@ -150,7 +150,7 @@ def test_a_second_exporter_does_not_take_the_socket_of_the_first(exporter: dict[
     wait_until(path.is_socket, seconds=20, why="it listens")
     before = path.stat().st_ino
 
-    second = run_program(sys.executable, FOLDER / "edge_exporter.py", env=exporter)
+    second = run([sys.executable, FOLDER / "edge_exporter.py"], env=exporter)
 
     assert second.returncode != 0
     assert path.stat().st_ino == before

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.support.paths import ROOT
-from tests.support.processes import run_program
+from tests.support.processes import run
 
 FOLDERS = (ROOT / "scripts", ROOT / "scripts" / "ci", ROOT / ".ci")
 SCRIPTS = [
@@ -28,7 +28,7 @@ def read(name: str) -> Any:
 
 
 def tracked(pattern: str) -> set[Path]:
-    return {ROOT / name for name in run_program("git", "ls-files", pattern).stdout.split()}
+    return {ROOT / name for name in run(["git", "ls-files", pattern]).stdout.split()}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -36,7 +36,7 @@ def test_help_shows_usage_and_exit_status_without_any_package(script: Path, tmp_
     start = [sys.executable, "-S"] if script.suffix == ".py" else []
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
-    done = run_program(*start, script, "--help", cwd=tmp_path, env=path)
+    done = run([*start, script, "--help"], cwd=tmp_path, env=path)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert script.name in done.stdout and "exit status" in done.stdout.lower()
@@ -65,7 +65,7 @@ def test_every_exception_of_the_image_scan_has_a_reason_and_a_last_day() -> None
 def test_precommit_understands_its_configuration() -> None:
     program = Path(sys.executable).parent / "pre-commit"
 
-    assert run_program(program, "validate-config").returncode == 0
+    assert run([program, "validate-config"]).returncode == 0
 
 
 # Put together here, so that no scan of this repository finds them.
@@ -87,7 +87,7 @@ def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
     program, *options = entry.split()
 
     command = [Path(sys.executable).parent / Path(program).name, *options, file.name]
-    done = run_program(*command, cwd=tmp_path)
+    done = run(command, cwd=tmp_path)
 
     assert done.returncode == 1 and f"{folder}.py:1" in done.stdout
     assert "AKIA" not in done.stdout + done.stderr
@@ -110,7 +110,7 @@ def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
 def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> None:
     (step,) = read(".github/workflows/pull-request.yml")["jobs"]["title"]["steps"]
 
-    done = run_program("bash", "-e", "-c", step["run"], env={"TITLE": title})
+    done = run(["bash", "-e", "-c", step["run"]], env={"TITLE": title})
 
     assert (done.returncode == 0) is accepted
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import workflows
 from tests.support.paths import ROOT
-from tests.support.processes import run_program
+from tests.support.processes import run
 from tests.support.workflows import FILES, NAMES, Job
 
 JOBS = workflows.jobs()
@@ -153,6 +153,6 @@ def test_actions_are_given_only_inputs_that_they_have(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
     actionlint = Path(sys.executable).parent / "actionlint"
-    done = run_program(actionlint, cwd=tmp_path)
+    done = run([actionlint], cwd=tmp_path)
 
     assert (done.stdout, done.returncode) == ("", 0)

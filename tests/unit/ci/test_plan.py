@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import workflows
 from tests.support.ci_scripts import Git, run_script
-from tests.support.processes import run_program
+from tests.support.processes import run
 
 plan: Any = importlib.import_module("plan")
 
@@ -98,9 +98,7 @@ def gate(may_skip: str, **results: str) -> Any:
     needs = json.dumps({name: {"result": result} for name, result in results.items()})
     step = workflows.job("ci-cd/required").data["steps"][-1]
     assert (step["shell"], set(step["env"])) == ("python", {"NEEDS", "MAY_SKIP"})
-    return run_program(
-        sys.executable, "-c", step["run"], env={"NEEDS": needs, "MAY_SKIP": may_skip}
-    )
+    return run([sys.executable, "-c", step["run"]], env={"NEEDS": needs, "MAY_SKIP": may_skip})
 
 
 @pytest.mark.parametrize("result", ["failure", "cancelled", "skipped"])
