@@ -5,7 +5,7 @@ Runs as root of a container without network, before all other services:
 1. Each missing file in infrastructure/secrets/ gets a random value, infrastructure/certs/ gets a
    development certificate. Files that exist, such as your own, are never overwritten.
 2. The volume `secrets` gets one folder for each service, with only that service's secrets.
-3. The other volumes get their owners, nginx's first list of replicas and the static files.
+3. The other volumes get their owners and the static files.
 
 Prints names, never values. Needs the standard library and the `openssl` command.
 """
@@ -46,12 +46,8 @@ def main() -> None:
     hand_out(secret, certificate.keep_or_make(HOST / "certs"))
 
     # Root owns a volume at first.
-    for volume, user in (("edge", WEB), ("alertmanager-config", NOBODY), ("upstreams", NGINX)):
+    for volume, user in (("edge", WEB), ("alertmanager-config", NOBODY)):
         os.chown(VOLUMES / volume, user, user)
-    traffic = VOLUMES / "upstreams" / "traffic.conf"
-    if not traffic.exists():
-        first = (HOST / "docker/nginx/upstreams/traffic.conf").read_bytes()
-        files.write(traffic, first, NGINX, NGINX, 0o644)
     files.publish(Path("/srv/app/static"), VOLUMES / "static")
 
 

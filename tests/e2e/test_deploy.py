@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy import nginx
+from deploy.nginx import ADDRESS, WEB_ONLY
 
 from tests.e2e.load import MixedLoad
 from tests.e2e.stack import Stack, docker, new_stack, started
@@ -79,8 +79,8 @@ class Deploys:
         return {docker("exec", one, *command).strip() for one in self.stack.containers("web")}
 
     def traffic(self) -> str:
-        """nginx's file that says where requests go."""
-        return self.stack.run_in("nginx", "cat", "/etc/nginx/upstreams/traffic.conf")
+        """Where nginx says that requests go."""
+        return self.stack.run_in("nginx", "wget", "-qO-", ADDRESS).strip()
 
     def lock(self) -> str:
         """The container that is the lock, if there is one."""
@@ -126,6 +126,7 @@ def loaded(deploys: Deploys, reports: list[dict[str, Any]]) -> Loaded:
         print(report)  # whole, where an assertion abridges it
         assert report["failed"] == 0, report
         assert report["items_lost"] == 0, report
+        assert report["http2_requests"] > 0, report
 
     return context
 
@@ -198,7 +199,7 @@ def test_a_deploy_that_was_killed_leaves_no_lock_and_can_be_recovered_from(
 ) -> None:
     with loaded():
         process = deploys.start("--rollback")
-        _wait_for_line(process, "wait until nothing is sent to the old version")
+        _wait_for_line(process, "renew the old replicas")
         process.kill()
         process.communicate()
         wait_until(lambda: not deploys.lock(), seconds=10, why="the lock goes with its holder")
@@ -207,6 +208,20 @@ def test_a_deploy_that_was_killed_leaves_no_lock_and_can_be_recovered_from(
     assert status == 0, output
     assert "was cut off: putting things back" in output
     assert deploys.versions() == {"2.0.0"}
+    _only_web_serves(deploys)
+
+
+def test_an_nginx_that_is_killed_half_way_gets_its_shares_again(deploys: Deploys) -> None:
+    shift = ("--strategy=canary", "--step-seconds=15", "--min-requests=0")
+    process = deploys.start("--image", deploys.variants["good"], *shift)
+    _wait_for_line(process, "send it 10 %")
+    wait_until(lambda: "percent=10&" in deploys.traffic(), seconds=10, why="it gets 10 %")
+
+    docker("restart", "--signal=KILL", deploys.stack.containers("nginx")[0])
+
+    wait_until(lambda: "percent=10&" in deploys.traffic(), seconds=10, why="it gets 10 % again")
+    output = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, output
     _only_web_serves(deploys)
 
 
@@ -243,7 +258,7 @@ def test_the_history_lists_who_deployed_what_and_how_it_ended(deploys: Deploys) 
     lines = deploys.history()
 
     ends = [line.split("  ")[-1].split(":")[0] for line in lines]
-    assert ends == ["in service", *4 * ["rolled back"], "in service"]
+    assert ends == ["in service", *4 * ["rolled back"], "in service", "in service"]
     assert all("@" in line for line in lines)
 
 
@@ -269,7 +284,7 @@ def _wait_for_line(process: "subprocess.Popen[str]", text: str) -> None:
 
 
 def _only_web_serves(deploys: Deploys) -> None:
-    assert deploys.traffic() == nginx.stable()
+    assert deploys.traffic() == str(WEB_ONLY)
     assert not deploys.stack.containers("web-next")
     assert not deploys.lock()
 

@@ -3,10 +3,12 @@
 import re
 import socket
 import ssl
+import subprocess
 from typing import Any
 
 import pytest
 import requests
+from deploy.nginx import ADDRESS, WEB_ONLY
 
 from tests.e2e.stack import Stack
 
@@ -120,6 +122,16 @@ def test_an_error_of_nginx_is_a_page_for_a_browser(stack: Stack) -> None:
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "text/html"
     assert re.search(f"<code>{answer.headers['X-Request-ID']}</code>", answer.text)
+
+
+@pytest.mark.parametrize("share", ["percent=101&writes=1&retry=0", "percent=50", ""])
+def test_a_share_of_traffic_that_is_malformed_changes_nothing(stack: Stack, share: str) -> None:
+    before = stack.run_in("nginx", "wget", "-qO-", ADDRESS)
+
+    with pytest.raises(subprocess.CalledProcessError):
+        stack.run_in("nginx", "wget", "-qO-", f"--post-data={share}", ADDRESS)
+
+    assert stack.run_in("nginx", "wget", "-qO-", ADDRESS) == before == f"{WEB_ONLY}\n"
 
 
 def connect_tls(

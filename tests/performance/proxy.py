@@ -28,6 +28,10 @@ SUBSTITUTIONS = (
     (r"server web:8000 resolve\b", r"server {upstream}", "one local replica; 1.22 lacks resolve"),
     (r"listen 8080\b", r"listen 127.0.0.1:{port}", "the port: a free one"),
     (r"\$host\$is_request_port\$request_port", "$http_host", "the port in Host: 1.22 lacks it"),
+    (r"(?ms)^upstream web_next \{{.*?^\}}$", "", "no candidate"),
+    (r"(?m)^    server web-next:8000 .*;$", "", "no candidate"),
+    (r"(?m)^(?:load_module|js_\w+) .*;$", "", "no njs: it runs only during a deploy"),
+    (r"\$decided\b", "web", "no njs: it runs only during a deploy"),
     (r"(?m)^\s*keepalive_min_timeout .*;$", "", "keepalive_min_timeout: 1.22 lacks it"),
     (r"(?ms)^    server \{{\n\s+listen 8443.*?^    \}}$", "", "the TLS server: not measured"),
     (

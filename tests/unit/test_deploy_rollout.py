@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 from command_error import CommandError
-from deploy import nginx
 from deploy.canary_analysis import Limits
 from deploy.docker_client import Image
+from deploy.nginx import WEB_ONLY, Traffic
 from deploy.rollout import NEXT, WEB, Plan, Rollout
 
 OLD = Image("app:old-000000000000", "sha256:old", "1.0", "unknown")
 NEW = Image("app:new-111111111111", "sha256:new", "2.0", "unknown")
-ADDRESSES = {WEB: ["10.0.0.1"], NEXT: ["10.0.0.2"]}
-TO_CANDIDATE = nginx.cut_over(ADDRESSES[NEXT], retry_errors=False)
 
 
 @dataclass
@@ -25,25 +23,22 @@ class Stack:
     """Plays nginx, the replicas and Prometheus."""
 
     images: dict[str, Image] = field(default_factory=lambda: {WEB: OLD})
-    configuration: str = field(default_factory=nginx.stable)
+    traffic: Traffic = WEB_ONLY
     log: list[str] = field(default_factory=list)
     fails_at: str = ""
 
     # nginx
-    def apply(self, configuration: str) -> None:
+    def apply(self, traffic: Traffic) -> None:
         self._happens("apply")
-        self.configuration = configuration
+        self.traffic = traffic
 
-    def current(self) -> str:
-        return self.configuration
-
-    def wait_for_old_workers(self) -> None:
-        self._happens("wait for old workers")
+    def serves_web_only(self) -> bool:
+        return not self.traffic.percent
 
     # replicas
     def start(self, service: str, image: Image) -> None:
         if service == WEB:
-            assert self.configuration == TO_CANDIDATE, "requests went to what is being renewed"
+            assert self.traffic == Traffic(100), "requests went to what is being renewed"
         self.images[service] = image
         self._happens(f"start {service} {image.version}")
 
@@ -63,12 +58,9 @@ class Stack:
         self._happens("publish")
 
     def stop_next(self) -> None:
-        assert "10.0.0.2" not in self.configuration, "requests went to what is being stopped"
+        assert self.traffic == WEB_ONLY, "requests went to what is being stopped"
         self._happens("stop web-next")
         self.images.pop(NEXT, None)
-
-    def addresses(self, service: str) -> list[str]:
-        return ADDRESSES[service] if service in self.images else []
 
     def _happens(self, what: str) -> None:
         self.log.append(what)
@@ -89,25 +81,13 @@ def test_a_deploy_ends_with_the_new_version_in_the_place_of_the_old_one(tmp_path
     rollout(stack, tmp_path).run()
 
     assert stack.images == {WEB: NEW}
-    assert stack.configuration == nginx.stable()
+    assert stack.traffic == WEB_ONLY
     assert (tmp_path / ".env").read_text() == f"WEB_IMAGE={NEW.reference}\n"
-
-
-def test_old_replicas_are_renewed_only_when_no_nginx_worker_knows_them_any_more(
-    tmp_path: Path,
-) -> None:
-    stack = Stack()
-
-    rollout(stack, tmp_path).run()
-
-    assert stack.log.index("wait for old workers") < stack.log.index("start web 2.0")
-    last_wait = len(stack.log) - 1 - stack.log[::-1].index("wait for old workers")
-    assert last_wait < stack.log.index("stop web-next")
 
 
 @pytest.mark.parametrize(
     "step",
-    ["start web-next 2.0", "smoke-test web-next", "publish", "apply", "wait for old workers"]
+    ["start web-next 2.0", "smoke-test web-next", "publish", "apply"]
     + ["check web-next", "start web 2.0", "smoke-test web"],
 )
 def test_whichever_step_fails_the_version_before_is_in_service_again(
@@ -122,7 +102,7 @@ def test_whichever_step_fails_the_version_before_is_in_service_again(
 
     assert restored
     assert stack.images == {WEB: OLD}
-    assert stack.configuration == nginx.stable()
+    assert stack.traffic == WEB_ONLY
 
 
 def test_a_failure_before_any_request_was_shifted_leaves_the_old_replicas_alone(
@@ -140,7 +120,7 @@ def test_a_failure_before_any_request_was_shifted_leaves_the_old_replicas_alone(
 
 
 def test_what_was_renewed_already_goes_back_while_the_candidate_serves(tmp_path: Path) -> None:
-    stack = Stack({WEB: NEW, NEXT: NEW}, nginx.promote(ADDRESSES[WEB], ADDRESSES[NEXT]))
+    stack = Stack({WEB: NEW, NEXT: NEW}, Traffic(100))
 
     assert rollout(stack, tmp_path).restore()
 
@@ -149,16 +129,16 @@ def test_what_was_renewed_already_goes_back_while_the_candidate_serves(tmp_path:
 
 
 def test_without_a_candidate_to_bridge_it_the_way_back_is_not_taken(tmp_path: Path) -> None:
-    stack = Stack({WEB: NEW}, nginx.promote(ADDRESSES[WEB], []))
+    stack = Stack({WEB: NEW}, Traffic(100))
 
     assert not rollout(stack, tmp_path).restore()
 
     assert stack.images == {WEB: NEW}
-    assert stack.configuration == nginx.stable()
+    assert stack.traffic == WEB_ONLY
 
 
 def test_a_deploy_cut_off_at_its_last_step_is_completed(tmp_path: Path) -> None:
-    stack = Stack({WEB: NEW, NEXT: NEW}, nginx.stable())
+    stack = Stack({WEB: NEW, NEXT: NEW})
 
     assert not rollout(stack, tmp_path).restore()
 

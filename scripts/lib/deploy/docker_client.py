@@ -39,7 +39,6 @@ class Container:  # pylint: disable=too-many-instance-attributes
     status: str  # created, running, restarting, exited …
     health: str  # starting, healthy or unhealthy; empty without a health check
     restarts: int
-    addresses: dict[str, str]  # network name to IP address
 
 
 @dataclass(frozen=True)
@@ -252,7 +251,6 @@ def _git(*arguments: str) -> str:
 
 
 def _container(found: dict[str, Any]) -> Container:
-    networks = found["NetworkSettings"]["Networks"]
     return Container(
         id=found["Id"],
         name=found["Name"].lstrip("/"),
@@ -261,5 +259,4 @@ def _container(found: dict[str, Any]) -> Container:
         status=found["State"]["Status"],
         health=found["State"].get("Health", {}).get("Status", ""),
         restarts=found["RestartCount"],
-        addresses={name: one["IPAddress"] for name, one in networks.items() if one["IPAddress"]},
     )

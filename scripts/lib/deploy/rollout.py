@@ -8,9 +8,9 @@ from pathlib import Path
 import env_file
 from command_error import CommandError
 
-from . import nginx
 from .canary_analysis import CanaryAnalysis, Limits, Prometheus
 from .docker_client import ROOT, UNKNOWN, DockerClient, Image
+from .nginx import WEB_ONLY, Nginx, Traffic
 
 WEB, NEXT = "web", "web-next"
 SMOKE_SECONDS = 60.0
@@ -103,7 +103,7 @@ class Rollout:
     """One deploy on the running stack."""
 
     def __init__(
-        self, plan: Plan, proxy: nginx.Nginx, replicas: Replicas, prometheus: Prometheus
+        self, plan: Plan, proxy: Nginx, replicas: Replicas, prometheus: Prometheus
     ) -> None:
         self._plan = plan
         self._nginx = proxy
@@ -114,6 +114,7 @@ class Rollout:
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """Each step of the deploy, as text and as a function."""
         plan, limits, replicas, watch = self._plan, self._plan.limits, self._replicas, ""
+        shift, all_requests = self._shift, Traffic(100, retry=bool(plan.watch_seconds))
         if plan.watch_seconds:
             watch = (
                 f" and watch it for {plan.watch_seconds:g} s (at most"
@@ -126,21 +127,20 @@ class Rollout:
         publish = "copy its static files to where nginx serves them"
         split: list[tuple[str, Callable[[], None]]] = []
         if plan.strategy == "canary":
-            part = "of the requests"
+            part, first = "of the requests", Traffic(10, writes=False, retry=True)
             split = [
-                (f"send it 10 % {part}, POST and PATCH excepted,{watch}", lambda: self._split(10)),
-                (f"send it 50 % {part}{watch}", lambda: self._split(50, writes=True)),
+                (f"send it 10 % {part}, POST and PATCH excepted,{watch}", lambda: shift(first)),
+                (f"send it 50 % {part}{watch}", lambda: shift(Traffic(50, retry=True))),
             ]
         return [
             (start, lambda: replicas.start(NEXT, plan.target)),
             ("smoke-test each of them directly", lambda: self._smoke_test(NEXT)),
             (publish, lambda: replicas.publish(plan.target)),
             *split,
-            (f"send it all requests{watch}", self._switch),
-            ("wait until nothing is sent to the old version any more", self._cut_over),
+            (f"send it all requests{watch}", lambda: shift(all_requests)),
             ("renew the old replicas with the new version, and smoke-test them", self._renew),
-            ("send all requests to those, and wait until none goes elsewhere", self._promote),
-            ("stop the replicas that bridged the change", self._stop),
+            ("send all requests to those", self._promote),
+            ("stop the replicas that bridged the change", replicas.stop_next),
         ]
 
     def run(self) -> None:
@@ -164,54 +164,47 @@ class Rollout:
             Whether the previous version is in service.
         """
         previous, target = self._plan.previous, self._plan.target
-        if self._nginx.current() != nginx.stable():
-            if not self._replicas.run(WEB, previous):
-                bridged = self._replicas.healthy(NEXT, target)
-                if bridged:
-                    self._cut_over()
-                if bridged or not self._replicas.healthy(WEB, target):
-                    say(f"     starting {previous} again")
-                    self._put_into_service(previous)
-            say("     all requests go to web; waiting until none goes elsewhere")
-            self._promote()
-        self._stop()
+        finished = self._nginx.serves_web_only() and self._replicas.healthy(WEB, target)
+        if not (finished or self._replicas.run(WEB, previous)):
+            bridged = self._replicas.healthy(NEXT, target)
+            if bridged:
+                self._cut_over()
+            if bridged or not self._replicas.healthy(WEB, target):
+                say(f"     starting {previous} again")
+                self._put_into_service(previous)
+        self._promote()
+        self._replicas.stop_next()
         return self._replicas.run(WEB, previous) or previous.id == target.id
 
     def _smoke_test(self, service: str) -> None:
         version = self._replicas.smoke_test(service, self._plan.target)
         say(f"     {service} answers as version {version}")
 
-    def _split(self, percent: int, *, writes: bool = False) -> None:
-        web, candidate = self._nginx.addresses(WEB), self._nginx.addresses(NEXT)
-        self._shift(nginx.split(web, candidate, percent, writes=writes))
-
-    def _switch(self) -> None:
-        retry_errors = bool(self._plan.watch_seconds)
-        self._shift(nginx.cut_over(self._nginx.addresses(NEXT), retry_errors=retry_errors))
-
-    def _shift(self, configuration: str) -> None:
+    def _shift(self, traffic: Traffic) -> None:
         """Send the candidate its share, and analyse how it answers."""
-        self._nginx.apply(configuration)
+        self._nginx.apply(traffic)
         if not self._plan.watch_seconds:
             return
         if not self._prometheus.running:
             say("     not watched: Prometheus is not running")
             return
-        counted = self._analysis.watch(
-            self._plan.watch_seconds,
-            insist=self._plan.strategy == "canary",
-            check=lambda: self._replicas.check(NEXT),
-        )
+
+        def check() -> None:
+            self._replicas.check(NEXT)
+            self._nginx.hold(traffic)
+
+        insist = self._plan.strategy == "canary"
+        counted = self._analysis.watch(self._plan.watch_seconds, insist=insist, check=check)
         say(f"     it answered {counted}")
 
     def _cut_over(self) -> None:
         """From here on an error of the new version is not retried on the old one, which is about to
         be renewed."""
-        self._nginx.apply(nginx.cut_over(self._nginx.addresses(NEXT), retry_errors=False))
-        self._nginx.wait_for_old_workers()
+        self._nginx.apply(Traffic(100))
         self._replicas.check(NEXT)
 
     def _renew(self) -> None:
+        self._cut_over()
         self._put_into_service(self._plan.target)
         self._smoke_test(WEB)
 
@@ -220,13 +213,7 @@ class Rollout:
         self._replicas.start(WEB, image)
 
     def _promote(self) -> None:
-        self._nginx.apply(nginx.promote(self._nginx.addresses(WEB), self._nginx.addresses(NEXT)))
-        self._nginx.wait_for_old_workers()
-
-    def _stop(self) -> None:
-        if self._nginx.current() != nginx.stable():
-            self._nginx.apply(nginx.stable())
-        self._replicas.stop_next()
+        self._nginx.apply(WEB_ONLY)
 
 
 def say(text: str) -> None:
