@@ -13,8 +13,8 @@ DAYS = 397  # the longest that browsers accept
 RENEW_SECONDS = 30 * 86_400
 
 
-def keep_or_make(folder: Path) -> dict[str, bytes]:
-    """The folder's tls.crt and tls.key; made first if both are missing, renewed if made here.
+def keep_or_make(folder: Path) -> bytes:
+    """The folder's tls.crt and tls.key in one; made first if both are missing, renewed if made here.
 
     Raises:
         ValueError: one of the two is missing, or they do not match.
@@ -30,7 +30,7 @@ def keep_or_make(folder: Path) -> dict[str, bytes]:
         "pkey", "-in", key, "-pubout"
     ):
         raise ValueError("infrastructure/certs/tls.key is not the key of tls.crt")
-    return {path.name: path.read_bytes() for path in (certificate, key)}
+    return certificate.read_bytes() + b"\n" + key.read_bytes()
 
 
 def _due(certificate: Path) -> bool:

@@ -2,10 +2,11 @@
 
 Runs as root of a container without network, before all other services:
 
-1. Each missing file in infrastructure/secrets/ gets a random value, infrastructure/certs/ gets a
+1. Settings that nginx would refuse are refused here, before anything is replaced.
+2. Each missing file in infrastructure/secrets/ gets a random value, infrastructure/certs/ gets a
    development certificate. Files that exist, such as your own, are never overwritten.
-2. The volume `secrets` gets one folder for each service, with only that service's secrets.
-3. The other volumes get their owners and the static files.
+3. The volume `secrets` gets one folder for each service, with only that service's secrets.
+4. The other volumes get their owners, nginx's settings and the static files.
 
 Prints names, never values. Needs the standard library and the `openssl` command.
 """
@@ -21,6 +22,7 @@ from string import Template
 
 import certificate
 import files
+import nginx_settings
 
 HOST, VOLUMES = Path("/host"), Path("/volumes")
 
@@ -42,12 +44,15 @@ NGINX, GRAFANA, REDIS, WEB, REDIS_EXPORTER, NOBODY = 101, 472, 999, 10001, 59000
 
 def main() -> None:
     refuse_unreadable_configuration()
+    template = (HOST / "docker/nginx/settings.conf.template").read_text(encoding="utf-8")
+    settings = nginx_settings.fill_in(template, os.environ)
     secret = {name: keep_or_make(name, size) for name, size in GENERATED.items()}
     hand_out(secret, certificate.keep_or_make(HOST / "certs"))
 
     # Root owns a volume at first.
-    for volume, user in (("edge", WEB), ("alertmanager-config", NOBODY)):
+    for volume, user in (("edge", WEB), ("alertmanager-config", NOBODY), ("bodies", NGINX)):
         os.chown(VOLUMES / volume, user, user)
+    files.write(VOLUMES / "nginx" / "settings.conf", settings.encode(), NGINX, NGINX, 0o444)
     files.publish(Path("/srv/app/static"), VOLUMES / "static")
 
 
@@ -74,7 +79,7 @@ def keep_or_make(name: str, size: int) -> bytes:
     return value
 
 
-def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
+def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
     """Give each service its secrets."""
     exporter = {"redis://exporter@redis:6379": secret["redis_exporter_password"].decode()}
     optional = {path.name: path.read_bytes() for path in (HOST / "secrets").glob(OPTIONAL)}
@@ -82,7 +87,7 @@ def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
     def deliver(service: str, user: int, content: dict[str, bytes]) -> None:
         files.deliver(VOLUMES / "secrets" / service, user, content)
 
-    deliver("nginx", NGINX, tls)
+    deliver("nginx", NGINX, certificates(tls, VOLUMES / "secrets" / "nginx"))
     web = {"secret_key": "secret_key", "api_tokens": "api_token"}
     web["redis_password"] = "redis_app_password"
     deliver("web", WEB, {file: secret[name] for file, name in web.items()})
@@ -92,6 +97,14 @@ def hand_out(secret: dict[str, bytes], tls: dict[str, bytes]) -> None:
     grafana = ("grafana_admin_password", "grafana_secret_key")
     deliver("grafana", GRAFANA, {name: secret[name] for name in grafana})
     deliver("alertmanager", NOBODY, optional)
+
+
+def certificates(new: bytes, folder: Path) -> dict[str, bytes]:
+    """nginx's certificate under a name of its own, the one before it, and last which to serve."""
+    current, name = folder / "current", f"tls-{hashlib.sha256(new).hexdigest()[:16]}.pem"
+    before = {folder / current.read_text()} if current.exists() else set()
+    found = {path.name: path.read_bytes() for path in before if path.exists()}
+    return found | {name: new, "current": name.encode()}
 
 
 def redis_users(secret: dict[str, bytes]) -> bytes:

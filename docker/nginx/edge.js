@@ -1,5 +1,5 @@
-// Which version gets a request while scripts/deploy.sh shifts traffic. No reload: nginx ends HTTP/2
-// connections at each reload, and some clients lose requests then.
+// What would otherwise need a reload: each version's share of the requests during a deploy, and a new
+// certificate. nginx ends HTTP/2 connections at each reload, and some clients lose requests then.
 import fs from 'fs';
 
 // Exists only during a deploy: nginx.conf asks decide() only then, because each call costs time.
@@ -18,7 +18,7 @@ function decide(r) {
             return 'web';
         }
     }
-    return traffic.get('retry') && !r.uri.startsWith('/health') ? 'careful' : 'web_next';
+    return traffic.get('retry') ? 'careful' : 'web_next';
 }
 
 // GET says what is in force; POST percent=N&writes=0|1&retry=0|1 changes it for the next request.
@@ -40,4 +40,10 @@ function control(r) {
     r.return(200, names.map(name => `${name}=${traffic.get(name) || 0}`).join('&') + '\n');
 }
 
-export default {decide, control};
+// The file with certificate and key. A file under a name in use is never replaced, because nginx could
+// read half of it: init writes a new one and then changes the name in `current`.
+function certificate() {
+    return '/run/secrets/' + fs.readFileSync('/run/secrets/current', 'utf8');
+}
+
+export default {decide, control, certificate};

@@ -1,7 +1,7 @@
 """Print nginx's whole configuration, as `nginx -T` would, and write its files to a folder.
 
-gixy reads the printed form, so it needs no container engine. Templates are filled with the defaults
-that docker-compose.yml gives their variables. Usage: nginx_dump.py FOLDER
+gixy reads the printed form, so it needs no container engine. The template is filled with the
+defaults of docker-compose.yml. Usage: nginx_dump.py FOLDER
 """
 
 import re
@@ -10,23 +10,26 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "docker" / "init"))
+import nginx_settings  # noqa: E402  pylint: disable=wrong-import-position
+
 SOURCE = ROOT / "docker" / "nginx"
 COMPOSE = ROOT / "infrastructure" / "docker-compose.yml"
 
 
 def defaults() -> dict[str, str]:
-    """The value of each `${NAME:-value}` in the Compose file."""
-    return dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE.read_text(encoding="utf-8")))
+    """The first value of each `${NAME:-value}` in the Compose file: nginx's, which come first."""
+    found = re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE.read_text(encoding="utf-8"))
+    return dict(reversed(found))
 
 
 def files(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Name below /etc/nginx and text of each file; templates are filled with `values`."""
+    """Name below /etc/nginx and text of each file; the template is filled with `values`."""
     for file in sorted(SOURCE.rglob("*"), key=lambda path: (len(path.parts), path)):
         if file.is_file():
             name, text = str(file.relative_to(SOURCE)), file.read_text(encoding="utf-8")
             if file.suffix == ".template":
-                name = f"conf.d/{file.stem}"
-                text = re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
+                name, text = f"conf.d/{file.stem}", nginx_settings.fill_in(text, values)
             yield name, text
 
 

@@ -2,15 +2,20 @@
 
 import gzip
 import json
+import select
 import socket
+import ssl
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
+import httpx
 import pytest
 import requests
 
 from tests.e2e.stack import Stack
 from tests.support import raw_http
+from tests.support.processes import run, wait_until
 
 
 def test_a_body_over_the_limit_is_refused_unread(stack: Stack) -> None:
@@ -135,3 +140,73 @@ def test_more_requests_than_the_rate_allows_are_refused_with_429(stack: Stack) -
     problem = json.loads(body)
     assert problem["title"] == "Too Many Requests"
     assert f"\r\nX-Request-ID: {problem['request_id']}\r\n".encode() in head
+
+
+@pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
+@pytest.mark.parametrize(
+    ("status", "path", "options"),
+    [
+        (404, "/metrics", []),
+        (405, "/static/icon.svg", ["--data", "x"]),
+        (412, "/static/icon.svg", ["--header", 'If-Match: "another"']),
+        (413, "/api/v1/items", ["--data-binary", "@large"]),
+        (416, "/static/icon.svg", ["--range", "9000000-"]),
+    ],
+)
+def test_an_error_of_nginx_is_a_problem_document_over_both_protocols(
+    stack: Stack, tmp_path: Path, protocol: str, status: int, path: str, options: list[str]
+) -> None:
+    (tmp_path / "large").write_bytes(b"x" * 2_000_000)
+    trust = str(stack.folder / "certs" / "tls.crt")
+    command = ["curl", "--silent", "--include", "--cacert", trust, protocol, *options]
+
+    done = run([*command, stack.https + path], cwd=tmp_path, seconds=20)
+
+    *_, head, body = done.stdout.split("\n\n")
+    assert head.split()[1] == str(status), done.stdout
+    assert "content-type: application/problem+json" in head.lower()
+    assert json.loads(body)["status"] == status
+    assert ("allow: GET, HEAD" in head.replace("Allow", "allow")) == (status == 405)
+
+
+def test_each_line_of_nginx_is_json_whatever_a_client_sends(stack: Stack) -> None:
+    trust = ssl.create_default_context(cafile=str(stack.folder / "certs" / "tls.crt"))
+    with httpx.Client(http2=True, verify=trust, timeout=10) as client, suppress(httpx.HTTPError):
+        client.get(f"{stack.https}/?token=secret-in-a-query", headers={"X-Big": "x" * 27_000})
+    stack.send_raw("GET /?token=secret-in-a-query HTTP/1.1\nHost: a\nX-Bad\nReferer: /?secret-in-a")
+    with stack.connect() as connection:
+        connection.sendall(b"GET /\xff\x00 HTTP/1.1\r\n")
+
+    lines = stack.logs("nginx").splitlines()
+
+    assert "secret-in-a" not in "\n".join(lines)
+    started = next(number for number, line in enumerate(lines) if line.startswith("{"))
+    assert all(json.loads(line)["status"] is not None for line in lines[started:])
+
+
+@pytest.mark.slow
+def test_unfinished_uploads_of_one_client_leave_room_for_others(
+    stack: Stack, api: requests.Session
+) -> None:
+    head = (
+        b"POST /api/v1/items HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 1000000\r\n\r\n"
+    )
+    with ExitStack() as opened:
+        connections = [opened.enter_context(stack.connect()) for _ in range(132)]
+        for connection in connections:
+            with suppress(OSError):  # refused before all of it was sent
+                connection.sendall(head + b"x" * 900_000)
+        wait_until(lambda: _unanswered(connections) <= 32, seconds=20, why="the others get a 429")
+        answer = api.put(
+            f"{stack.http}/api/v1/cache/medium",
+            data='"' + "x" * 10_000 + '"',
+            headers={"Content-Type": "application/json"},
+            timeout=10,
+        )
+
+    assert answer.status_code == 201, answer.text
+
+
+def _unanswered(connections: list[socket.socket]) -> int:
+    return len(connections) - len(select.select(connections, [], [], 0)[0])

@@ -56,18 +56,25 @@ def test_concurrent_requests_for_a_missing_answer_share_one(stack: Stack) -> Non
 
 
 @pytest.mark.parametrize("path", CACHEABLE)
-def test_no_request_waits_while_an_answer_is_renewed(stack: Stack, path: str) -> None:
-    edge_cache(stack, path)
-    found = set()
-    started = time.monotonic()
+def test_concurrent_requests_for_an_answer_that_has_ended_reach_the_service_once(
+    stack: Stack, path: str
+) -> None:
+    for _ in range(3):
+        edge_cache(stack, path)
+        time.sleep(3)  # it may be kept for one second, and used for one more
+        ready = Barrier(64)
 
-    # Each gap is shorter than the second for which an old answer may still be handed out.
-    while time.monotonic() < started + 4:
-        time.sleep(0.2)
-        found.add(edge_cache(stack, path))
+        def ask(ready: Barrier = ready) -> str:
+            with requests.Session() as client:
+                client.get(f"{stack.http}/static/icon.svg", timeout=5)  # connected before it counts
+                ready.wait(timeout=10)
+                return client.get(f"{stack.http}{path}", timeout=5).headers["X-Edge-Cache"]
 
-    assert found & {"STALE", "UPDATING"}, found
-    assert "EXPIRED" not in found, found
+        with ThreadPoolExecutor(64) as pool:
+            found = [asked.result() for asked in [pool.submit(ask) for _ in range(64)]]
+
+        # A miss waits for the first at most 50 ms, which a busy machine may exceed.
+        assert found.count("EXPIRED") <= 1 and found.count("MISS") < 8, found
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_a_second_start_changes_no_secret(stack: Stack) -> None:
 def test_each_container_has_only_its_own_secrets_readable_by_its_user(stack: Stack) -> None:
     own = {
         "web": {"api_tokens", "redis_password", "secret_key"},
-        "nginx": {"tls.crt", "tls.key"},
+        "nginx": {"current", _served_name(stack)},
         "redis": {"operator_password", "users.acl"},
     }
     for service, expected in own.items():
@@ -80,3 +80,7 @@ def _paths(stack: Stack, service: str) -> list[str]:
 
 def _running(stack: Stack) -> list[str]:
     return [one for one in stack.containers() if inspect(one)["State"]["Running"]]
+
+
+def _served_name(stack: Stack) -> str:
+    return stack.run_in("nginx", "cat", "/run/secrets/current")

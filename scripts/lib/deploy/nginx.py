@@ -14,7 +14,7 @@ class Traffic:
     """Where nginx sends requests. `web` and the candidate are each other's backup at any share."""
 
     percent: int = 0  # of the requests that go to the candidate
-    writes: bool = True  # whether POST and PATCH, which nginx never repeats, are among them
+    writes: bool = False  # whether POST and PATCH, which nginx never repeats, are among them
     retry: bool = False  # whether `web` is asked again when the candidate answers with an error
 
     def __str__(self) -> str:

@@ -127,10 +127,11 @@ class Rollout:
         publish = "copy its static files to where nginx serves them"
         split: list[tuple[str, Callable[[], None]]] = []
         if plan.strategy == "canary":
-            part, first = "of the requests", Traffic(10, writes=False, retry=True)
+            part, first = "of the requests", Traffic(10, retry=True)
+            half = Traffic(50, writes=True, retry=True)
             split = [
                 (f"send it 10 % {part}, POST and PATCH excepted,{watch}", lambda: shift(first)),
-                (f"send it 50 % {part}{watch}", lambda: shift(Traffic(50, retry=True))),
+                (f"send it 50 % {part}{watch}", lambda: shift(half)),
             ]
         return [
             (start, lambda: replicas.start(NEXT, plan.target)),

@@ -1,0 +1,64 @@
+"""nginx's settings.conf: the template in docker/nginx with the settings of infrastructure/.env."""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_network
+
+# The least value of each number.
+NUMBERS = {
+    "CLIENT_REQUESTS_PER_SECOND": 1,
+    "CLIENT_BURST": 1,
+    "CLIENT_CONNECTIONS": 1,
+    "MAX_CONTENT_LENGTH": 1,
+    "REQUEST_TIMEOUT_SECONDS": 1,
+}
+# How much longer than the service nginx waits.
+MARGIN_SECONDS = 5
+
+
+def fill_in(template: str, environ: Mapping[str, str]) -> str:
+    """The file's content.
+
+    Raises:
+        ValueError: a setting that nginx would refuse or misunderstand, by name.
+    """
+    values = {name: _number(name, environ[name], least) for name, least in NUMBERS.items()}
+    # An address of the host may stand before it.
+    values["HTTPS_PORT"] = _number("HTTPS_PORT", environ["HTTPS_PORT"].rpartition(":")[2], 1)
+    redirect = environ["HTTPS_REDIRECT"]
+    if redirect not in ("auto", "on", "off"):
+        raise ValueError(f"HTTPS_REDIRECT must be auto, on or off, and not '{redirect}'")
+    values["HTTPS_REDIRECT"] = redirect
+    values["READ_TIMEOUT"] = str(int(values["REQUEST_TIMEOUT_SECONDS"]) + MARGIN_SECONDS)
+    values["REAL_IP"] = _real_ip(environ["TRUSTED_PROXIES"])
+    values["HOSTS"] = _hosts(environ["TRUSTED_HOSTS"])
+    return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], template)
+
+
+def _number(name: str, text: str, least: int) -> str:
+    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, and not '{text}'")
+    return str(int(text))
+
+
+def _real_ip(proxies: str) -> str:
+    lines = ""
+    for proxy in _list(proxies):
+        try:
+            lines += f"set_real_ip_from {ip_network(proxy, strict=False)};\n"
+        except ValueError as error:
+            raise ValueError(f"TRUSTED_PROXIES: {error}; for example 10.0.0.0/8") from error
+    return lines and f"{lines}real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"
+
+
+def _hosts(names: str) -> str:
+    lines = ""
+    for name in _list(names):
+        if not re.fullmatch(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", name):
+            raise ValueError(f"TRUSTED_HOSTS: '{name}' is not a host name; for example example.org")
+        lines += f'    {name.lower()} "";\n'
+    return f'    default "{"yes" * bool(lines)}";\n{lines}'
+
+
+def _list(text: str) -> list[str]:
+    return text.replace(",", " ").split()

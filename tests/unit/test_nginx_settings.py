@@ -1,0 +1,57 @@
+"""docker/init/nginx_settings.py: nginx's settings from .env, and one line for a wrong one."""
+
+import re
+
+import nginx_settings
+import pytest
+
+from scripts.lib import nginx_dump
+
+DEFAULTS = nginx_dump.defaults()
+TEMPLATE = (nginx_dump.SOURCE / "settings.conf.template").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("CLIENT_BURST", value) for value in ("0", "-1", "many", "", "1.5")],
+        ("CLIENT_CONNECTIONS", "0"),
+        *[("CLIENT_REQUESTS_PER_SECOND", value) for value in ("0", "0.5", "5r/s")],
+        ("MAX_CONTENT_LENGTH", "1m"),
+        ("REQUEST_TIMEOUT_SECONDS", "0"),
+        ("HTTPS_PORT", "https"),
+        *[("HTTPS_REDIRECT", value) for value in ("true", "On", "")],
+        *[("TRUSTED_PROXIES", value) for value in ("10.0.0.0/33", "balancer", "10.0.0.1;")],
+        *[("TRUSTED_HOSTS", value) for value in ("a;b", "example.org{}")],
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=name) as refused:
+        nginx_settings.fill_in(TEMPLATE, DEFAULTS | {name: value})
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_reach_the_directives_they_are_for() -> None:
+    filled = nginx_settings.fill_in(
+        TEMPLATE,
+        DEFAULTS
+        | {
+            "CLIENT_BURST": "7",
+            "REQUEST_TIMEOUT_SECONDS": "120",
+            "HTTPS_PORT": "127.0.0.1:9443",
+            "TRUSTED_PROXIES": "10.1.0.0/16, 2001:db8::/32",
+            "TRUSTED_HOSTS": "Example.org,.example.com",
+        },
+    )
+
+    assert "burst=7 " in filled and "proxy_read_timeout 125s;" in filled and '":9443"' in filled
+    assert re.findall(r"set_real_ip_from (.*);", filled) == ["10.1.0.0/16", "2001:db8::/32"]
+    assert "real_ip_recursive on;" in filled
+    assert 'default "yes";\n    example.org "";\n    .example.com "";' in filled
+
+
+def test_without_proxies_and_host_names_nobody_is_believed_and_every_name_is_served() -> None:
+    filled = nginx_settings.fill_in(TEMPLATE, DEFAULTS)
+
+    assert "real_ip" not in filled
+    assert re.search(r'\$untrusted_host \{\s+hostnames;\s+default "";\s+\}', filled)
