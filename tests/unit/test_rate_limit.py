@@ -26,6 +26,19 @@ def test_a_client_within_the_limit_goes_through_and_the_next_request_does_not(
     assert waits == [0, 0, 0, 60]
 
 
+@pytest.mark.parametrize(
+    ("others", "wait"),
+    [(["2001:db8::2", "2001:DB8:0:0:ffff::1"], 60), (["2001:db8:0:1::1", "::ffff:192.0.2.1"], 0)],
+)
+def test_an_ipv6_client_is_its_network_of_64_bits(
+    limit: RateLimit, others: list[str], wait: int
+) -> None:
+    for client in ("2001:db8::1", *others):
+        limit.exceeded(client)
+
+    assert limit.exceeded("2001:db8::1") == wait
+
+
 @pytest.mark.parametrize(("elapsed", "wait"), [(45, 15), (59.99, 1)])
 def test_the_wait_is_what_is_left_of_the_window_and_at_least_a_second(
     limit: RateLimit, clock: Clock, elapsed: float, wait: int
