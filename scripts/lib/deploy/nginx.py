@@ -1,5 +1,6 @@
 """Which share of the requests the candidate gets: a request to docker/nginx/edge.js, no reload."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from command_error import CommandError
@@ -29,21 +30,30 @@ class Nginx:
 
     def __init__(self, docker: DockerClient) -> None:
         self._docker = docker
-        if not docker.running("nginx"):
-            raise CommandError("nginx is not running: start the stack first (./scripts/setup.sh)")
+        self._container()
 
     def apply(self, traffic: Traffic) -> None:
         """Holds for every request that begins after this returns, until nginx is restarted."""
         self._request(f"--post-data={traffic}")
 
     def hold(self, traffic: Traffic) -> None:
-        """Apply it again if nginx has been restarted, after which all requests go to `web`."""
-        if self._request() != str(traffic):
-            self.apply(traffic)
+        """Apply it again if nginx has been restarted, after which all requests go to `web`.
+
+        An nginx that is being restarted does not answer; the next call will ask it again.
+        """
+        with suppress(CommandError):
+            if self._request() != str(traffic):
+                self.apply(traffic)
 
     def serves_web_only(self) -> bool:
         return self._request().startswith("percent=0&")
 
     def _request(self, *options: str) -> str:
-        container = self._docker.running("nginx")[0].id
-        return self._docker.docker("exec", container, "wget", "-qO-", *options, ADDRESS).strip()
+        command = ("exec", self._container(), "wget", "-qO-", *options, ADDRESS)
+        return self._docker.docker(*command).strip()
+
+    def _container(self) -> str:
+        running = self._docker.running("nginx")
+        if not running:
+            raise CommandError("nginx is not running: start the stack first (./scripts/setup.sh)")
+        return running[0].id
