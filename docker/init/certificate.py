@@ -14,7 +14,7 @@ RENEW_SECONDS = 30 * 86_400
 
 
 def keep_or_make(folder: Path) -> bytes:
-    """The folder's tls.crt and tls.key in one; made first if both are missing, renewed if made here.
+    """The folder's tls.crt and tls.key in one; made if both are missing, renewed if made here.
 
     Raises:
         ValueError: one of the two is missing, or they do not match.

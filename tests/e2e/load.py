@@ -1,7 +1,7 @@
 """A steady, mixed load on a stack, and every request that failed.
 
-Beside the constant rate over HTTP/1.1 there are clients that a reload or a restart of the proxy hurts:
-HTTP/2 clients that post, one that is idle between its requests, one that reads a large answer slowly.
+Beside the constant rate over HTTP/1.1 there are clients that a reload or a restart of the proxy
+hurts: HTTP/2 clients that post, one that is idle between its requests, one that reads slowly.
 """
 
 import itertools
@@ -39,17 +39,13 @@ class MixedLoad:
         """The requests that were not answered with 2xx within ANSWER_SECONDS."""
         self.items: list[str] = []
         """IDs of the items whose creation was acknowledged."""
-        self.http2_requests = 0
-        self._url, self._https = stack.http, stack.https
-        self._trust = str(stack.folder / "certs" / "tls.crt")
-        self._ended = threading.Event()
-        clients = [*[self._post_over_http2] * HTTP2_CLIENTS, self._pause_between, self._read_slowly]
-        self._threads = [threading.Thread(target=self._repeat, args=(one,)) for one in clients]
+        self._url = stack.http
         self._headers = {
             "Authorization": f"Bearer {stack.token}",
             "Content-Type": "application/json",
         }
         self._keys: list[str] = []
+        self._others = OtherClients(stack, self._headers, self.failures, self.items)
         self._load = Load(
             stack.http,
             self._requests(),
@@ -62,29 +58,19 @@ class MixedLoad:
         )
 
     def __enter__(self) -> Self:
-        put = requests.put(
-            self._url + DOWNLOAD,
-            data=json.dumps("x" * DOWNLOAD_BYTES),
-            headers=self._headers,
-            timeout=ANSWER_SECONDS,
-        )
-        assert put.ok, put.text
+        self._others.start()
         self._load.start()
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        self._others.stop()
         self._load.stop()
 
     def summary(self) -> dict[str, Any]:
         answers = self._load.answers
         return {
             "requests": len(answers),
-            "http2_requests": self.http2_requests,
+            "http2_requests": self._others.http2_requests,
             "failed": len(self.failures),
             "statuses": dict(statuses(answers)),
             **{f"p{p}_ms": round(1000 * percentile(answers, p), 1) for p in (50, 99, 100)},
@@ -126,42 +112,6 @@ class MixedLoad:
         payload = None if body is None else json.dumps(body).encode()
         return Request(method, path, payload, self._headers)
 
-    def _repeat(self, client: Callable[[requests.Session, httpx.Client], None]) -> None:
-        """A client with a connection of its own, until the load ends; an error is a failure."""
-        ssl_context = ssl.create_default_context(cafile=self._trust)
-        with (
-            requests.Session() as session,
-            httpx.Client(http2=True, verify=ssl_context, timeout=ANSWER_SECONDS) as http2,
-        ):
-            while not self._ended.is_set():
-                try:
-                    client(session, http2)
-                except (requests.RequestException, httpx.HTTPError, AssertionError) as error:
-                    when = time.strftime("%H:%M:%S")
-                    self.failures.append(f"{when} {client.__name__}: {error!r}")
-
-    def _post_over_http2(self, _session: requests.Session, client: httpx.Client) -> None:
-        url = f"{self._https}/api/v1/items"
-        answer = client.post(url, json={"name": "over HTTP/2"}, headers=self._headers)
-        assert answer.http_version == "HTTP/2" and answer.status_code == 201, answer.text
-        self.items.append(answer.json()["id"])
-        self.http2_requests += 1
-        self._ended.wait(0.1)
-
-    def _pause_between(self, session: requests.Session, _client: httpx.Client) -> None:
-        assert session.get(f"{self._url}/api/v1/info", timeout=ANSWER_SECONDS).ok
-        self._ended.wait(3)
-
-    def _read_slowly(self, session: requests.Session, _client: httpx.Client) -> None:
-        plain = {"Accept-Encoding": "identity"}
-        url = self._url + DOWNLOAD
-        answer = session.get(url, headers=plain, timeout=ANSWER_SECONDS, stream=True)
-        read = 0
-        for part in answer.iter_content(64_000):
-            read += len(part)
-            self._ended.wait(0.2)
-        assert answer.ok and read > DOWNLOAD_BYTES, f"{answer.status_code}, {read} bytes"
-
     def _note(self, request: Request, answer: Answer, body: bytes) -> None:
         if not 200 <= answer.status < 300:
             when = time.strftime("%H:%M:%S")
@@ -172,6 +122,74 @@ class MixedLoad:
             self.items.append(json.loads(body)["id"])
         elif request.method == "PUT" and request.path not in self._keys:
             self._keys.append(request.path)
+
+
+class OtherClients:
+    """Each on a connection of its own; what fails and what is created goes into the given lists."""
+
+    def __init__(
+        self, stack: Stack, headers: dict[str, str], failures: list[str], items: list[str]
+    ) -> None:
+        self.http2_requests = 0
+        self._stack, self._headers = stack, headers
+        self._failures, self._items = failures, items
+        self._ended = threading.Event()
+        clients = [*[self._post_over_http2] * HTTP2_CLIENTS, self._pause_between, self._read_slowly]
+        self._threads = [threading.Thread(target=self._repeat, args=(one,)) for one in clients]
+
+    def start(self) -> None:
+        put = requests.put(
+            self._stack.http + DOWNLOAD,
+            data=json.dumps("x" * DOWNLOAD_BYTES),
+            headers=self._headers,
+            timeout=ANSWER_SECONDS,
+        )
+        assert put.ok, put.text
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _repeat(self, client: Callable[[requests.Session, httpx.Client], None]) -> None:
+        """A client with a connection of its own, until the load ends; an error is a failure."""
+        ssl_context = ssl.create_default_context(
+            cafile=str(self._stack.folder / "certs" / "tls.crt")
+        )
+        with (
+            requests.Session() as session,
+            httpx.Client(http2=True, verify=ssl_context, timeout=ANSWER_SECONDS) as http2,
+        ):
+            while not self._ended.is_set():
+                try:
+                    client(session, http2)
+                except (requests.RequestException, httpx.HTTPError, AssertionError) as error:
+                    when = time.strftime("%H:%M:%S")
+                    self._failures.append(f"{when} {client.__name__}: {error!r}")
+
+    def _post_over_http2(self, _session: requests.Session, client: httpx.Client) -> None:
+        url = f"{self._stack.https}/api/v1/items"
+        answer = client.post(url, json={"name": "over HTTP/2"}, headers=self._headers)
+        assert answer.http_version == "HTTP/2" and answer.status_code == 201, answer.text
+        self._items.append(answer.json()["id"])
+        self.http2_requests += 1
+        self._ended.wait(0.1)
+
+    def _pause_between(self, session: requests.Session, _client: httpx.Client) -> None:
+        assert session.get(f"{self._stack.http}/api/v1/info", timeout=ANSWER_SECONDS).ok
+        self._ended.wait(3)
+
+    def _read_slowly(self, session: requests.Session, _client: httpx.Client) -> None:
+        plain = {"Accept-Encoding": "identity"}
+        url = self._stack.http + DOWNLOAD
+        answer = session.get(url, headers=plain, timeout=ANSWER_SECONDS, stream=True)
+        read = 0
+        for part in answer.iter_content(64_000):
+            read += len(part)
+            self._ended.wait(0.2)
+        assert answer.ok and read > DOWNLOAD_BYTES, f"{answer.status_code}, {read} bytes"
 
 
 def _existing(paths: list[str], number: int) -> str:

@@ -144,7 +144,7 @@ def test_more_requests_than_the_rate_allows_are_refused_with_429(stack: Stack) -
 
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
 @pytest.mark.parametrize(
-    ("status", "path", "options"),
+    "case",
     [
         (404, "/metrics", []),
         (405, "/static/icon.svg", ["--data", "x"]),
@@ -154,8 +154,9 @@ def test_more_requests_than_the_rate_allows_are_refused_with_429(stack: Stack) -
     ],
 )
 def test_an_error_of_nginx_is_a_problem_document_over_both_protocols(
-    stack: Stack, tmp_path: Path, protocol: str, status: int, path: str, options: list[str]
+    stack: Stack, tmp_path: Path, protocol: str, case: tuple[int, str, list[str]]
 ) -> None:
+    status, path, options = case
     (tmp_path / "large").write_bytes(b"x" * 2_000_000)
     trust = str(stack.folder / "certs" / "tls.crt")
     command = ["curl", "--silent", "--include", "--cacert", trust, protocol, *options]
