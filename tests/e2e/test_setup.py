@@ -44,6 +44,10 @@ class FreshClone:
         states = [json.loads(line) for line in lines if line.startswith("{")]
         return {one["Service"] for one in states if one["Health"] == "healthy"}
 
+    def container_ids(self) -> set[str]:
+        """Those of all containers, also of services that have done their work."""
+        return set(self.run("docker", "compose", "ps", "--all", "--quiet", "--no-trunc").split())
+
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshClone]:
@@ -67,6 +71,16 @@ def test_setup_brings_everything_up_and_does_so_again(clone: FreshClone) -> None
     # On a machine of its own; one that is busy is given as much again.
     assert took[0] < 2 * COLD_SECONDS
     assert took[1] < 2 * WARM_SECONDS
+
+
+def test_setup_on_an_unchanged_running_stack_recreates_no_container(clone: FreshClone) -> None:
+    clone.run("./scripts/setup.sh")
+    before = clone.container_ids()
+
+    for _ in range(4):
+        clone.run("./scripts/setup.sh")
+
+    assert clone.container_ids() == before
     clone.run("./scripts/setup.sh", "--reset", "--yes")
 
 
