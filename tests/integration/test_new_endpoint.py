@@ -16,6 +16,9 @@ from tests.support.paths import ROOT
 from tests.support.processes import run
 from tests.support.service import EMBEDDED, Service, StartService
 
+# The page's greetings, and two more endpoints of the same kind.
+STEMS = ("greet", "salut", "welcom")
+
 
 def blocks(page: str) -> list[str]:
     """The page's pieces of Python."""
@@ -25,22 +28,45 @@ def blocks(page: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the code with the endpoint that the page describes."""
+    """A copy of the code with the endpoint that the page describes, and two more by the same
+    steps, with a service each."""
     root = tmp_path_factory.mktemp("service")
     ignored = shutil.ignore_patterns("__pycache__")
-    for folder in ("app", "tests"):
+    for folder in ("app", "tests", "scripts", "docker", "monitoring"):
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     for name in ("pyproject.toml", ".flake8", "pytest.ini"):
         shutil.copy(ROOT / name, root / name)
-    route, name_line, blueprint_line, test = blocks("ADD-AN-ENDPOINT.md")
-    (root / "app" / "routes" / "greetings.py").write_text(route, encoding="utf-8")
-    (root / "tests" / "unit" / "test_routes_greetings.py").write_text(test, encoding="utf-8")
+    for stem in STEMS:
+        follow(root, stem, with_service=stem != STEMS[0])
+    return root
+
+
+def follow(root: Path, stem: str, *, with_service: bool) -> None:
+    """Take the page's steps for the endpoint `greetings`, or another of the same kind."""
+
+    def named(text: str) -> str:
+        return text.replace("greet", stem).replace("Greet", stem.capitalize())
+
+    route, name_line, blueprint_line, test, service, import_line, service_line, use = map(
+        named, blocks("ADD-AN-ENDPOINT.md")
+    )
+    added = {"from app.routes import (\n": name_line, "BLUEPRINTS = (\n": blueprint_line}
+    if with_service:
+        added |= {"PeriodicTasks\n": import_line, "services = [\n": service_line}
+        (root / "app" / "services" / f"{stem}ings.py").write_text(service, encoding="utf-8")
+        *lines, _return = route.splitlines()
+        route = "\n".join([*lines, use])
+        imported = f"from app.routes import service\n{import_line}"
+        route = route.replace("\nblueprint = ", f"{imported}\nblueprint = ", 1)
+    (root / "app" / "routes" / f"{stem}ings.py").write_text(route, encoding="utf-8")
+    (root / "tests" / "unit" / f"test_routes_{stem}ings.py").write_text(test, encoding="utf-8")
     factory = root / "app" / "factory.py"
     text = factory.read_text(encoding="utf-8")
-    text = text.replace("    health,\n", f"{name_line}    health,\n", 1)
-    text = text.replace("    stats.blueprint,\n", f"    stats.blueprint,\n{blueprint_line}", 1)
+    for place, line in added.items():
+        head, found, tail = text.partition(place)
+        assert found, place
+        text = head + found + line + tail
     factory.write_text(text, encoding="utf-8")
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +110,20 @@ def test_it_is_described(service: Service) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "command",
-    [["black", "--check", "--quiet"], ["flake8"], ["pylint"], ["pytest", "-q"]],
+    [
+        ["black", "--check", "--quiet", "app", "tests/unit"],
+        ["flake8", "app", "tests/unit"],
+        ["pylint", "--recursive=y", "app/factory.py", "app/routes", "app/services"],
+        ["mypy", "app"],
+        ["pytest", "-q", *(f"tests/unit/test_routes_{stem}ings.py" for stem in STEMS)],
+    ],
     ids=lambda command: command[0],
 )
-def test_it_passes_every_check(clone: Path, command: list[str]) -> None:
-    files = ["app/factory.py", "app/routes/greetings.py"]
-    if command[0] == "pytest":
-        files = ["tests/unit/test_routes_greetings.py"]
-    done = run([sys.executable, "-m", *command, *files], cwd=clone)
+def test_three_endpoints_by_the_page_pass_every_check(clone: Path, command: list[str]) -> None:
+    done = run([sys.executable, "-m", *command], cwd=clone, seconds=280)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
