@@ -72,9 +72,7 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
 def own_redis() -> Iterator[RedisServer]:
     """A redis-server for this test alone, which may be killed, paused, restarted and flushed."""
     if not RedisServer.available():
-        missing(
-            "NO redis-server ON PATH: outages cannot be tested; install the package redis-server"
-        )
+        missing(NO_REDIS)
     server = RedisServer()
     server.start()
     yield server
