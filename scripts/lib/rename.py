@@ -50,10 +50,14 @@ def rename(name: str) -> int:
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     present, files = project["name"], texts()
-    heading = files[ROOT / "README.md"].splitlines()[0].removeprefix("# ")
     check_name(name, present, files)
     spellings = {present: name, present.replace("-", "_"): name.replace("-", "_")}
-    spellings[heading] = title(name)
+    # The name as a heading, in its own upper and lower case.
+    heading = word(present.replace("-", " "), flags=re.IGNORECASE)
+    for text in files.values():
+        spellings |= {
+            found: title(name) for found in heading.findall(text) if found.istitle() or " " in found
+        }
     pattern = word("|".join(map(re.escape, spellings)))
     changed = 0
     for path, text in files.items():
@@ -70,8 +74,8 @@ def title(name: str) -> str:
     return " ".join(part.capitalize() for part in name.split("-"))
 
 
-def word(alternatives: str, also: str = "") -> re.Pattern[str]:
-    return re.compile(f"(?<![A-Za-z0-9{also}])(?:{alternatives})(?![A-Za-z0-9{also}])")
+def word(alternatives: str, also: str = "", flags: int = 0) -> re.Pattern[str]:
+    return re.compile(f"(?<![A-Za-z0-9{also}])(?:{alternatives})(?![A-Za-z0-9{also}])", flags)
 
 
 def check_name(name: str, present: str, files: dict[Path, str]) -> None:

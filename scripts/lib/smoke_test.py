@@ -24,7 +24,6 @@ def main(version: str, commit: str) -> None:
     expect("PUT", f"{ENTRY}?ttl=60", 200, 201, 204, body={"from": os.uname().nodename})
     expect("GET", ENTRY, 200)
     expect("DELETE", ENTRY, 200, 204)
-    expect("GET", "/api/v1/items?limit=1", 200)
     expect("GET", "/api/v1/no-such-address", 404)
     print(info["version"])
 
