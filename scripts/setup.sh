@@ -20,7 +20,8 @@ The whole stack in containers (nginx, the service, Redis, Prometheus, Grafana an
   (no option)   check the engine, make infrastructure/.env, build, start, wait until all is healthy;
                 the first start makes secrets and a development certificate
   --dev         the same for work on the service: source mounted, reload on change, a debugger's port
-  --status      print the state of each service; exit status 3 if the stack does not run
+  --status      print the state of each service; exit status 3 if the stack does not run, 1 if a service is
+                stopped or unhealthy
   --down        stop it; data, secrets and settings are kept
   --reset       stop it and delete its data (items, metrics, dashboards' state); asks first unless
                 --yes is given. Settings, secrets and certificates are files of yours and are kept
@@ -52,7 +53,7 @@ main() {
   for argument in "$@"; do
     case $argument in
       -h | --help) usage && return ;;
-      --name | --name=* | --holder | --holder=*) run_python "$LIB/rename.py" "$@" ;;
+      --name | --name=* | --holder | --holder=*) require_writable && run_python "$LIB/rename.py" "$@" ;;
     esac
   done
   cd "$ROOT"

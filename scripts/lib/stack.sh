@@ -10,6 +10,7 @@ ESSENTIAL=" init web nginx redis "
 
 STACK_LOG=.run/stack.log
 STACK_SETTINGS=infrastructure/.env
+NO_NETWORK='failed to resolve source metadata|no such host|TLS handshake timeout|[Nn]etwork is unreachable|Temporary failure in name resolution|Connection refused'
 COMPOSE_FILES=()
 SERVICES=()
 LEFT_OUT=()
@@ -30,10 +31,7 @@ run_stack() {
   require_engine
   case $action in
     start) stack_start ;;
-    status)
-      [[ -n $(compose ps --quiet) ]] || { say "The stack does not run; ./scripts/setup.sh starts it." && return 3; }
-      compose ps --format 'table {{.Service}}\t{{.Status}}\t{{.Image}}'
-      ;;
+    status) stack_status ;;
     down) compose --profile '*' down --remove-orphans ;;
     reset)
       $yes || confirm_reset
@@ -42,13 +40,50 @@ run_stack() {
   esac
 }
 
-compose() { docker compose "${COMPOSE_FILES[@]+"${COMPOSE_FILES[@]}"}" "$@"; }
+# compose ARGUMENT...: with the settings of infrastructure/.env alone; a .env beside compose.yaml is another tool's
+compose() {
+  local source=(COMPOSE_DISABLE_ENV_FILE=1)
+  [[ ! -e $STACK_SETTINGS ]] || source=(COMPOSE_ENV_FILES="$PWD/$STACK_SETTINGS")
+  [[ -z ${COMPOSE_ENV_FILES:-}${COMPOSE_DISABLE_ENV_FILE:-} ]] || source=()
+  env "${source[@]+"${source[@]}"}" docker compose "${COMPOSE_FILES[@]+"${COMPOSE_FILES[@]}"}" "$@"
+}
 
 confirm_reset() {
   local answer
   [[ -t 0 ]] || fail "--reset deletes all data of the stack: add --yes to do so without being asked"
   read -r -p "Delete all items, metrics and other data of the stack? Type yes: " answer
   [[ $answer == yes ]] || fail "nothing has been deleted"
+}
+
+stack_status() {
+  local troubled
+  [[ -n $(compose ps --quiet) ]] || { say "The stack does not run; ./scripts/setup.sh starts it." && return 3; }
+  compose ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Image}}'
+  troubled=$(services_that troubled)
+  [[ -z $troubled ]] || { say "Not in order: $troubled" && return 1; }
+}
+
+# services_that starting|troubled: their names on one line. A container that has ended is in order if it ended with 0
+# and its restart policy is "no".
+services_that() {
+  local ids
+  ids=$(compose ps --all --quiet)
+  # shellcheck disable=SC2086  # several IDs
+  docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}} {{.State.ExitCode}}{{.HostConfig.RestartPolicy.Name}}' $ids \
+    | awk -v wanted="$1" '
+      $2 == "exited" && $NF == "0no" { next }
+      $2 == "created" || $3 == "starting" { if (wanted == "starting") print $1; next }
+      ($2 != "running" || $3 == "unhealthy") && wanted == "troubled" { print $1 }' | sort -u | paste -sd ' ' -
+}
+
+# wait_for_health: Compose's own --wait fails for a service whose health check is disabled
+wait_for_health() {
+  local deadline=$((SECONDS + 180))
+  until [[ -z $(services_that starting) ]]; do
+    ((SECONDS < deadline)) && [[ -z $(services_that troubled) ]] || return 1
+    sleep 0.5
+  done
+  [[ -z $(services_that troubled) ]]
 }
 
 stack_start() {
@@ -61,8 +96,10 @@ stack_start() {
   build_images
   choose_services
   say "Starting ${#SERVICES[@]} services."
-  compose --progress plain up --detach --no-build --wait "${SERVICES[@]}" 2>&1 | tee -a "$STACK_LOG" \
+  say "== start" >>"$STACK_LOG"
+  compose --progress plain up --detach --no-build "${SERVICES[@]}" 2>&1 | tee -a "$STACK_LOG" \
     | awk '/Healthy/ { print; fflush() }' || explain_failed_start
+  wait_for_health || explain_failed_start
   trap - INT TERM
   stack_welcome
 }
@@ -130,6 +167,8 @@ make_settings() {
   if [[ $socket == unix://* && $socket != unix:///var/run/docker.sock ]]; then
     printf '\n# The socket of this engine.\nDOCKER_SOCKET=%s\n' "${socket#unix://}" >>"$STACK_SETTINGS"
   fi
+  # Engine 27 has gateway modes, but not the default of .env.example.
+  [[ $(docker version --format '{{.Server.Version}}') != 27.* ]] || printf '\nNETWORK_GATEWAY=nat\n' >>"$STACK_SETTINGS"
   say "Made infrastructure/.env: it lists every setting with its default."
 }
 
@@ -143,48 +182,59 @@ build_images() {
     export GIT_COMMIT=${GIT_COMMIT:-$(git rev-parse HEAD)} BUILD_DATE=${BUILD_DATE:-$(git log -1 --format=%cI)}
   fi
   say "Building the images (a minute or two the first time)."
-  compose --progress plain build >>"$STACK_LOG" 2>&1 || explain_failure
+  compose --progress plain build >>"$STACK_LOG" 2>&1 || use_the_image_that_is_here
 }
 
-# Fills SERVICES with all that can be started. A service whose image cannot be fetched is left out and
-# named, unless it is essential.
+# Without a network, the base image and the packages cannot be had; an image of before can be started.
+use_the_image_that_is_here() {
+  local image
+  image=$(compose config --images web | grep -m 1 devops-starter) || explain_failure
+  if ! tail -n 40 "$STACK_LOG" | grep -qE "$NO_NETWORK" || ! docker image inspect "$image" >/dev/null 2>&1; then
+    explain_failure
+  fi
+  say "$(colour 33 "Not built:") no network; the image that is here is started, $image."
+}
+
+# Fills SERVICES with all that can be started. A service is left out and named if its image, or that of a
+# service it needs, cannot be fetched, unless it is essential.
 choose_services() {
-  local service all_fetched=true
+  local service image missing
   say "Fetching images."
-  fetch || all_fetched=false
+  say "== fetch" >>"$STACK_LOG"
+  compose pull --quiet --ignore-buildable --ignore-pull-failures --policy missing >>"$STACK_LOG" 2>&1 || true
   for service in $(compose config --services); do
-    if $all_fetched || fetch "$service"; then
+    missing=""
+    for image in $(compose config --images "$service"); do
+      docker image inspect "$image" >/dev/null 2>&1 || missing+=" $image"
+    done
+    if [[ -z $missing ]]; then
       SERVICES+=("$service")
     elif [[ $ESSENTIAL == *" $service "* ]]; then
-      fail "the image of $service cannot be fetched: $(tail -n 1 "$STACK_LOG")"
+      fail "$service cannot start without$missing: connect to the network, or docker load the image, and run this again"
     else
       LEFT_OUT+=("$service")
-      say "$(colour 33 "Without $service:") its image cannot be fetched."
+      say "$(colour 33 "Without $service:") not here and cannot be fetched:$missing"
       # The console links to nothing that does not run.
       case $service in grafana | prometheus | alertmanager) export "$(tr '[:lower:]' '[:upper:]' <<<"$service")_URL=" ;; esac
     fi
   done
 }
 
-# fetch [SERVICE]: all images, or a service's; those that are built here are not fetched
-fetch() { compose pull --quiet --ignore-buildable --policy missing "$@" >>"$STACK_LOG" 2>&1; }
-
-# The last lines of each service that has failed; one that has ended with 0 has done its work.
+# The last lines of each service that has failed.
 explain_failed_start() {
-  local service state
-  while read -r service state; do
-    if [[ $state == unhealthy || $state == exited* ]]; then
-      say "$service, its last lines:" >&2
-      compose logs --no-log-prefix --tail 5 "$service" >&2
-    fi
-  done < <(compose ps --all --format '{{.Service}} {{.Health}}{{if not .Health}}{{.State}}{{.ExitCode}}{{end}}' | grep -v 'exited0$')
+  local service
+  for service in $(services_that troubled); do
+    say "$service, its last lines:" >&2
+    compose logs --no-log-prefix --tail 5 "$service" >&2
+  done
   explain_failure
 }
 
 # Causes with a known remedy in one line; for any other, the last lines of the log.
 explain_failure() {
   local port
-  case $(tail -n 40 "$STACK_LOG") in
+  # Of the step that failed: an image that could not be fetched is no reason for a later one.
+  case $(awk '/^== /{text=""} {text=text "\n" $0} END {print text}' "$STACK_LOG" | tail -n 40) in
     *"no space left on device"*) fail "the disk is full: docker system prune removes what is unused" ;;
     *"port is already allocated"* | *"address already in use"*)
       port=$(grep -oE '[0-9.]+:[0-9]+: bind|:[0-9]+ failed' "$STACK_LOG" | grep -oE '[0-9]{2,5}' | tail -n 1)

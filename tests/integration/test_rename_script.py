@@ -224,3 +224,18 @@ def test_an_invalid_name_is_refused_in_one_line_and_changes_nothing(
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and word in done.stderr
     assert git(original, "status", "--porcelain") == ""
+
+
+def test_a_clone_that_cannot_be_written_is_refused_in_one_line(
+    original: Path, tmp_path: Path
+) -> None:
+    """As a read-only one, but also for root."""
+    folder = tmp_path / "clone"
+    shutil.copytree(original, folder, ignore=shutil.ignore_patterns(".run"))
+    (folder / ".run").write_text("a file where the scripts need a folder")
+
+    done = setup(folder, "--name", NEW)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "cannot be written" in done.stderr
+    assert git(folder, "diff", "--name-only") == ""

@@ -23,6 +23,7 @@ GOOD = {
     "info": "echo /nowhere",
     "context": "echo unix:///var/run/docker.sock",
     "compose ps": "true",
+    "compose config --images": "echo image-of-${said##* }",
     "compose config": "printf 'web\\nnginx\\nredis\\ninit\\ngrafana\\n'",
 }
 
@@ -45,9 +46,8 @@ def setup(
     programs: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run setup.sh with a `docker` that answers by the beginning of its arguments."""
-    cases = "\n".join(
-        f'  "{begin}"*) {what}; exit ;;' for begin, what in (GOOD | (says or {})).items()
-    )
+    answers = {**(says or {}), **{one: GOOD[one] for one in GOOD if one not in (says or {})}}
+    cases = "\n".join(f'  "{begin}"*) {what}; exit ;;' for begin, what in answers.items())
     # Compose's options before its command are of no interest here.
     docker = f'said="$*"\ncase "${{said/ --progress plain/}}" in\n{cases}\n  *) true ;;\nesac'
     folder = clone.folder / "bin"
@@ -135,22 +135,83 @@ def test_a_failing_build_is_explained_by_its_cause(
 
 
 def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clone: Clone) -> None:
+    """Also a service that needs another whose image is missing: Compose lists both images."""
     links = clone.folder / "links"
-    pull = "compose pull --quiet --ignore-buildable --policy missing"
-    failing = {f"{pull} {name}": "true" for name in ("web", "nginx", "redis", "init")} | {
+    says = {
         "compose pull": "exit 1",
+        "compose config --images grafana": "printf 'here\\nprom/prometheus:v3\\n'",
+        "image inspect prom/prometheus:v3": "exit 1",
         "compose up": f"echo \"${{GRAFANA_URL-default}} ${{PROMETHEUS_URL-default}}\" >'{links}'",
     }
 
-    result = setup(clone, says=failing)
+    result = setup(clone, says=says)
 
     assert result.returncode == 0, result.stderr
     assert "Without grafana" in result.stdout and "Starting 4 services" in result.stdout
+    assert "prom/prometheus:v3" in result.stdout
     assert links.read_text() == " default\n"  # the console has no link to a missing service
 
 
 def test_without_an_essential_image_nothing_is_started(clone: Clone) -> None:
-    assert_refused(setup(clone, says={"compose pull": "echo no route to host; exit 1"}), "no route")
+    says = {"compose pull": "exit 1", "image inspect image-of-nginx": "exit 1"}
+
+    assert_refused(setup(clone, says=says), "nginx", "image-of-nginx", "docker load")
+
+
+def test_a_start_that_fails_is_not_explained_by_an_image_that_could_not_be_fetched(
+    clone: Clone,
+) -> None:
+    says = {
+        "compose pull": "echo 'registry-1.docker.io: no such host'; exit 1",
+        "compose up": "echo 'dependency failed to start'; exit 1",
+    }
+
+    result = setup(clone, says=says)
+
+    assert result.returncode == 1 and "fetched" not in result.stderr
+    assert "dependency failed to start" in result.stderr
+
+
+@pytest.mark.parametrize(("image_is_here", "status"), [(True, 0), (False, 1)])
+def test_without_network_the_image_that_is_here_is_started(
+    clone: Clone, image_is_here: bool, status: int
+) -> None:
+    says = {
+        "compose build": "echo 'ERROR: failed to resolve source metadata for python:3.14'; exit 1",
+        "compose config --images web": "echo devops-starter:local",
+        "image inspect devops-starter:local": "true" if image_is_here else "exit 1",
+    }
+
+    result = setup(clone, says=says)
+
+    assert result.returncode == status, result.stderr
+    assert ("Not built:" in result.stdout) is image_is_here
+
+
+@pytest.mark.parametrize(
+    ("redis", "status"),
+    [
+        ("redis running healthy 0unless-stopped", 0),
+        ("redis running  0unless-stopped", 0),  # without a health check, or with a disabled one
+        ("redis exited healthy 0unless-stopped", 1),
+        ("redis exited  0unless-stopped", 1),
+        ("redis restarting  1unless-stopped", 1),
+        ("redis running unhealthy 0unless-stopped", 1),
+    ],
+)
+def test_status_and_start_fail_if_a_service_is_stopped_or_unhealthy(
+    clone: Clone, redis: str, status: int
+) -> None:
+    says = {
+        "compose ps": "echo container",
+        "inspect": f"printf 'init exited healthy 0no\\n{redis}\\n'",
+    }
+
+    state, start = setup(clone, "--status", says=says), setup(clone, says=says)
+
+    assert state.returncode == start.returncode == status
+    assert ("Not in order: redis" in state.stdout) is bool(status)
+    assert ("redis, its last lines" in start.stderr) is bool(status)
 
 
 def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> None:
@@ -163,6 +224,13 @@ def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> Non
     assert settings.read_text() == (settings.parent / ".env.example").read_text()
     assert setup(clone, settings="LOG_LEVEL=DEBUG\n").returncode == 0
     assert settings.read_text() == "LOG_LEVEL=DEBUG\n"
+
+
+def test_engine_27_gets_the_networks_it_knows(clone: Clone) -> None:
+    setup(clone, says={"version": "echo 27.5.1"})
+
+    lines = (clone.folder / "infrastructure" / ".env").read_text().splitlines()
+    assert lines[-1] == "NETWORK_GATEWAY=nat"
 
 
 def test_a_deployed_version_is_not_built_over(clone: Clone) -> None:
