@@ -10,12 +10,14 @@ file (*_FILE) only the path is written: Alertmanager reads the file, in its own 
     ALERT_SLACK_API_URL[_FILE]    the same; ALERT_SLACK_CHANNEL for another channel
     ALERT_EMAIL_TO                the same; needs ALERT_EMAIL_FROM and ALERT_SMTP_SMARTHOST
                                   (host:port) and, where the server asks for them,
-                                  ALERT_SMTP_USERNAME and ALERT_SMTP_PASSWORD[_FILE]
+                                  ALERT_SMTP_USERNAME and ALERT_SMTP_PASSWORD[_FILE];
+                                  ALERT_SMTP_REQUIRE_TLS=false for one without STARTTLS
     ALERT_HEARTBEAT_URL[_FILE]    the dead man's switch, every five minutes
 
 Exit status: 0 written; 2 a wrong setting, which one line on stderr names.
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -84,6 +86,10 @@ def _email(env: Mapping[str, str]) -> Settings:
         "html": "",
         "text": TEXT,
     }
+    require_tls = env.get("ALERT_SMTP_REQUIRE_TLS") or "true"
+    if require_tls not in ("true", "false"):
+        raise WrongSetting("ALERT_SMTP_REQUIRE_TLS must be true or false")
+    email["require_tls"] = require_tls == "true"
     if env.get("ALERT_SMTP_USERNAME"):
         email["auth_username"] = env["ALERT_SMTP_USERNAME"]
         email |= _secret(env, "ALERT_SMTP_PASSWORD", "auth_password")
@@ -121,6 +127,11 @@ def main(arguments: list[str]) -> int:
     try:
         text = render(source.read_text(encoding="utf-8"), os.environ)
         target.write_text(text, encoding="utf-8")
+        # docker/health/check.sh has Alertmanager load its files again when this changes.
+        templates = sorted(source.parent.glob("templates/*"))
+        content = "".join([text, *(path.read_text(encoding="utf-8") for path in templates)])
+        checksum = hashlib.sha256(content.encode()).hexdigest()
+        target.with_name("configuration").write_text(checksum, encoding="utf-8")
     except (WrongSetting, OSError) as problem:
         print(f"alertmanager: {problem}", file=sys.stderr)
         return 2

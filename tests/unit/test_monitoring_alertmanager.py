@@ -99,6 +99,16 @@ def test_people_get_pages_and_tickets_and_the_heartbeat_gets_the_dead_mans_switc
     assert made["nobody"] == {}
 
 
+@pytest.mark.parametrize(("setting", "required"), [("", True), ("true", True), ("false", False)])
+def test_mail_goes_without_starttls_only_if_that_is_set(
+    tmp_path: Path, setting: str, required: bool
+) -> None:
+    made = receivers(tmp_path / "made", **EMAIL, ALERT_SMTP_REQUIRE_TLS=setting)
+
+    (email,) = made["page"]["email_configs"]
+    assert email["require_tls"] is required
+
+
 def test_a_secret_given_as_a_file_is_named_and_not_read(tmp_path: Path) -> None:
     made = receivers(tmp_path / "made", ALERT_WEBHOOK_URL_FILE="/run/secrets/alert_webhook_url")
 
@@ -118,6 +128,7 @@ def test_a_secret_given_as_a_file_is_named_and_not_read(tmp_path: Path) -> None:
         ),
         ({"ALERT_SLACK_API_URL_FILE": "slack"}, "ALERT_SLACK_API_URL_FILE must be a full path"),
         ({"ALERT_EMAIL_TO": "a@b.c"}, "ALERT_EMAIL_FROM is needed"),
+        (EMAIL | {"ALERT_SMTP_REQUIRE_TLS": "no"}, "ALERT_SMTP_REQUIRE_TLS must be true or false"),
         (EMAIL | {"ALERT_SMTP_SMARTHOST": "smtp"}, "ALERT_SMTP_SMARTHOST must be host:port"),
     ],
 )

@@ -133,6 +133,21 @@ def test_an_alert_that_silences_others_names_alerts_that_exist() -> None:
             assert any(re.fullmatch(name, alert) for alert in ALERTS), name
 
 
+def test_the_heartbeat_comes_every_five_minutes() -> None:
+    """Alertmanager looks at a group each group_interval, and sends again at the first look that is
+    later than repeat_interval after the last notification."""
+    config = read_yaml(MONITORING / "alertmanager" / "alertmanager.yml")
+    (route,) = (one for one in config["route"]["routes"] if one["receiver"] == "heartbeat")
+    every, repeat = _seconds(route["group_interval"]), _seconds(route["repeat_interval"])
+
+    assert (repeat // every + 1) * every == 300
+
+
+def _seconds(duration: str) -> int:
+    parts = re.findall(r"(\d+)([ms])", duration)
+    return sum(int(number) * {"m": 60, "s": 1}[unit] for number, unit in parts)
+
+
 def _cases(beginning: str) -> list[dict[str, Any]]:
     return [case for case in CASES if case["name"].startswith(beginning)]
 
