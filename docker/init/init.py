@@ -31,6 +31,7 @@ GENERATED = {
     "secret_key": 32,
     "api_token": 24,
     "redis_app_password": 32,
+    "redis_jobs_password": 32,
     "redis_exporter_password": 32,
     "redis_operator_password": 32,
     "grafana_admin_password": 16,
@@ -44,6 +45,8 @@ NGINX, GRAFANA, REDIS, WEB, REDIS_EXPORTER, NOBODY = 101, 472, 999, 10001, 59000
 
 def main() -> None:
     refuse_unreadable_configuration()
+    give_to_owner_of_the_clone()
+    compare_env_files()
     template = (HOST / "docker/nginx/settings.conf.template").read_text(encoding="utf-8")
     settings = nginx_settings.fill_in(template, os.environ)
     secret = {name: keep_or_make(name, size) for name, size in GENERATED.items()}
@@ -68,6 +71,43 @@ def refuse_unreadable_configuration() -> None:
                 )
 
 
+def compare_env_files() -> None:
+    """Compose prefers a .env in the clone's root, perhaps another tool's, to infrastructure/.env.
+
+    Refused at the first start; later only said, because a stack in service must go on.
+    """
+    if os.environ.get("OTHER_ENV_FILES"):
+        return
+    known = env_lines("infrastructure/.env.example", "#?")
+    own, other = env_lines("infrastructure/.env"), env_lines(".env")
+    names = [name for name in other if name in known and other[name] != own.get(name)]
+    if not names:
+        return
+    text = (
+        f".env beside compose.yaml sets {', '.join(names)}: move that to infrastructure/.env,"
+        " or export COMPOSE_ENV_FILES=infrastructure/.env, which ./scripts/setup.sh does itself"
+    )
+    if not (VOLUMES / "secrets" / "web").exists():
+        raise ValueError(text)
+    print(f"init: {text}")
+
+
+def env_lines(name: str, before: str = "") -> dict[str, str]:
+    """The lines NAME=value of a file of the clone, if it is there."""
+    path = HOST / "clone" / name
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return dict(re.findall(rf"^{before}([A-Z][A-Z0-9_]*)=(.*?)\s*$", text, re.MULTILINE))
+
+
+def give_to_owner_of_the_clone() -> None:
+    """The engine makes missing folders as root; then the user who cloned could read no secret."""
+    owner = (HOST / "docker").stat()
+    made = [HOST / "secrets" / name for name in GENERATED]
+    for path in (HOST / "secrets", HOST / "certs", *made):
+        if path.exists() and path.stat().st_uid == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def keep_or_make(name: str, size: int) -> bytes:
     """This secret; a random one if its file is missing or empty."""
     path = HOST / "secrets" / name
@@ -89,13 +129,14 @@ def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
 
     deliver("nginx", NGINX, certificates(tls, VOLUMES / "secrets" / "nginx"))
     web = {"secret_key": "secret_key", "api_tokens": "api_token"}
-    web["redis_password"] = "redis_app_password"
+    web |= {"redis_password": "redis_app_password", "redis_jobs_password": "redis_jobs_password"}
     deliver("web", WEB, {file: secret[name] for file, name in web.items()})
-    operator = secret["redis_operator_password"]
-    deliver("redis", REDIS, {"users.acl": redis_users(secret), "operator_password": operator})
+    acl = {"users.acl": redis_users(secret), "operator_password": secret["redis_operator_password"]}
+    deliver("redis", REDIS, acl | configuration("docker/redis", "*.conf"))
     deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
-    grafana = ("grafana_admin_password", "grafana_secret_key")
-    deliver("grafana", GRAFANA, {name: secret[name] for name in grafana})
+    grafana = {name: secret[name] for name in ("grafana_admin_password", "grafana_secret_key")}
+    deliver("grafana", GRAFANA, grafana | configuration("monitoring/grafana", "*.*"))
+    deliver("edge-exporter", WEB, configuration("monitoring/edge-exporter", "*.py"))
     deliver("alertmanager", NOBODY, optional)
 
 
@@ -107,13 +148,19 @@ def certificates(new: bytes, folder: Path) -> dict[str, bytes]:
     return found | {name: new, "current": name.encode()}
 
 
+def configuration(folder: str, pattern: str) -> dict[str, bytes]:
+    """A file with the checksum of these; docker/health/check.sh restarts a service by it."""
+    contents = (path.read_bytes() for path in sorted((HOST / folder).glob(pattern)))
+    return {"configuration": hashlib.sha256(b"".join(contents)).hexdigest().encode()}
+
+
 def redis_users(secret: dict[str, bytes]) -> bytes:
     """Redis' ACL file, which has passwords as SHA-256 digests."""
     template = (HOST / "docker/redis/users.acl").read_text(encoding="utf-8")
     lines = re.sub(r"^#.*\n|^\n", "", template, flags=re.MULTILINE).replace("\n  ", " ")
     digests = {
         user: hashlib.sha256(secret[f"redis_{user}_password"]).hexdigest()
-        for user in ("app", "exporter", "operator")
+        for user in ("app", "jobs", "exporter", "operator")
     }
     return Template(lines).substitute(digests).encode()
 

@@ -1,13 +1,16 @@
 """What each container may do, as the engine says and as the container itself finds out."""
 
 import json
+import os
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.e2e.stack import Stack, docker, inspect, inspect_all, service_of
+from tests.support.processes import wait_until
 
 # Started once and gone; `init` hands files to the other users and is root for that.
 ONE_SHOT = {"init", "alertmanager-config"}
@@ -28,6 +31,9 @@ RULES: dict[str, Callable[[Found], bool]] = {
         0 < found["HostConfig"]["NanoCpus"] <= 2e9
         and 16 * MEBIBYTE <= found["HostConfig"]["Memory"] <= 1024 * MEBIBYTE
         and 0 < found["HostConfig"]["PidsLimit"] <= 256
+    ),
+    "does not swap": lambda found: (
+        found["HostConfig"]["MemorySwap"] == found["HostConfig"]["Memory"]
     ),
     "rotates its log": lambda found: (
         {"max-size", "max-file"} <= found["HostConfig"]["LogConfig"]["Config"].keys()
@@ -81,6 +87,24 @@ def test_every_service_restarts_and_has_a_health_check(containers: Containers) -
     assert not broken(checked, lambda found: found["State"]["Health"]["Status"] == "healthy")
 
 
+@pytest.mark.slow
+def test_checks_that_are_killed_because_redis_hangs_leave_no_process(stack: Stack) -> None:
+    def failed_checks() -> bool:
+        return bool(stack.inspect("redis")["State"]["Health"]["FailingStreak"] >= 2)
+
+    process = stack.inspect("redis")["State"]["Pid"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        wait_until(failed_checks, seconds=60, interval=1, why="two checks have failed")
+    finally:
+        os.kill(process, signal.SIGCONT)
+    wait_until(lambda: not failed_checks(), seconds=60, interval=1, why="Redis is healthy again")
+
+    zombies = "grep -l 'State:.*Z' /proc/[0-9]*/status; true"
+    for service in ("redis", "redis-exporter"):
+        assert stack.run_in(service, "sh", "-c", zombies) == ""
+
+
 def test_a_service_gets_longer_to_stop_than_its_longest_work(stack: Stack) -> None:
     drain_and_grace = 2 + 30
 
@@ -125,7 +149,7 @@ def test_the_health_check_fails_on_anything_but_200(stack: Stack) -> None:
     )
     image_name = stack.settings["WEB_IMAGE"]
     said = docker("run", "--rm", image_name, "python", "-c", server, *check)
-    results: dict[str, int] = json.loads(said.splitlines()[-1])
+    results: dict[str, int] = json.loads(said.splitlines()[0])  # then what the server logs
 
     assert results.pop("200") == 0
     assert all(results.values()), results

@@ -1,6 +1,8 @@
 """Which service reaches which: tried from inside the containers; and the published ports."""
 
+import ipaddress
 import json
+import socket
 
 import pytest
 
@@ -57,12 +59,12 @@ def everything(stack: Stack) -> dict[str, str]:
     ("service", "allowed"),
     [
         ("nginx", {"web", "nginx-status"}),
-        ("web", {"web", "redis"} | PORTS.keys() - {"nginx-status"}),
+        ("web", PORTS.keys() - {"nginx-status", "alertmanager"}),
         ("redis", {"web", "redis", "redis-exporter"}),
-        ("nginx-exporter", PORTS.keys() - {"redis"}),
+        ("nginx-exporter", PORTS.keys() - {"redis", "alertmanager"}),
         ("prometheus", PORTS.keys() - {"redis", "nginx-status"}),
-        ("node-exporter", PORTS.keys() - {"redis", "nginx-status"}),
-        ("blackbox-exporter", PORTS.keys() - {"redis"}),
+        ("node-exporter", PORTS.keys() - {"redis", "nginx-status", "alertmanager"}),
+        ("blackbox-exporter", PORTS.keys() - {"redis", "alertmanager"}),
     ],
 )
 def test_a_service_reaches_its_own_networks_and_nothing_else(
@@ -97,5 +99,21 @@ def test_the_networks_that_need_no_way_out_have_none(stack: Stack) -> None:
     internal = {one["Name"].rsplit("_", 1)[1]: one["Internal"] for one in found}
 
     assert {name for name, inside in internal.items() if inside} == {
-        *("app", "data", "probe", "monitoring")
+        *("app", "data", "probe", "monitoring", "alerts")
     }
+
+
+def test_a_service_does_not_reach_the_host(stack: Stack) -> None:
+    labels = f"label=com.docker.compose.project={stack.project}"
+    names = docker("network", "ls", "--format", "{{.Name}}", "--filter", labels).split()
+    found = json.loads(docker("network", "inspect", *names))
+    subnets = [one["IPAM"]["Config"][0]["Subnet"] for one in found if one["Internal"]]
+    # The host's own address, if it has one there.
+    gateways = [str(ipaddress.ip_network(subnet)[1]) for subnet in subnets]
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        port = listener.getsockname()[1]
+        addresses = [f"{address}:{port}" for address in gateways]
+
+        reached = [reach(stack, service, addresses) for service in ("web", "redis")]
+
+    assert len(addresses) == 5 and reached == [set(), set()]

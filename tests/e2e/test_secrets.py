@@ -35,9 +35,9 @@ def test_a_second_start_changes_no_secret(stack: Stack) -> None:
 
 def test_each_container_has_only_its_own_secrets_readable_by_its_user(stack: Stack) -> None:
     own = {
-        "web": {"api_tokens", "redis_password", "secret_key"},
+        "web": {"api_tokens", "redis_password", "redis_jobs_password", "secret_key"},
         "nginx": {"current", _served_name(stack)},
-        "redis": {"operator_password", "users.acl"},
+        "redis": {"configuration", "operator_password", "users.acl"},
     }
     for service, expected in own.items():
         lines = stack.run_in(service, "stat", "-c", "%n %a %u", "-L", *_paths(stack, service))
