@@ -10,7 +10,7 @@ ESSENTIAL=" init web nginx redis "
 
 STACK_LOG=.run/stack.log
 STACK_SETTINGS=infrastructure/.env
-NO_NETWORK='failed to resolve source metadata|no such host|TLS handshake timeout|[Nn]etwork is unreachable|Temporary failure in name resolution|Connection refused'
+NO_NETWORK='failed to resolve source metadata|no such host|TLS handshake timeout|[Nn]etwork is unreachable|Temporary failure in name resolution|Connection refused|from versions: none'
 COMPOSE_FILES=()
 SERVICES=()
 LEFT_OUT=()
@@ -243,6 +243,7 @@ explain_failure() {
     *"could not find an available"*"network"* | *"all predefined address pools have been fully subnetted"*)
       fail "the engine has no networks left: docker network prune removes unused ones"
       ;;
+    *"from versions: none"*) fail "packages cannot be fetched: connect to the network, or set PIP_INDEX_URL in infrastructure/.env" ;;
     *"failed to resolve source metadata"* | *"no such host"* | *"TLS handshake timeout"*)
       fail "an image cannot be fetched: connect to the network and run this again; $(grep -aE 'ERROR|rror' "$STACK_LOG" | tail -n 1)"
       ;;

@@ -127,6 +127,15 @@ def test_another_tools_env_file_in_the_root_is_refused_at_the_first_start(
     assert ".env beside compose.yaml sets LOG_LEVEL: move" in said
 
 
+def test_the_image_is_built_from_the_index_that_is_set(clone: FreshClone) -> None:
+    build = ("docker", "compose", "--progress", "plain", "build", "web")
+    index = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+
+    done = run(build, cwd=clone.folder, env=clone.environment | index, seconds=300)
+
+    assert done.returncode != 0 and "from versions: none" in done.stdout + done.stderr
+
+
 # What to replace in a file, a question to a service, and the answer.
 CHANGES = {
     "docker/redis/redis.conf": (

@@ -126,12 +126,16 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it(clone: Clone) ->
         ),
         ("all predefined address pools have been fully subnetted", ("docker network prune",)),
         ("ERROR: failed to resolve source metadata for python:3.14", ("network", "python:3.14")),
+        ("ERROR: No version of flask==3 (from versions: none)", ("network", "PIP_INDEX_URL")),
     ],
 )
 def test_a_failing_build_is_explained_by_its_cause(
     clone: Clone, said: str, words: tuple[str, ...]
 ) -> None:
-    assert_refused(setup(clone, says={"compose build": f"echo '{said}'; exit 1"}), *words)
+    assert_refused(
+        setup(clone, says={"compose build": f"echo '{said}'; exit 1", "image inspect": "exit 1"}),
+        *words,
+    )
 
 
 def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clone: Clone) -> None:
