@@ -27,7 +27,7 @@ COMMAND = re.compile(r"(?:^|[`\s(])\./(scripts/[\w./-]+)([^`\n|;)]*)")
 
 # Made by running the project, or given as an example of what one might add.
 NOT_IN_A_CLONE = re.compile(r"^infrastructure/(\.env$|secrets/|certs/)")
-EXAMPLES = {f"app/{kind}/greetings.py" for kind in ("routes", "services")}
+EXAMPLES = {f"app/{kind}/greetings.py" for kind in ("routes", "services")} | {"app/jobs.py"}
 EXAMPLES |= {"tests/unit/test_routes_greetings.py"}
 
 

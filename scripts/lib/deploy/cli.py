@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,8 @@ ACTIONS = {
 }
 WATCH_SECONDS = {"blue-green": 20.0, "canary": 60.0}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A process that cannot start has ended by then.
+WORKER_SECONDS = 3.0
 DONE, NOT_IN_SERVICE, STUCK = 0, 1, 3
 
 
@@ -163,7 +166,26 @@ class Session:
         held.write(replace(deploy, outcome=history.IN_SERVICE))
         self.docker.forget_images(history.outdated(held.deploys, keep=target.reference))
         say(f"in service: {target}")
-        return DONE
+        return DONE if self._renew_workers(target) else STUCK
+
+    def _renew_workers(self, target: Image) -> bool:
+        """Give the new version to what else runs the service's image (docs/BACKGROUND-WORK.md).
+
+        Returns:
+            Whether all of them run after a moment.
+        """
+        failed = 0
+        for service in self.docker.services_with_label("deploy.renew"):
+            command = ("up", "--detach", "--no-deps", "--no-build", service)
+            self.docker.compose(*command, WEB_IMAGE=target.reference)
+            time.sleep(WORKER_SECONDS)
+            for one in self.docker.containers(service):
+                if one.status == "running" and not one.restarts:
+                    say(f"{one.name} runs it, too")
+                else:
+                    failed += 1
+                    say(f"{one.name} does not start with it: {self.docker.last_log_line(one)}")
+        return not failed
 
     def _target(self, deploys: list[Deploy], running: str, *, change: bool = True) -> Image:
         """The image to be put into service.

@@ -68,8 +68,11 @@ class DockerClient:
             self._environment["DOCKER_CONTEXT"] = context
             self._environment.pop("DOCKER_HOST", None)
         self._compose = ["docker", "compose", "--profile", "deploy"]
-        if env_file:
-            self._compose += ["--env-file", str(env_file)]
+        # Not the .env beside compose.yaml, which may be another tool's.
+        settings = ROOT / "infrastructure" / ".env"
+        chosen = {"COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"} & self._environment.keys()
+        if env_file or (settings.exists() and not chosen):
+            self._compose += ["--env-file", str(env_file or settings)]
         self.project = ""
         # Name of a signal: KeyboardInterrupt is raised instead of running the next command.
         self.interrupted_by = ""
@@ -102,6 +105,14 @@ class DockerClient:
         ids = self.docker("ps", "--all", "--quiet", "--no-trunc", *filters).split()
         found = json.loads(self.docker("inspect", *ids)) if ids else []
         return sorted((_container(one) for one in found), key=lambda one: one.name)
+
+    def services_with_label(self, label: str) -> list[str]:
+        """Names of the services with a running container that has it."""
+        filters = [
+            f"--filter=label={one}" for one in (label, f"com.docker.compose.project={self.project}")
+        ]
+        service = '{{.Label "com.docker.compose.service"}}'
+        return sorted(set(self.docker("ps", "--format", service, *filters).split()))
 
     def running(self, service: str) -> list[Container]:
         return [one for one in self.containers(service) if one.status == "running"]
