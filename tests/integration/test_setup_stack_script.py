@@ -230,6 +230,16 @@ def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> Non
     assert settings.read_text() == "LOG_LEVEL=DEBUG\n"
 
 
+def test_settings_come_from_one_file_whatever_another_tool_keeps_in_the_root(clone: Clone) -> None:
+    (clone.folder / ".env").write_text("LOG_LEVEL=LOUD\n")
+    seen = clone.folder / "seen"
+
+    result = setup(clone, says={"compose up": f"echo \"$COMPOSE_ENV_FILES\" >'{seen}'"})
+
+    assert result.returncode == 0, result.stderr
+    assert seen.read_text().strip() == str(clone.folder / "infrastructure" / ".env")
+
+
 def test_engine_27_gets_the_networks_it_knows(clone: Clone) -> None:
     setup(clone, says={"version": "echo 27.5.1"})
 

@@ -1,8 +1,12 @@
-"""Names of images: which are refused, and which name a deploy gives one."""
+"""Names of images: which are refused, and which name a deploy gives one. Compose's settings."""
+
+import os
+from pathlib import Path
 
 import pytest
 from command_error import CommandError
-from deploy.docker_client import check_reference, firm_name, name_for_build
+from deploy import docker_client
+from deploy.docker_client import DockerClient, check_reference, firm_name, name_for_build
 
 from app import __version__
 
@@ -55,3 +59,23 @@ def test_an_image_that_is_built_has_the_version_of_the_clone() -> None:
 
     assert version == __version__
     assert name.startswith(f"devops-starter:{__version__}")
+
+
+@pytest.mark.parametrize("chosen", ["", "COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"])
+def test_settings_come_from_one_file_unless_another_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    """Without being told, Compose would prefer a .env in the clone's root."""
+    settings = tmp_path / "infrastructure" / ".env"
+    settings.parent.mkdir()
+    settings.touch()
+    (tmp_path / "docker").write_text('#!/bin/sh\necho "$*"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(docker_client, "ROOT", tmp_path)
+    if chosen:
+        monkeypatch.setenv(chosen, "1")
+
+    command = DockerClient().compose("ps")
+
+    assert (f"--env-file {settings} ps" in command) is not bool(chosen)
