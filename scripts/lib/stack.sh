@@ -72,7 +72,7 @@ services_that() {
   docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}} {{.State.ExitCode}}{{.HostConfig.RestartPolicy.Name}}' $ids \
     | awk -v wanted="$1" '
       $2 == "exited" && $NF == "0no" { next }
-      $2 == "created" || $3 == "starting" { if (wanted == "starting") print $1; next }
+      $3 == "starting" { if (wanted == "starting") print $1; next }
       ($2 != "running" || $3 == "unhealthy") && wanted == "troubled" { print $1 }' | sort -u | paste -sd ' ' -
 }
 

@@ -200,6 +200,7 @@ def test_without_network_the_image_that_is_here_is_started(
         ("redis exited healthy 0unless-stopped", 1),
         ("redis exited  0unless-stopped", 1),
         ("redis restarting  1unless-stopped", 1),
+        ("redis created  0unless-stopped", 1),
         ("redis running unhealthy 0unless-stopped", 1),
     ],
 )
