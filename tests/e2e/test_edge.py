@@ -151,23 +151,21 @@ def test_a_setting_is_taken_without_replacing_nginx_and_a_wrong_one_changes_noth
         command = ["docker", "compose", "up", "--detach", "--no-build", "nginx"]
         return run(command, env=stack.environment | settings)
 
-    def applied(text: str) -> bool:
-        problem = requests.post(f"{stack.http}/api/v1/items", data=b"x" * 2000, timeout=5)
-        return text in problem.text
+    def redirected() -> bool:
+        answer = requests.get(f"{stack.http}/api/v1/info", allow_redirects=False, timeout=5)
+        return answer.status_code == 308
 
     before = stack.containers("nginx"), stack.inspect("nginx")["Id"]
     refused = up(CLIENT_BURST="0")
     assert refused.returncode and "CLIENT_BURST" in stack.logs("init").splitlines()[-1]
     assert requests.get(f"{stack.http}/health", timeout=5).ok
 
-    assert up(MAX_CONTENT_LENGTH="1000").returncode == 0
-    wait_until(
-        lambda: applied("Content Too Large"), seconds=30, why="the smaller limit is in force"
-    )
+    assert up(HTTPS_REDIRECT="on").returncode == 0
+    wait_until(redirected, seconds=30, why="the setting is in force")
     assert (stack.containers("nginx"), stack.inspect("nginx")["Id"]) == before
 
     stack.up()
-    wait_until(lambda: not applied("Content Too Large"), seconds=30, why="the default is again")
+    wait_until(lambda: not redirected(), seconds=30, why="the default is in force again")
 
 
 @pytest.mark.parametrize("share", ["percent=101&writes=1&retry=0", "percent=50", ""])
