@@ -39,7 +39,7 @@ check_syntax() {
   fi
   run "nginx -t" docker run --rm --user 0 --network none --add-host nginx-status:127.0.0.1 \
     --volume "$work:/run/secrets:ro" --entrypoint sh "$image" \
-    -c 'cp -r /run/secrets/nginx/* /etc/nginx && nginx -t'
+    -c 'nginx -t -c /run/secrets/nginx/nginx.conf'
 }
 
 python scripts/lib/nginx_dump.py "$work/nginx" >"$work/dump.conf"

@@ -32,6 +32,13 @@ def deliver(folder: Path, uid: int, files: Mapping[str, bytes]) -> None:
         write(folder / name, content, uid, uid, 0o400)
 
 
+def write_below(folder: Path, name: str, content: bytes, uid: int) -> None:
+    """Write a file that everybody may read, and the folders on the way to it."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, content, uid, uid, 0o444)
+
+
 def publish(source: Path, target: Path) -> None:
     """Copy files, readable by all; an unchanged file keeps its date, and so its ETag.
 

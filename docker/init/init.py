@@ -47,15 +47,15 @@ def main() -> None:
     refuse_unreadable_configuration()
     give_to_owner_of_the_clone()
     compare_env_files()
-    template = (HOST / "docker/nginx/settings.conf.template").read_text(encoding="utf-8")
-    settings = nginx_settings.fill_in(template, os.environ)
+    site = nginx_settings.site(HOST / "docker/nginx", os.environ)
     secret = {name: keep_or_make(name, size) for name, size in GENERATED.items()}
     hand_out(secret, certificate.keep_or_make(HOST / "certs"))
 
     # Root owns a volume at first.
     for volume, user in (("edge", WEB), ("alertmanager-config", NOBODY), ("bodies", NGINX)):
         os.chown(VOLUMES / volume, user, user)
-    files.write(VOLUMES / "nginx" / "settings.conf", settings.encode(), NGINX, NGINX, 0o444)
+    for name, content in site.items():
+        files.write_below(VOLUMES / "nginx", name, content, NGINX)
     files.publish(Path("/srv/app/static"), VOLUMES / "static")
 
 

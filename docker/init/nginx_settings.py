@@ -1,8 +1,10 @@
-"""nginx's settings.conf: the template in docker/nginx with the settings of infrastructure/.env."""
+"""nginx's configuration: the files in docker/nginx, with the settings of infrastructure/.env."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
+from pathlib import Path
 
 # The least value of each number.
 NUMBERS = {
@@ -16,12 +18,25 @@ NUMBERS = {
 MARGIN_SECONDS = 5
 
 
-def fill_in(template: str, environ: Mapping[str, str]) -> str:
-    """The file's content.
+def site(folder: Path, environ: Mapping[str, str]) -> dict[str, bytes]:
+    """Each file's name and content; last `version`, which differs if any of them does.
 
     Raises:
         ValueError: a setting that nginx would refuse or misunderstand, by name.
     """
+    found = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    template = found.pop("settings.conf.template").decode()
+    found["settings.conf"] = fill_in(template, environ).encode()
+    version = hashlib.sha256(b"".join(name.encode() + found[name] for name in found))
+    return found | {"version": version.hexdigest().encode()}
+
+
+def fill_in(template: str, environ: Mapping[str, str]) -> str:
+    """The content of settings.conf; raises as `site` does."""
     values = {name: _number(name, environ[name], least) for name, least in NUMBERS.items()}
     # An address of the host may stand before it.
     values["HTTPS_PORT"] = _number("HTTPS_PORT", environ["HTTPS_PORT"].rpartition(":")[2], 1)

@@ -6,7 +6,6 @@ defaults of docker-compose.yml. Usage: nginx_dump.py FOLDER
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,22 +22,13 @@ def defaults() -> dict[str, str]:
     return dict(reversed(found))
 
 
-def files(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Name below /etc/nginx and text of each file; the template is filled with `values`."""
-    for file in sorted(SOURCE.rglob("*"), key=lambda path: (len(path.parts), path)):
-        if file.is_file():
-            name, text = str(file.relative_to(SOURCE)), file.read_text(encoding="utf-8")
-            if file.suffix == ".template":
-                name, text = f"conf.d/{file.stem}", nginx_settings.fill_in(text, values)
-            yield name, text
-
-
 if __name__ == "__main__":
     try:
-        for path, content in files(defaults()):
+        for path, content in nginx_settings.site(SOURCE, defaults()).items():
             target = Path(sys.argv[1], path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(content, encoding="utf-8")
-            print(f"# configuration file /etc/nginx/{path}:\n{content}")
+            target.write_bytes(content)
+            if target.suffix == ".conf":
+                print(f"# configuration file /etc/nginx/{path}:\n{content.decode()}")
     except KeyError as missing:
         sys.exit(f"docker-compose.yml gives no default for {missing.args[0]}")

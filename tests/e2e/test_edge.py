@@ -3,6 +3,7 @@
 import re
 import socket
 import ssl
+import subprocess
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import requests
 from deploy.nginx import ADDRESS, WEB_ONLY
 
 from tests.e2e.stack import Stack
+from tests.support.processes import run, wait_until
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -139,6 +141,31 @@ def test_a_restart_does_not_wait_for_idle_clients(stack: Stack) -> None:
         # The grace period is 45 s, and idle connections used to be kept for 15 s.
         assert time.monotonic() - started < 10
     stack.up()
+
+
+@pytest.mark.slow
+def test_a_setting_is_taken_without_replacing_nginx_and_a_wrong_one_changes_nothing(
+    stack: Stack,
+) -> None:
+    def up(**settings: str) -> subprocess.CompletedProcess[str]:
+        command = ["docker", "compose", "up", "--detach", "--no-build", "nginx"]
+        return run(command, env=stack.environment | settings)
+
+    def redirected() -> bool:
+        answer = requests.get(f"{stack.http}/api/v1/info", allow_redirects=False, timeout=5)
+        return answer.status_code == 308
+
+    before = stack.containers("nginx"), stack.inspect("nginx")["Id"]
+    refused = up(CLIENT_BURST="0")
+    assert refused.returncode and "CLIENT_BURST" in stack.logs("init").splitlines()[-1]
+    assert requests.get(f"{stack.http}/health", timeout=5).ok
+
+    assert up(HTTPS_REDIRECT="on").returncode == 0
+    wait_until(redirected, seconds=30, why="the setting is in force")
+    assert (stack.containers("nginx"), stack.inspect("nginx")["Id"]) == before
+
+    stack.up()
+    wait_until(lambda: not redirected(), seconds=30, why="the default is in force again")
 
 
 @pytest.mark.parametrize("share", ["percent=101&writes=1&retry=0", "percent=50", ""])

@@ -21,7 +21,7 @@ UNLIMITED = {
 # Changes that let the files run outside their container and on an older nginx: pattern, replacement
 # ({folder}, {port} and {upstream} are filled in), reason.
 SUBSTITUTIONS = (
-    (r"/etc/nginx/(?!mime\.types)", r"{folder}/nginx/", "paths: a folder in memory"),
+    (r"/var/bodies\b", r"{folder}/tmp/bodies", "paths: a folder in memory"),
     (r"(?<=[\s:])/tmp/", r"{folder}/tmp/", "paths: a folder in memory"),
     (r"/dev/std(?:out|err)\b", r"{folder}/nginx.log", "logs: a file in memory"),
     (r"syslog:server=\S+", r"{folder}/syslog.log", "the exporter's log: a file in memory"),
@@ -48,7 +48,8 @@ def service_nginx(folder: Path, upstream: int, cores: frozenset[int]) -> Server:
     values = nginx_dump.defaults() | UNLIMITED
     filled = {"folder": str(folder), "port": str(port), "upstream": f"127.0.0.1:{upstream}"}
     (folder / "tmp").mkdir(parents=True)
-    for name, text in nginx_dump.files(values):
+    for name, content in nginx_dump.nginx_settings.site(nginx_dump.SOURCE, values).items():
+        text = content.decode()
         for pattern, replacement, _ in SUBSTITUTIONS:
             text = re.sub(pattern.format(**filled), replacement.format(**filled), text)
         path = folder / "nginx" / name

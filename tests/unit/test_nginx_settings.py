@@ -1,6 +1,8 @@
 """docker/init/nginx_settings.py: nginx's settings from .env, and one line for a wrong one."""
 
 import re
+import shutil
+from pathlib import Path
 
 import nginx_settings
 import pytest
@@ -55,3 +57,17 @@ def test_without_proxies_and_host_names_nobody_is_believed_and_every_name_is_ser
 
     assert "real_ip" not in filled
     assert re.search(r'\$untrusted_host \{\s+hostnames;\s+default "";\s+\}', filled)
+
+
+def test_a_changed_file_or_setting_is_another_version(tmp_path: Path) -> None:
+    shutil.copytree(nginx_dump.SOURCE, tmp_path / "nginx")
+
+    def version(**settings: str) -> bytes:
+        return nginx_settings.site(tmp_path / "nginx", DEFAULTS | settings)["version"]
+
+    first = version()
+    assert version() == first
+    assert version(CLIENT_BURST="7") != first
+    with (tmp_path / "nginx" / "edge.js").open("a") as file:
+        file.write("// changed\n")
+    assert version() != first

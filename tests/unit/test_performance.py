@@ -169,6 +169,7 @@ def test_every_substitution_still_finds_its_place_in_nginx_files(
     substitution: tuple[str, str, str],
 ) -> None:
     filled = {"folder": "/dev/shm/x", "port": "1", "upstream": "u"}
-    texts = [text for _, text in nginx_dump.files(nginx_dump.defaults())]
+    site = nginx_dump.nginx_settings.site(nginx_dump.SOURCE, nginx_dump.defaults())
+    texts = [content.decode() for content in site.values()]
 
     assert any(re.search(substitution[0].format(**filled), text) for text in texts)
