@@ -64,16 +64,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_env()
     app = _flask(settings)
-    redis = RedisClient(settings, TimeBudget(settings.redis_timeout_ms / 1000))
-    usage = StatsService(settings, redis)
-    cache_service = CacheService(settings, redis, usage.record_lookup)
+    data = RedisClient(settings, TimeBudget(settings.redis_data_timeout_ms / 1000))
+    # The cache gives up sooner. The embedded store has no time limits, and lives in its client.
+    redis = (
+        data
+        if data.embedded
+        else RedisClient(settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble)
+    )
+    # Periodic tasks use both, so that each circuit closes without waiting for a request.
+    usage = StatsService(settings, data)
     faults = FaultService(redis)
+    cache_service = CacheService(settings, redis, usage.record_lookup)
     services = [
         settings,
         usage,
         cache_service,
         faults,
-        ItemService(redis, cache_service),
+        ItemService(data, cache_service),
         HealthService(
             redis, settings.readiness_requires_redis, lifecycle.draining, lifecycle.uptime_seconds
         ),
@@ -86,7 +93,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         PopulationCollector(usage),
     )
     app.extensions["periodic_tasks"] = PeriodicTasks((usage.flush, faults.refresh))
-    app.session_interface = RedisSessionInterface(app, redis)
+    app.session_interface = RedisSessionInterface(app, data)
 
     problems.register(app)
     request_checks.register(

@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import orjson
 
 from app.config import Settings
-from app.redis_client.client import RedisClient, RedisFailure, RedisUnavailable
+from app.redis_client.client import RedisClient, RedisFailure
 from app.services.single_flight import SingleFlight
 from app.utils import metrics
 
@@ -97,7 +97,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         self._unlock_script = redis.script(_UNLOCK)
 
     def lookup(self, key: str, count_as: str = "get") -> Entry | None:
-        """The entry under `key`, for callers that must tell a miss from `RedisUnavailable`."""
+        """The entry under `key`, for callers that must tell a miss from a `RedisFailure`."""
         entry = self._in_process.get(key)
         if entry is not None:
             metrics.CACHE_RESULTS[count_as, "hit"].inc()
@@ -114,7 +114,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         """The value under `key`, or `default` when there is none or Redis is unavailable."""
         try:
             entry = self.lookup(key)
-        except RedisUnavailable:
+        except RedisFailure:
             return default
         return default if entry is None else entry.value
 
@@ -185,7 +185,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         seconds = self._seconds(ttl)
         try:
             entry = self.lookup(key, "get_or_set")
-        except RedisUnavailable:
+        except RedisFailure:
             return self._flights.share(key, lambda: Fetched(compute(), "BYPASS"))
         if entry is None:
             return self._flights.share(key, lambda: self._compute_once(key, seconds, compute))

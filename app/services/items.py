@@ -188,13 +188,14 @@ class ItemService:
         # One more than asked for tells whether there is a next page.
         page = ("BYSCORE", "LIMIT", 0, limit + 1, "WITHSCORES")
         rows = self._redis.read(("ZRANGE", index, f"({after}", "+inf", *page))[0]
-        keys = [self._item_key(member.decode()) for member, _ in rows[:limit]]
+        members, numbers = rows[::2], rows[1::2]
+        keys = [self._item_key(member.decode()) for member in members[:limit]]
         payloads = self._redis.read(("MGET", *keys))[0] if keys else []
-        more = len(rows) > limit
+        more = len(members) > limit
         return {
             # An item that was deleted between the two reads is left out.
             "items": [orjson.loads(payload) for payload in payloads if payload is not None],
-            "next_cursor": f"c{int(rows[limit - 1][1])}" if more else None,
+            "next_cursor": f"c{int(numbers[limit - 1])}" if more else None,
         }
 
     def _payload(self, item_id: str) -> bytes:

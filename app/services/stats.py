@@ -19,7 +19,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from app.config import Settings
-from app.redis_client.client import Command, RedisClient, RedisFull, RedisUnavailable
+from app.redis_client.client import Command, RedisClient, RedisFailure, RedisFull
 from app.services import aggregation
 from app.utils import metrics
 from app.utils.metrics import DURATION_BUCKETS
@@ -209,7 +209,7 @@ class PopulationCollector(Collector):
     def collect(self) -> list[Metric]:
         try:
             population = self._stats.population()
-        except RedisUnavailable:
+        except RedisFailure:
             return []
         users = {(window,): count for window, count in population.users.items()}
         return [

@@ -27,8 +27,12 @@ class Clock:
 
 def make_settings(**environ: str) -> Settings:
     """Settings of exactly these variables; a busy machine is not an outage."""
-    variables = {"APP_ENV": "testing", "REDIS_TIMEOUT_MS": "10000", **environ}
-    with mock.patch.dict(os.environ, variables, clear=True):
+    variables = {
+        "APP_ENV": "testing",
+        "REDIS_TIMEOUT_MS": "10000",
+        "REDIS_DATA_TIMEOUT_MS": "10000",
+    }
+    with mock.patch.dict(os.environ, variables | environ, clear=True):
         return Settings.from_env()
 
 
