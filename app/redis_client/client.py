@@ -9,14 +9,12 @@ from typing import Any, TypeVar
 
 from hiredis import pack_command
 from redis import ConnectionPool, Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, InvalidResponse, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 
 from app.config import Settings
+from app.redis_client import connect
 from app.redis_client.circuit_breaker import CircuitBreaker, State
 from app.redis_client.time_budget import TimeBudget
 from app.redis_client.trouble import Trouble, cause
@@ -25,13 +23,9 @@ from app.utils import metrics
 T = TypeVar("T")
 Command = tuple[str | bytes | int | float, ...]
 
-# The number of threads is the limit. The pool counts every connection it has ever made, also those
-# that `_ThreadConnections` has lost, so its own default of 100 would refuse reconnects after that.
-MAX_CONNECTIONS = 2**31
-
 # After this long, a thread connects anew for its reads: the name may belong to another server now,
 # and the former one, as a replica, would go on answering them.
-READ_CONNECTION_SECONDS = 10.0
+READ_CONNECTION_SECONDS = 30.0
 
 # No answer, or none of a Redis. Any other error is an answer, and the next one may be better.
 _NO_ANSWER = (RedisConnectionError, RedisTimeoutError, InvalidResponse)
@@ -77,7 +71,7 @@ class RedisClient:
         self.breaker = CircuitBreaker(on_change=self._publish)
         # The embedded store answers at once: there is nothing to wait for.
         self._budget = None if self.embedded else budget
-        self._redis = _embedded() if self.embedded else _connect(settings, budget)
+        self._redis = connect.embedded() if self.embedded else connect.client(settings, budget)
         self._connections = _ThreadConnections(self._redis.connection_pool)
         self._publish(State.CLOSED)
 
@@ -192,6 +186,7 @@ class _ThreadConnections:
             except RedisConnectionError:
                 pass  # a new connection shows whether Redis is unavailable
         connection = self._pool.make_connection()
+        connection.connect()
         self._thread.connection = connection, now + READ_CONNECTION_SECONDS
         return _exchange(connection, commands)
 
@@ -229,30 +224,3 @@ def _refused_for_lack_of_space(error: RedisError) -> bool:
         isinstance(error, OutOfMemoryError)
         or re.search(r"\b(OOM|MISCONF)\b", str(error)) is not None
     )
-
-
-def _embedded() -> Redis:
-    # Imported here: a service with a real Redis does not need to load it.
-    import fakeredis  # pylint: disable=import-outside-toplevel
-
-    return fakeredis.FakeRedis(server=fakeredis.FakeServer(), protocol=2)
-
-
-def _connect(settings: Settings, budget: TimeBudget) -> Redis:
-    """A client that fails fast: redis-py's defaults are a timeout of 5 s and ten retries.
-
-    One attempt only, because a repeated write may count twice. The pool notices idle connections
-    that Redis has closed. Maintenance notifications are a feature of managed Redis and would cost a
-    round trip for each connection.
-    """
-    pool = ConnectionPool.from_url(
-        settings.redis_url,
-        username=settings.redis_username,
-        password=settings.redis_password,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,  # every server and proxy speaks it, without HELLO
-        driver_info=None,
-        max_connections=MAX_CONNECTIONS,
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-    )
-    return Redis(connection_pool=budget.bind(pool))
