@@ -92,7 +92,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         WorkerProcessCollector(),
         PopulationCollector(usage),
     )
-    app.extensions["periodic_tasks"] = PeriodicTasks((usage.flush, faults.refresh))
+    app.extensions["periodic_tasks"] = PeriodicTasks(
+        (usage.flush, faults.refresh, data.delete_ended)
+    )
     app.session_interface = RedisSessionInterface(app, data)
 
     problems.register(app)

@@ -41,7 +41,7 @@ class RateLimit:
         digest = hashlib.sha256(_network(client).encode("utf-8", "replace")).hexdigest()[:32]
         key = self._redis.key("rate", digest, str(int(window)))
         try:
-            requests, _ = self._redis.write(("INCR", key), ("EXPIRE", key, self._seconds + 1))
+            requests, _ = self._redis.write(("INCR", key), self._redis.ends(key, self._seconds + 1))
         except RedisFailure:
             return 0
         return 0 if requests <= self._amount else max(1, int(self._seconds - elapsed))

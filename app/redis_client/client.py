@@ -31,6 +31,15 @@ READ_CONNECTION_SECONDS = 30.0
 _NO_ANSWER = (RedisConnectionError, RedisTimeoutError, InvalidResponse)
 
 
+# Deletes up to 500 keys that have ended.
+_DELETE_ENDED = """
+local ended = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, 500)
+if #ended == 0 then return 0 end
+redis.call('DEL', unpack(ended))
+return redis.call('ZREM', KEYS[1], unpack(ended))
+"""
+
+
 class RedisFailure(Exception):
     """Redis did not do what it was asked to; `tried` is whether it was asked at all."""
 
@@ -73,11 +82,26 @@ class RedisClient:
         self._budget = None if self.embedded else budget
         self._redis = connect.embedded() if self.embedded else connect.client(settings, budget)
         self._connections = _ThreadConnections(self._redis.connection_pool)
+        self.ends_key = self.key("ends")
+        """Sorted set of keys by the time when they end."""
+        self._delete_ended = self.script(_DELETE_ENDED)
         self._publish(State.CLOSED)
 
     def key(self, *parts: str) -> str:
         """A key in this service's namespace."""
         return self.prefix + ":".join(parts)
+
+    def ends(self, key: str, seconds: float) -> Command:
+        """The command that makes a key of data end in some seconds.
+
+        A full Redis evicts whatever has a time to live, so only cache entries have one. The ends of
+        data are in a sorted set instead, and `delete_ended` keeps to them.
+        """
+        return "ZADD", self.ends_key, time.time() + seconds, key
+
+    def delete_ended(self) -> None:
+        """Delete data that has ended; a periodic task."""
+        self._delete_ended([self.ends_key], [time.time()])
 
     def read(self, *commands: Command) -> list[Any]:
         """Send commands that only read, in one round trip; an answer for each, as RESP2 has it."""

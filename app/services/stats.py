@@ -190,14 +190,14 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
         for key, seconds in hashes if counts else ():
             for name, count in counts.items():
                 yield "HINCRBY", key, name, count
-            yield "EXPIRE", key, seconds
+            yield self._redis.ends(key, seconds)
         for window, (length, buckets) in USER_WINDOWS.items() if users else ():
             key = self._user_keys(window)[0]
             yield "PFADD", key, *users
-            yield "EXPIRE", key, length * (buckets + 1)
+            yield self._redis.ends(key, length * (buckets + 1))
         yield "ZADD", self._instances_key, now, self._instance
         yield "ZREMRANGEBYSCORE", self._instances_key, "-inf", now - INSTANCE_SECONDS
-        yield "EXPIRE", self._instances_key, 4 * INSTANCE_SECONDS
+        yield self._redis.ends(self._instances_key, 4 * INSTANCE_SECONDS)
 
 
 class PopulationCollector(Collector):

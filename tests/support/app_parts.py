@@ -1,9 +1,12 @@
 """Parts of the app for tests: settings, clients of Redis, a token and a clock."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
+
+from redis import Redis
 
 from app.config import Settings
 from app.redis_client.client import RedisClient
@@ -60,3 +63,13 @@ def sample(metric: metrics.AnyMetric, suffix: str = "", **labels: str) -> float:
     """The number of one series, as this process has counted it."""
     name = metrics.series_name(metric) + suffix
     return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def seconds_left(redis: RedisClient, pattern: str = "*") -> dict[bytes, float]:
+    """Seconds until each key of data ends; those without an end are left out."""
+
+    def look(client: Redis) -> dict[bytes, float]:
+        ends = dict(client.zrange(redis.ends_key, 0, -1, withscores=True))
+        return {key: ends[key] - time.time() for key in client.scan_iter(pattern) if key in ends}
+
+    return redis.run(look)
