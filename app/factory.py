@@ -7,7 +7,10 @@ A new endpoint is a line in `BLUEPRINTS`, a new service a line in `create_app`
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
+from ipaddress import ip_network
 from typing import Any
+from zlib import crc32
 
 from flask import Flask
 
@@ -51,6 +54,9 @@ BLUEPRINTS = (
     session.blueprint,
     stats.blueprint,
 )
+
+
+USERS_PER_ADDRESS = 64
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -133,7 +139,11 @@ def _flask(settings: Settings) -> Flask:
 
 
 def _recorder(usage: StatsService, cookie_name: str) -> Recorder:
-    """Counts requests; callers differ by token or session if they have one, else by address."""
+    """Counts requests and users.
+
+    Users of one address differ by token or session if they have one, else by browser. All of these
+    can be invented, so an address (of IPv6, a network of 64 bits) has 64 users at most.
+    """
     find_cookie = re.compile(rf"(?:^|;)\s*{re.escape(cookie_name)}=([^;]+)").search
 
     def record(environ: Environ, client_ip: str, route: str, status: int, seconds: float) -> None:
@@ -142,14 +152,23 @@ def _recorder(usage: StatsService, cookie_name: str) -> Recorder:
             # Only the session's own cookie: others may change with each request.
             cookies = environ.get("HTTP_COOKIE")
             session_cookie = find_cookie(cookies) if cookies else None
-            user = (
+            caller = (
                 environ.get("HTTP_AUTHORIZATION")
                 or (session_cookie[1] if session_cookie else "")
-                or f"{client_ip} {environ.get('HTTP_USER_AGENT', '')}"
+                or environ.get("HTTP_USER_AGENT", "")
             )
+            number = crc32(caller.encode("utf-8", "replace")) % USERS_PER_ADDRESS
+            user = f"{_network(client_ip)} {number}"
         usage.record(route, status, seconds, user)
 
     return record
+
+
+@lru_cache(maxsize=256)
+def _network(address: str) -> str:
+    if ":" not in address:
+        return address
+    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
 
 
 class Service(Flask):

@@ -28,7 +28,7 @@ class TrustedProxies:
 
     def _nearest(self, peer: str, forwarded: str) -> str:
         """The nearest address that is not a proxy's: anything before it may be forged."""
-        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+        hops = [hop.strip().removeprefix("::ffff:") for hop in forwarded.split(",") if hop.strip()]
         nearest = peer
         while hops and self._is_proxy(nearest):
             nearest = hops.pop()
@@ -49,7 +49,11 @@ def request_context(environ: dict[str, Any], proxies: TrustedProxies) -> Request
     return RequestContext(
         offered if _REQUEST_ID.fullmatch(offered) else new_request_id(),
         traced[1] if traced else None,
-        proxies.client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")),
+        proxies.client(
+            # A socket that listens on IPv6 as well shows IPv4 clients like this.
+            environ.get("REMOTE_ADDR", "").removeprefix("::ffff:"),
+            environ.get("HTTP_X_FORWARDED_FOR", ""),
+        ),
     )
 
 
