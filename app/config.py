@@ -270,6 +270,8 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of lines in the log."""
+    log_format: Literal["json", "text"] = "json"
+    """json for machines, text for a terminal."""
     log_file: Annotated[str, AfterValidator(_writable_file)] | None = Field(
         None, examples=["/var/log/app.log"]
     )

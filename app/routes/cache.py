@@ -99,7 +99,7 @@ def read_entry(key: str) -> Response:
     # Most clients do not send the header, and a look at the environment is cheap.
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):
         return no_content(304, headers)
-    return encoded_response(entry.payload, headers=headers)
+    return encoded_response(entry.payload + b"\n", headers=headers)
 
 
 @blueprint.put("/<key>")
@@ -131,7 +131,7 @@ def store_entry(key: str, query: Lifetime, body: object) -> Response:
     _check_preconditions(seen)
     if not cache.replace(PREFIX + key, payload, ttl, seen=seen, conditional=_is_conditional()):
         raise _changed()
-    return encoded_response(payload, 200 if seen else 201, {"ETag": f'"{_tag(payload)}"'})
+    return encoded_response(payload + b"\n", 200 if seen else 201, {"ETag": f'"{_tag(payload)}"'})
 
 
 @blueprint.delete("/<key>")

@@ -281,6 +281,7 @@ def test_a_caller_waits_as_long_as_for_the_cache_and_then_computes_for_all(
 
     assert (fetched.value, fetched.result) == ("computed", "MISS")
     assert cache.fetch("key", 60, compute).result == "HIT"
+    assert lock_holder(redis) is not None
 
 
 def test_a_lock_that_has_expired_and_is_held_by_another_process_is_not_released(
