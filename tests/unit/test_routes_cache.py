@@ -58,7 +58,9 @@ def test_an_entry_lives_as_long_as_asked_or_as_the_settings_say(
     assert seconds - 10 < left <= seconds
 
 
-@pytest.mark.parametrize("ttl", ["-1", "0", "86401", "9" * 30, "1.5", "1e3", "inf", "nan", "1_0", "", "x"])
+@pytest.mark.parametrize(
+    "ttl", ["-1", "0", "86401", "9" * 30, "1.5", "1e3", "inf", "nan", "1_0", "", "x"]
+)
 def test_an_invalid_time_to_live_is_a_422_and_stores_nothing(client: FlaskClient, ttl: str) -> None:
     response = client.put(f"{URL}?ttl={ttl}", json=1)
 
