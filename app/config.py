@@ -109,7 +109,8 @@ def _redis_url(value: str) -> str:
     if parts.scheme == "unix":
         named = parts.path not in ("", "/")
     else:
-        named = _HOST.fullmatch(parts.hostname or "") and ".." not in parts.netloc
+        host = parts.hostname or ""
+        named = _HOST.fullmatch(host) is not None and ".." not in host
         if not re.fullmatch(r"/?[0-9]{0,2}", parts.path):
             raise ValueError("must end in the number of a database")
     if not named or parts.fragment:

@@ -7,8 +7,6 @@ A new endpoint is a line in `BLUEPRINTS`, a new service a line in `create_app`
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from functools import lru_cache
-from ipaddress import ip_network
 from typing import Any
 from zlib import crc32
 
@@ -19,6 +17,7 @@ from app.http import problems, request_checks
 from app.http.auth import TokenAuth
 from app.http.middleware import Environ, Recorder, RequestMiddleware
 from app.http.rate_limit import RateLimit
+from app.http.request_id import network_of
 from app.http.session_interface import RedisSessionInterface
 from app.redis_client.client import RedisClient
 from app.redis_client.time_budget import TimeBudget
@@ -158,17 +157,10 @@ def _recorder(usage: StatsService, cookie_name: str) -> Recorder:
                 or environ.get("HTTP_USER_AGENT", "")
             )
             number = crc32(caller.encode("utf-8", "replace")) % USERS_PER_ADDRESS
-            user = f"{_network(client_ip)} {number}"
+            user = f"{network_of(client_ip)} {number}"
         usage.record(route, status, seconds, user)
 
     return record
-
-
-@lru_cache(maxsize=256)
-def _network(address: str) -> str:
-    if ":" not in address:
-        return address
-    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
 
 
 class Service(Flask):

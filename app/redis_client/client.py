@@ -60,7 +60,7 @@ class RedisFull(RedisFailure):
     """Redis refuses writes for lack of memory or disk space; reads still work."""
 
 
-class RedisClient:
+class RedisClient:  # pylint: disable=too-many-instance-attributes
     """Runs commands on Redis, or on the embedded store in its place.
 
     Every method raises `RedisUnavailable`: at once when the circuit is open or the request's time
@@ -204,13 +204,13 @@ class _ThreadConnections:
         """
         connection, ends_at = getattr(self._thread, "connection", (None, 0.0))
         now = time.monotonic()
-        if now < ends_at and connection.pid == os.getpid():
+        if connection is not None and now < ends_at and connection.pid == os.getpid():
             try:
                 return _exchange(connection, commands)
             except RedisConnectionError:
                 pass  # a new connection shows whether Redis is unavailable
         connection = self._pool.make_connection()
-        connection.connect()
+        connection.connect()  # type: ignore[no-untyped-call]
         self._thread.connection = connection, now + READ_CONNECTION_SECONDS
         return _exchange(connection, commands)
 
@@ -229,7 +229,7 @@ def _exchange_embedded(redis: Redis, commands: tuple[Command, ...]) -> list[Any]
     connection = redis.connection_pool.get_connection()
     try:
         for command in commands:
-            connection.send_command(*command)
+            connection.send_command(*command)  # type: ignore[no-untyped-call]
         return [connection.read_response() for _ in commands]
     finally:
         redis.connection_pool.release(connection)

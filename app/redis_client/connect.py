@@ -78,7 +78,7 @@ def _sentinel_pool(
         SentinelConnectionPool,
     )
 
-    of_url = parse_url(settings.redis_url)
+    of_url = parse_url(settings.redis_url)  # type: ignore[no-untyped-call]
     tls = {name: value for name, value in of_url.items() if name.startswith("ssl_")}
     tls["ssl"] = of_url.pop("connection_class", None) is SSLConnection
     of_url.pop("port", None)
@@ -86,10 +86,11 @@ def _sentinel_pool(
     # Not `host`, which is in lower case.
     name = urlsplit(settings.redis_url).netloc.rpartition("@")[2].partition(":")[0]
     addresses = [each.rpartition(":")[::2] for each in settings.redis_sentinels]
-    sentinel = Sentinel(
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
         [(host.strip("[]"), int(port)) for host, port in addresses],
         sentinel_kwargs={**options, **tls, "password": settings.redis_sentinel_password},
     )
     for each in sentinel.sentinels:
         budget.bind(each.connection_pool)
-    return SentinelConnectionPool(name, sentinel, **{**of_pool, **of_url, "ssl": tls["ssl"]})
+    of_pool = {**of_pool, **of_url, "ssl": tls["ssl"]}
+    return SentinelConnectionPool(name, sentinel, **of_pool)  # type: ignore[no-untyped-call]

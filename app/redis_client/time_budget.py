@@ -92,13 +92,13 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
         """Try each address of the host, as redis-py does, but look them up within the budget."""
         name = getattr(self, "host", None)
         if name is None:  # a Unix socket
-            return super()._connect()  # type: ignore[no-untyped-call]
+            return super()._connect()  # type: ignore[no-untyped-call, safe-super]
         failure = OSError(f"{name} has no address")
         for address in name_lookup.addresses(name, self._step()):
             self.name, self.host = name, address
             self.socket_timeout = self.socket_connect_timeout = self._step()
             try:
-                return super()._connect()  # type: ignore[no-untyped-call]
+                return super()._connect()  # type: ignore[no-untyped-call, safe-super]
             except OSError as error:
                 failure = error
             finally:
@@ -108,6 +108,7 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
         """The certificate is for the name, not for the address."""
         self.host = self.name
+        # pylint: disable-next=no-member
         return super()._wrap_socket_with_ssl(sock)  # type: ignore[misc]
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:

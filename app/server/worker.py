@@ -161,7 +161,7 @@ def _received(exc: BaseException, client: Any) -> bytes:
     frames = (frame.f_locals for frame, _ in traceback.walk_tb(exc.__traceback__))
     read = b"".join(each["buf"] for each in frames if isinstance(each.get("buf"), bytearray))
     with suppress(OSError):
-        return read + client.recv(MAX_HEAD, socket.MSG_DONTWAIT)
+        read += client.recv(MAX_HEAD, socket.MSG_DONTWAIT)
     return read
 
 

@@ -1,7 +1,7 @@
 """Faults on demand: errors and latency that every worker of every instance adds, for a while.
 
-The setting is in Redis and says when it ends. Each worker reads it twice a second, so a request pays
-nothing while no fault is set.
+The setting is in Redis and says when it ends. Each worker reads it twice a second, so a request
+pays nothing while no fault is set.
 """
 
 import random

@@ -1,7 +1,7 @@
 """One JSON object a line, for everything: the app, Gunicorn and Python's warnings.
 
-LOG_FORMAT=text makes it a line of text for a terminal. JSON escapes control characters, so a header cannot start a second line. Of a request, a fixed list
-of fields is logged: not its body, query, token or cookies.
+JSON escapes control characters, so a header cannot start a second line. Of a request, a fixed list
+of fields is logged: not its body, query, token or cookies. LOG_FORMAT=text is for a terminal.
 """
 
 import logging

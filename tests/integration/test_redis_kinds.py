@@ -158,8 +158,7 @@ def answers(redis: Redis) -> bool:
 
 
 def knows_replica(redis: Redis) -> bool:
-    found = redis.execute_command("SENTINEL", "REPLICAS", "MyMaster")
-    return len(found) == 1 and "slave" in str(found)
+    return len(redis.sentinel_slaves("MyMaster")) == 1
 
 
 @pytest.mark.slow
@@ -179,7 +178,7 @@ def test_sentinel_says_which_server_is_the_primary_before_and_after_a_failover(
     ) as service:
         assert_serves(service)
         wait_until(lambda: stored(replica) == 1, seconds=30, why="the item is replicated")
-        sentinel.execute_command("SENTINEL", "FAILOVER", "MyMaster")
+        sentinel.sentinel_failover("MyMaster")
         roles = {primary: "slave", replica: "master"}
         wait_until(
             lambda: all(role(server) == wanted for server, wanted in roles.items()),

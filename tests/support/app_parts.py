@@ -69,7 +69,7 @@ def seconds_left(redis: RedisClient, pattern: str = "*") -> dict[bytes, float]:
     """Seconds until each key of data ends; those without an end are left out."""
 
     def look(client: Redis) -> dict[bytes, float]:
-        ends = dict(client.zrange(redis.ends_key, 0, -1, withscores=True))
-        return {key: ends[key] - time.time() for key in client.scan_iter(pattern) if key in ends}
+        ends = {key: client.zscore(redis.ends_key, key) for key in client.scan_iter(pattern)}
+        return {key: at - time.time() for key, at in ends.items() if at is not None}
 
     return redis.run(look)

@@ -102,6 +102,7 @@ def test_a_peer_that_is_not_an_address_is_not_trusted() -> None:
         ("10.0.0.1", "::ffff:192.0.2.7"),
         ("10.0.0.1", "192.0.2.7, ::ffff:10.0.0.2"),
         ("::ffff:192.0.2.7", ""),
+        ("10.0.0.1", "192.0.2.7, ::ffff:a00:2"),
     ],
 )
 def test_an_ipv4_address_written_as_ipv6_is_that_address(peer: str, forwarded: str) -> None:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -176,7 +176,7 @@ def test_a_session_that_ends_beside_a_put_stays_ended(
     put(client, user="ada", data={})
     other = app.test_client()
     other.set_cookie("session", cookie(client))
-    interface = app.session_interface
+    interface = cast(RedisSessionInterface, app.session_interface)
     fetch = interface.fetch
 
     def ended_after_the_fetch(*arguments: Any) -> Any:
