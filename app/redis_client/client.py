@@ -30,7 +30,6 @@ READ_CONNECTION_SECONDS = 30.0
 # No answer, or none of a Redis. Any other error is an answer, and the next one may be better.
 _NO_ANSWER = (RedisConnectionError, RedisTimeoutError, InvalidResponse)
 
-
 # Deletes up to 500 keys that have ended.
 _DELETE_ENDED = """
 local ended = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, 500)

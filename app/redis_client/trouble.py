@@ -7,6 +7,9 @@ import time
 
 log = logging.getLogger("app.redis")
 
+_OF_THE_COMMAND = re.compile(
+    r"^Command # .* caused error: |,? with args beginning with.*|,? script: .*", re.DOTALL
+)
 # A refusal counts until a write has succeeded this long after it.
 SETTLED_SECONDS = 5.0
 
@@ -58,12 +61,10 @@ class Trouble:
 
 
 def cause(error: Exception) -> str:
-    """The error's text, without what the command contained: it may have been a password."""
-    text = re.sub(r",? with args beginning with.*", "", str(error), flags=re.DOTALL)
-    return text[:300]
+    """The error's text, without the command and its script, which may hold a password or data."""
+    return _OF_THE_COMMAND.sub("", str(error))[:300]
 
 
 def _code(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    found = re.search(r"\b(?:-|^)?([A-Z]{3,})\b", str(error))
-    return str(status or (found[1] if found else type(error).__name__))
+    found = re.match(r"[A-Z]{3,}\b", cause(error))
+    return str(getattr(error, "status_code", None) or (found[0] if found else type(error).__name__))
