@@ -1,7 +1,7 @@
 """Faults on demand: errors and latency that every worker of every instance adds, for a while.
 
-The setting is in Redis and says when it ends. Each worker reads it twice a second, so a request
-pays nothing while no fault is set.
+The setting is in Redis. Each worker reads it twice a second, so a request pays nothing while no
+fault is set.
 """
 
 import random
@@ -36,10 +36,9 @@ class FaultService:
 
     def set(self, fault: Fault, seconds: int) -> None:
         """Put `fault` in force for `seconds` seconds, in place of any other."""
-        ends_at = time.time() + seconds
-        payload = orjson.dumps({**asdict(fault), "ends_at": ends_at})
+        payload = orjson.dumps(asdict(fault))
         self._redis.write(("SET", self._key, payload), self._redis.ends(self._key, seconds))
-        self._fault, self._ends_at = fault, ends_at
+        self._fault, self._ends_at = fault, time.time() + seconds
 
     def clear(self) -> None:
         self._redis.write(("DEL", self._key))
@@ -47,10 +46,11 @@ class FaultService:
 
     def read(self) -> tuple[Fault, float] | None:
         """The fault in force and the seconds until it ends, from Redis."""
-        payload = self._redis.read(("GET", self._key))[0]
-        members = orjson.loads(payload) if payload else {}
-        seconds = members.pop("ends_at", 0.0) - time.time()
-        return (Fault(**members), seconds) if seconds > 0 else None
+        payload, ends_at = self._redis.read(
+            ("GET", self._key), ("ZSCORE", self._redis.ends_key, self._key)
+        )
+        seconds = float(ends_at or 0) - time.time()
+        return (Fault(**orjson.loads(payload)), seconds) if payload and seconds > 0 else None
 
     def refresh(self) -> None:
         """Read the fault; a periodic task."""
