@@ -29,7 +29,7 @@ T = TypeVar("T")
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 EMBEDDED_STORE = "memory://"
-SECRETS = ("SECRET_KEY", "API_TOKENS", "REDIS_PASSWORD")
+SECRETS = ("SECRET_KEY", "API_TOKENS", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD")
 YEAR_SECONDS = 31_536_000
 
 # Values known from tutorials and sample files. A production secret must not even contain one.
@@ -40,6 +40,19 @@ _PLACEHOLDERS = re.compile(
 )
 _ADDRESS = re.compile(
     r"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[^][:/\s]*)(?::(?P<port>[0-9]{1,5}))?"
+)
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]+")
+# All other options of redis-py are for the service to decide.
+_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_REDIS_OPTIONS = ("db", "username", "password", "client_name")
+_TLS_OPTIONS = (
+    *_TLS_FILES,
+    "ssl_ca_path",
+    "ssl_password",
+    "ssl_cert_reqs",
+    "ssl_check_hostname",
+    "ssl_min_version",
+    "ssl_ciphers",
 )
 _NEW_SECRET = "$(openssl rand -hex 32)"  # nosec B105
 _REQUIRED_IN_PRODUCTION = {
@@ -93,13 +106,45 @@ def _redis_url(value: str) -> str:
     parts = _url(value)
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("must start with redis://, rediss://, unix:// or memory://")
-    if parts.scheme != "unix" and not re.fullmatch(r"/?[0-9]{0,2}", parts.path):
-        raise ValueError("must end in the number of a database")
+    if parts.scheme == "unix":
+        named = parts.path not in ("", "/")
+    else:
+        host = parts.hostname or ""
+        named = _HOST.fullmatch(host) is not None and ".." not in host
+        if not re.fullmatch(r"/?[0-9]{0,2}", parts.path):
+            raise ValueError("must end in the number of a database")
+    if not named or parts.fragment:
+        raise ValueError(
+            "must name a host; write special characters of a password as %2F and so on"
+        )
+    _check_redis_options(value, parts)
+    return value
+
+
+def _check_redis_options(value: str, parts: Any) -> None:
+    """Refuse what redis-py does not take. A name is not repeated: it may be part of a password."""
+    allowed = _REDIS_OPTIONS + (_TLS_OPTIONS if parts.scheme == "rediss" else ())
     try:
+        options = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+        if not set(options) <= set(allowed):
+            raise ValueError
         # `driver_info`: finding out the library's own version takes a millisecond.
         ConnectionPool.from_url(value, driver_info=None).make_connection()
     except (TypeError, ValueError, RedisError) as error:
-        raise ValueError("has an unknown or wrong option after the question mark") from error
+        raise ValueError(
+            "has an unknown or wrong option after the question mark; there may be "
+            + ", ".join(allowed)
+        ) from error
+    for name in _TLS_FILES:
+        for path in options.get(name, ()):
+            if not (os.path.isfile(path) and os.access(path, os.R_OK)):
+                raise ValueError(f"names a file in {name} that cannot be read")
+
+
+def _sentinel(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not _HOST.fullmatch(host.strip("[]")) or not re.fullmatch("[1-9][0-9]{0,4}", port):
+        raise ValueError("must be host:port of each Sentinel")
     return value
 
 
@@ -173,6 +218,12 @@ class Settings(BaseSettings):
         repr=False,
     )
     """redis://, rediss:// or unix://, or memory:// for the embedded store."""
+    redis_sentinels: ListOf[Annotated[str, AfterValidator(_sentinel)]] = Field(
+        (), examples=["sentinel-1:26379,sentinel-2:26379"]
+    )
+    """Sentinels, if REDIS_URL has the name of their primary in place of a host."""
+    redis_sentinel_password: str | None = Field(None, repr=False)
+    """The password of the Sentinels."""
     redis_username: str | None = None
     """The user to log in to Redis as."""
     redis_password: str | None = Field(None, repr=False)
@@ -180,7 +231,9 @@ class Settings(BaseSettings):
     redis_key_prefix: str = Field("ds:", pattern=r"^[a-z0-9:_-]{1,32}$")
     """All keys begin with it."""
     redis_timeout_ms: int = Field(250, ge=20, le=10_000)
-    """Milliseconds that a request may wait for Redis in all."""
+    """Milliseconds that a request may wait for the cache in all."""
+    redis_data_timeout_ms: int = Field(2_000, ge=20, le=10_000)
+    """Milliseconds that a request may wait for items and sessions in all; then it is a 503."""
     readiness_requires_redis: bool = False
     """Whether an instance without Redis reports that it is not ready."""
 
@@ -218,6 +271,8 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of lines in the log."""
+    log_format: Literal["json", "text"] = "json"
+    """json for machines, text for a terminal."""
     log_file: Annotated[str, AfterValidator(_writable_file)] | None = Field(
         None, examples=["/var/log/app.log"]
     )
@@ -278,6 +333,9 @@ class Settings(BaseSettings):
     def _check_combinations(self) -> "Settings":
         if self.cache_ttl_default > self.cache_ttl_max:
             raise _wrong("CACHE_TTL_DEFAULT", "is above CACHE_TTL_MAX", "300")
+        if self.redis_sentinels and not self.redis_url.startswith("redis"):
+            problem = "must have the name of a primary, because REDIS_SENTINELS is set"
+            raise _wrong("REDIS_URL", problem, "redis://mymaster/0")
         if self.production:
             self._check_production()
         return self
@@ -293,6 +351,7 @@ class Settings(BaseSettings):
         for token in self.api_tokens:
             _check_secret("API_TOKENS", token, 24)
         _check_secret("REDIS_PASSWORD", self.redis_password, 16)
+        _check_secret("REDIS_SENTINEL_PASSWORD", self.redis_sentinel_password, 16)
         parts = urlsplit(self.redis_url)
         # redis-py also takes the password as an option.
         for password in (parts.password, *parse_qs(parts.query).get("password", [])):
@@ -350,7 +409,9 @@ def _one_line(failure: ValidationError) -> str:
         return problem  # of `_check_combinations`, which names the variable
     variable = str(error["loc"][0])
     field, name = _fields_by_variable()[variable], variable.upper()
-    shown = f"{str(error['input'])[:80]!r} " if field.repr else ""  # not of a secret
+    value = str(error["input"])
+    # Not of a secret, or of a URL that contains one.
+    shown = f"{value[:80]!r} " if field.repr and "@" not in value else ""
     if name in SECRETS:
         example = _NEW_SECRET
     elif field.examples:

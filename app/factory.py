@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from zlib import crc32
 
 from flask import Flask
 
@@ -16,6 +17,7 @@ from app.http import problems, request_checks
 from app.http.auth import TokenAuth
 from app.http.middleware import Environ, Recorder, RequestMiddleware
 from app.http.rate_limit import RateLimit
+from app.http.request_id import network_of
 from app.http.session_interface import RedisSessionInterface
 from app.redis_client.client import RedisClient
 from app.redis_client.time_budget import TimeBudget
@@ -53,6 +55,9 @@ BLUEPRINTS = (
 )
 
 
+USERS_PER_ADDRESS = 64
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Make the application: its services, and what every request passes.
 
@@ -64,16 +69,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_env()
     app = _flask(settings)
-    redis = RedisClient(settings, TimeBudget(settings.redis_timeout_ms / 1000))
-    usage = StatsService(settings, redis)
-    cache_service = CacheService(settings, redis, usage.record_lookup)
+    data = RedisClient(settings, TimeBudget(settings.redis_data_timeout_ms / 1000))
+    # The cache gives up sooner. The embedded store has no time limits, and lives in its client.
+    redis = (
+        data
+        if data.embedded
+        else RedisClient(settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble)
+    )
+    # Periodic tasks use both, so that each circuit closes without waiting for a request.
+    usage = StatsService(settings, data)
     faults = FaultService(redis)
+    cache_service = CacheService(settings, redis, usage.record_lookup)
     services = [
         settings,
         usage,
         cache_service,
         faults,
-        ItemService(redis, cache_service),
+        ItemService(data, cache_service),
         HealthService(
             redis, settings.readiness_requires_redis, lifecycle.draining, lifecycle.uptime_seconds
         ),
@@ -85,8 +97,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         WorkerProcessCollector(),
         PopulationCollector(usage),
     )
-    app.extensions["periodic_tasks"] = PeriodicTasks((usage.flush, faults.refresh))
-    app.session_interface = RedisSessionInterface(app, redis)
+    app.extensions["periodic_tasks"] = PeriodicTasks(
+        (usage.flush, faults.refresh, data.delete_ended)
+    )
+    app.session_interface = RedisSessionInterface(app, data)
 
     problems.register(app)
     request_checks.register(
@@ -124,7 +138,11 @@ def _flask(settings: Settings) -> Flask:
 
 
 def _recorder(usage: StatsService, cookie_name: str) -> Recorder:
-    """Counts requests; callers differ by token or session if they have one, else by address."""
+    """Counts requests and users.
+
+    Users of one address differ by token or session if they have one, else by browser. All of these
+    can be invented, so an address (of IPv6, a network of 64 bits) has 64 users at most.
+    """
     find_cookie = re.compile(rf"(?:^|;)\s*{re.escape(cookie_name)}=([^;]+)").search
 
     def record(environ: Environ, client_ip: str, route: str, status: int, seconds: float) -> None:
@@ -133,11 +151,13 @@ def _recorder(usage: StatsService, cookie_name: str) -> Recorder:
             # Only the session's own cookie: others may change with each request.
             cookies = environ.get("HTTP_COOKIE")
             session_cookie = find_cookie(cookies) if cookies else None
-            user = (
+            caller = (
                 environ.get("HTTP_AUTHORIZATION")
                 or (session_cookie[1] if session_cookie else "")
-                or f"{client_ip} {environ.get('HTTP_USER_AGENT', '')}"
+                or environ.get("HTTP_USER_AGENT", "")
             )
+            number = crc32(caller.encode("utf-8", "replace")) % USERS_PER_ADDRESS
+            user = f"{network_of(client_ip)} {number}"
         usage.record(route, status, seconds, user)
 
     return record

@@ -7,6 +7,7 @@ from importlib import import_module
 from types import FrameType
 
 from app.config import Settings, SettingsError
+from app.redis_client import connect
 from app.utils import logger
 
 
@@ -24,6 +25,7 @@ def main() -> None:
             logging.getLogger("app").warning(
                 "Embedded store (REDIS_URL=memory://): one worker, and nothing is kept when it ends"
             )
+        connect.refuse_cluster(settings)
         # Only now: Gunicorn reads WEB_CONCURRENCY when it is imported, and a wrong value would end
         # in a traceback. Granian may not be installed.
         server = import_module(f"app.server.{settings.server}_server")

@@ -114,6 +114,9 @@ class RequestMiddleware:
         key = method, route, status
         series = self._children.get(key)
         if series is None:
+            # Errors at zero: `increase()` does not see the first value of a series.
+            for error in ("500", "503"):
+                metrics.REQUESTS.labels(method, route, error)
             series = self._children[key] = (
                 metrics.REQUESTS.labels(method, route, str(status)),
                 metrics.DURATION.labels(method, route, f"{status // 100}xx"),

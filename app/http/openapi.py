@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import islice
 from typing import Any
 
 from flask import current_app, request
@@ -27,7 +28,13 @@ View = Callable[..., Any]
 MAXIMUM_SETTING = "maximum-setting"
 """Member of a field's `json_schema_extra`: the setting that holds its largest value."""
 
+MAX_ERRORS = 20
+"""Errors that an answer lists at most, so that it stays smaller than a large request."""
+MAX_NAME = 100
+"""Characters of a member's name that it repeats."""
+
 _ATTRIBUTE = "__operation__"
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 class ResponseModel(BaseModel, defer_build=True):
@@ -119,13 +126,16 @@ def _validated(described: operation, arguments: dict[str, Any]) -> dict[str, Any
         if value is not None and not re.fullmatch(header.pattern, value):
             raise Problem(422, f"The header {header.name} does not match {header.pattern}.")
     if described.path:
+        _check_numbers(described.path, arguments, "path")
         checked = _check(described.path, arguments, "path")
         arguments = {name: getattr(checked, name) for name in described.path.model_fields}
     if described.query:
         repeated = [name for name, values in request.args.lists() if len(values) > 1]
         if repeated:
             raise Problem(422, f"The query gives {repeated[0]!r} more than once.")
-        arguments["query"] = _check(described.query, request.args.to_dict(), "query")
+        query = request.args.to_dict()
+        _check_numbers(described.query, query, "query")
+        arguments["query"] = _check(described.query, query, "query")
     if described.body or described.any_body:
         value = _read_json()
         arguments["body"] = _check(described.body, value, "body") if described.body else value
@@ -159,14 +169,42 @@ def _read_body() -> bytes:
 
 def _check(model: type[BaseModel], value: Any, place: str) -> Any:
     try:
-        return model.model_validate(value)
+        return model.model_validate(_without_excess(model, value))
     except ValidationError as error:
         errors = [
             {
-                "location": ".".join([place, *(str(part) for part in one["loc"])]),
+                "location": ".".join([place, *(str(part)[:MAX_NAME] for part in one["loc"])]),
                 "message": one["msg"],
                 "type": one["type"],
             }
-            for one in error.errors(include_url=False, include_context=False, include_input=False)
+            for one in islice(
+                error.errors(include_url=False, include_context=False, include_input=False),
+                MAX_ERRORS,
+            )
         ]
         raise Problem(422, f"The {place} is not as documented.", errors=errors) from error
+
+
+def _check_numbers(model: type[BaseModel], texts: dict[str, str], place: str) -> None:
+    """Numbers are written as in JSON. pydantic also reads 1_0, and spaces around a number."""
+    for name in _numbers(model):
+        if name in texts and not _NUMBER.fullmatch(texts[name]):
+            error = {"location": f"{place}.{name}", "message": "Not a number", "type": "number"}
+            raise Problem(422, f"The {place} is not as documented.", errors=[error])
+
+
+@functools.cache
+def _numbers(model: type[BaseModel]) -> tuple[str, ...]:
+    fields = model.model_fields.items()
+    return tuple(name for name, info in fields if info.annotation in (int, float))
+
+
+def _without_excess(model: type[BaseModel], value: Any) -> Any:
+    """An object with at most `MAX_ERRORS` unknown members: each would make an error of its own."""
+    known = model.model_fields
+    if not isinstance(value, dict) or len(value) <= len(known) + MAX_ERRORS:
+        return value
+    if model.model_config.get("extra") != "forbid":
+        return value
+    unknown = islice((name for name in value if name not in known), MAX_ERRORS)
+    return {name: value[name] for name in (*(known.keys() & value.keys()), *unknown)}

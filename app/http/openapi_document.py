@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.config import Settings
-from app.http import problems
+from app.http import json_codec, problems
 from app.http.openapi import (
     MAXIMUM_SETTING,
     ResponseModel,
@@ -25,6 +25,20 @@ from app.http.openapi import (
 )
 
 _REF = "#/components/schemas/{model}"
+_ANY_JSON = {"$ref": _REF.format(model="JsonValue")}
+# What json_codec accepts: integers fit 64 bits, at any depth. pydantic describes it as anything.
+_JSON_VALUE = {
+    "description": "Any JSON value whose integers fit 64 bits.",
+    "not": {
+        "type": "integer",
+        "anyOf": [
+            {"exclusiveMinimum": json_codec.MAX_INTEGER},
+            {"exclusiveMaximum": json_codec.MIN_INTEGER},
+        ],
+    },
+    "items": _ANY_JSON,
+    "additionalProperties": _ANY_JSON,
+}
 # Deferred models are built here, and pydantic cannot build one on several threads at once.
 _one_at_a_time = threading.Lock()
 
@@ -65,7 +79,10 @@ def document(app: Flask, settings: Settings) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(e[2].tag for e in endpoints)],
         "paths": paths,
-        "components": {"schemas": components, **({"securitySchemes": schemes} if secured else {})},
+        "components": {
+            "schemas": {**components, "JsonValue": _JSON_VALUE},
+            **({"securitySchemes": schemes} if secured else {}),
+        },
     }
 
 
@@ -115,7 +132,7 @@ def _describe(
         },
     }
     if described.body or described.any_body:
-        schema = refs[(described.body, "validation")] if described.body else {}
+        schema = refs[(described.body, "validation")] if described.body else _ANY_JSON
         content = _json_content(schema, described.body_example)
         result["requestBody"] = {"required": True, "content": content}
     if described.needs_token and secured:
@@ -157,7 +174,7 @@ def _response(response: ResponseSpec, refs: Any) -> dict[str, Any]:
             for name, text in response.headers.items()
         }
     if response.model or response.any_json:
-        schema = refs[(response.model, "serialization")] if response.model else {}
+        schema = refs[(response.model, "serialization")] if response.model else _ANY_JSON
         result["content"] = _json_content(schema, response.example)
     return result
 

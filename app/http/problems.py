@@ -70,7 +70,7 @@ def document(problem: Problem, path: str, request_id: str) -> bytes:
     }
     if problem.errors:
         members["errors"] = list(problem.errors)
-    return orjson.dumps(members)
+    return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def register(app: Flask) -> None:

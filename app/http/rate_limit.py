@@ -5,11 +5,10 @@ run without nginx. While Redis is unavailable, no request is refused.
 """
 
 import hashlib
-import ipaddress
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
+from app.http.request_id import network_of
 from app.redis_client.client import RedisClient, RedisFailure
 
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -38,20 +37,10 @@ class RateLimit:
             0 while the client is within the limit, else seconds until the window ends.
         """
         window, elapsed = divmod(self._clock(), self._seconds)
-        digest = hashlib.sha256(_network(client).encode("utf-8", "replace")).hexdigest()[:32]
+        digest = hashlib.sha256(network_of(client).encode("utf-8", "replace")).hexdigest()[:32]
         key = self._redis.key("rate", digest, str(int(window)))
         try:
-            requests, _ = self._redis.write(("INCR", key), ("EXPIRE", key, self._seconds + 1))
+            requests, _ = self._redis.write(("INCR", key), self._redis.ends(key, self._seconds + 1))
         except RedisFailure:
             return 0
         return 0 if requests <= self._amount else max(1, int(self._seconds - elapsed))
-
-
-def _network(client: str) -> str:
-    """An IPv6 client is its network of 64 bits, which is what a household gets, however spelled."""
-    if ":" in client:
-        with suppress(ValueError):
-            address = ipaddress.ip_address(client)
-            if address.version == 6 and not address.ipv4_mapped:
-                return str(ipaddress.ip_network((address, 64), strict=False))
-    return client

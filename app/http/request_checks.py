@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask import Flask, current_app, request
 from flask.globals import request_ctx
+from werkzeug.exceptions import NotFound
 from werkzeug.sansio.utils import host_is_trusted
 
 from app.http.auth import TokenAuth
@@ -36,6 +37,9 @@ def register(
         environ[ROUTE] = rule.rule if rule else metrics.UNMATCHED
         path: str = environ["PATH_INFO"]
         _check_encoding(path, environ.get("QUERY_STRING", ""))
+        if path.startswith("//"):  # Werkzeug would take it for the path with one slash
+            environ[ROUTE] = metrics.UNMATCHED
+            raise NotFound
         if always_open(path):
             return
         if hosts and not host_is_trusted(current.host.lower(), hosts):

@@ -28,7 +28,7 @@ class TrustedProxies:
 
     def _nearest(self, peer: str, forwarded: str) -> str:
         """The nearest address that is not a proxy's: anything before it may be forged."""
-        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+        hops = [_plain(hop.strip()) for hop in forwarded.split(",") if hop.strip()]
         nearest = peer
         while hops and self._is_proxy(nearest):
             nearest = hops.pop()
@@ -49,8 +49,24 @@ def request_context(environ: dict[str, Any], proxies: TrustedProxies) -> Request
     return RequestContext(
         offered if _REQUEST_ID.fullmatch(offered) else new_request_id(),
         traced[1] if traced else None,
-        proxies.client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")),
+        proxies.client(
+            _plain(environ.get("REMOTE_ADDR", "")), environ.get("HTTP_X_FORWARDED_FOR", "")
+        ),
     )
+
+
+@lru_cache(maxsize=256)
+def network_of(client: str) -> str:
+    """The network of 64 bits of an IPv6 address, which a household gets; else `client` as it is."""
+    address = _address(client.partition("%")[0]) if ":" in client else None
+    if address is None or address.version == 4:
+        return client
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address as such: sockets that listen on IPv6 as well show it as ::ffff:192.0.2.7."""
+    return address.removeprefix("::ffff:") if "." in address else address
 
 
 def _peer(peer: str, _forwarded: str) -> str:
@@ -59,6 +75,8 @@ def _peer(peer: str, _forwarded: str) -> str:
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    # An IPv4 address may be written as IPv6.
+    return getattr(address, "ipv4_mapped", None) or address

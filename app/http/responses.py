@@ -17,7 +17,7 @@ CACHEABLE = {
 def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return encoded_response(orjson.dumps(value), status, headers)
+    return encoded_response(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE), status, headers)
 
 
 def encoded_response(

@@ -24,6 +24,18 @@ from app.utils import metrics
 
 log = logging.getLogger(__name__)
 
+# Store a session, unless it was stored before and has ended meanwhile (-1): else a request beside
+# the one that ends it would bring it back. 1 for a new one, else 0.
+# Keys: the session, the index, the ends of keys.
+# ARGV: its content, now, the time when it ends, its hash, whether it was stored before.
+_STORE = """
+if ARGV[5] == '1' and redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2])
+redis.call('ZADD', KEYS[3], ARGV[3], KEYS[1], ARGV[3] + 60, KEYS[2])
+return redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
+"""
+
 
 class LazySession(SessionMixin):
     """A session that is fetched when it is first used."""
@@ -68,16 +80,30 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         self._redis = redis
         # Sorted set of session hashes by the time they end, for counting those that have not.
         self._index = redis.key("sessions")
+        self._store = redis.script(_STORE)
 
     def open_session(self, app: Flask, request: Request) -> LazySession:
         return LazySession(self, app, request)
 
     def fetch(self, app: Flask, request: Request) -> ServerSideSession:
-        return super().open_session(app, request)
+        opened = super().open_session(app, request)
+        # A cookie that names no session gets a new ID.
+        known = opened.sid == request.cookies.get(self.get_cookie_name(app))
+        opened.stored_as = opened.sid if known else None
+        return opened
 
     def renew(self, session: LazySession) -> None:
-        """Give the session a new ID, as is due when its rights change (OWASP: session fixation)."""
-        self.regenerate(session.open())
+        """Give the session a new ID, as is due when its rights change (OWASP: session fixation).
+
+        Raises:
+            Problem: 409, the session has ended meanwhile.
+        """
+        opened = session.open()
+        deleted = self._delete_session(self._get_store_id(opened.sid))
+        if opened.stored_as and not deleted:
+            raise _ended()
+        opened.sid, opened.stored_as = self._generate_sid(self.sid_length), None
+        opened.modified = True
 
     def save_session(self, app: Flask, session: LazySession, response: Response) -> None:
         """Store what has changed and set the cookie.
@@ -92,7 +118,7 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
             super().save_session(app, opened, response)
             if opened.modified and not opened:
                 self._delete_cookie(app, response)
-        except RedisFailure as error:
+        except (RedisFailure, problems.Problem) as error:
             log.warning("Session not stored: %s", error)
             problems.rewrite(response, problems.problem_for(error))
 
@@ -114,22 +140,34 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         return self._redis.key("session", store_id)
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
-        payload = self._redis.read(("GET", self._key(store_id)))[0]
-        return None if payload is None else dict(orjson.loads(payload))
+        key = self._key(store_id)
+        payload, ends_at = self._redis.read(("GET", key), ("ZSCORE", self._redis.ends_key, key))
+        if payload is None or (ends_at and float(ends_at) <= time.time()):
+            return None
+        return dict(orjson.loads(payload))
 
-    def _delete_session(self, store_id: str) -> None:
-        self._redis.write(("DEL", self._key(store_id)), ("ZREM", self._index, store_id))
+    def _delete_session(self, store_id: str) -> bool:
+        """Whether there was one."""
+        deleted, _ = self._redis.write(
+            ("DEL", self._key(store_id)), ("ZREM", self._index, store_id)
+        )
+        return bool(deleted)
 
     def _upsert_session(
         self, session_lifetime: timedelta, session: ServerSideSession, store_id: str
     ) -> None:
-        seconds = int(session_lifetime.total_seconds())
         now = time.time()
-        _, started, *_ = self._redis.write(
-            ("SET", self._key(store_id), orjson.dumps(dict(session)), "EX", seconds),
-            ("ZADD", self._index, now + seconds, store_id),
-            ("ZREMRANGEBYSCORE", self._index, "-inf", now),
-            ("EXPIRE", self._index, seconds + 60),
+        content, ends_at = orjson.dumps(dict(session)), now + session_lifetime.total_seconds()
+        stored_before = int(session.stored_as == session.sid)
+        started = self._store(
+            [self._key(store_id), self._index, self._redis.ends_key],
+            [content, now, ends_at, store_id, stored_before],
         )
+        if started < 0:
+            raise _ended()
         if started:
             metrics.SESSIONS_STARTED.inc()
+
+
+def _ended() -> problems.Problem:
+    return problems.Problem(409, "This session has ended meanwhile. Send the request again.")

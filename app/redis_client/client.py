@@ -1,6 +1,7 @@
 """The client of Redis: one circuit breaker, and no request that exceeds its time budget."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -8,26 +9,34 @@ from typing import Any, TypeVar
 
 from hiredis import pack_command
 from redis import ConnectionPool, Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import DataError, InvalidResponse, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.retry import Retry
 
 from app.config import Settings
+from app.redis_client import connect
 from app.redis_client.circuit_breaker import CircuitBreaker, State
 from app.redis_client.time_budget import TimeBudget
+from app.redis_client.trouble import Trouble, cause
 from app.utils import metrics
 
 T = TypeVar("T")
 Command = tuple[str | bytes | int | float, ...]
 
-# The number of threads is the limit. The pool counts every connection it has ever made, also those
-# that `_ThreadConnections` has lost, so its own default of 100 would refuse reconnects after that.
-MAX_CONNECTIONS = 2**31
+# After this long, a thread connects anew for its reads: the name may belong to another server now,
+# and the former one, as a replica, would go on answering them.
+READ_CONNECTION_SECONDS = 30.0
 
-_UNAVAILABLE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDownError)
+# No answer, or none of a Redis. Any other error is an answer, and the next one may be better.
+_NO_ANSWER = (RedisConnectionError, RedisTimeoutError, InvalidResponse)
+
+# Deletes up to 500 keys that have ended.
+_DELETE_ENDED = """
+local ended = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, 500)
+if #ended == 0 then return 0 end
+redis.call('DEL', unpack(ended))
+return redis.call('ZREM', KEYS[1], unpack(ended))
+"""
 
 
 class RedisFailure(Exception):
@@ -42,46 +51,71 @@ class RedisUnavailable(RedisFailure):
     """Redis does not answer, is too slow, or the circuit to it is open."""
 
 
+class RedisRefused(RedisUnavailable):
+    """Redis answered that it does not do this, as a replica does to a write; others may work."""
+
+
 class RedisFull(RedisFailure):
     """Redis refuses writes for lack of memory or disk space; reads still work."""
 
 
-class RedisClient:
+class RedisClient:  # pylint: disable=too-many-instance-attributes
     """Runs commands on Redis, or on the embedded store in its place.
 
     Every method raises `RedisUnavailable`: at once when the circuit is open or the request's time
     budget is used up, else before the request has waited longer than the budget. Writes that Redis
     refuses for lack of space raise `RedisFull`.
+
+    What has to fail fast (the cache) and what may wait (data) have a client each, with a budget, a
+    circuit and connections of its own. They share `trouble`.
     """
 
-    def __init__(self, settings: Settings, budget: TimeBudget) -> None:
+    def __init__(
+        self, settings: Settings, budget: TimeBudget, trouble: Trouble | None = None
+    ) -> None:
         self.prefix = settings.redis_key_prefix
         self.embedded = settings.embedded_store
-        self.breaker = CircuitBreaker(on_change=_publish)
+        self.trouble = trouble or Trouble()
+        self.breaker = CircuitBreaker(on_change=self._publish)
         # The embedded store answers at once: there is nothing to wait for.
         self._budget = None if self.embedded else budget
-        self._redis = _embedded() if self.embedded else _connect(settings, budget)
+        self._redis = connect.embedded() if self.embedded else connect.client(settings, budget)
         self._connections = _ThreadConnections(self._redis.connection_pool)
-        _publish(State.CLOSED)
+        self.ends_key = self.key("ends")
+        """Sorted set of keys by the time when they end."""
+        self._delete_ended = self.script(_DELETE_ENDED)
+        self._publish(State.CLOSED)
 
     def key(self, *parts: str) -> str:
         """A key in this service's namespace."""
         return self.prefix + ":".join(parts)
 
+    def ends(self, key: str, seconds: float) -> Command:
+        """The command that makes a key of data end in some seconds.
+
+        A full Redis evicts whatever has a time to live, so only cache entries have one. The ends of
+        data are in a sorted set instead, and `delete_ended` keeps to them.
+        """
+        return "ZADD", self.ends_key, time.time() + seconds, key
+
+    def delete_ended(self) -> None:
+        """Delete data that has ended; a periodic task."""
+        self._delete_ended([self.ends_key], [time.time()])
+
     def read(self, *commands: Command) -> list[Any]:
-        """Send commands that only read, in one round trip; an answer for each, as RESP3 has it."""
+        """Send commands that only read, in one round trip; an answer for each, as RESP2 has it."""
         if self.embedded:
-            return self.run(lambda redis: _pipelined(redis, commands, transaction=False))
+            return self.run(lambda redis: _exchange_embedded(redis, commands))
         return self.run(lambda _: self._connections.exchange(commands))
 
     def write(self, *commands: Command) -> list[Any]:
         """Run commands as one transaction, in one round trip; an answer for each."""
-        return self.run(lambda redis: _pipelined(redis, commands, transaction=True))
+        return self._run_write(lambda redis: _transaction(redis, commands))
 
     def script(self, source: str) -> Callable[[list[str], list[Any]], Any]:
         """A function of keys and arguments that runs a Lua script as one step."""
         script = self._redis.register_script(source)
-        return lambda keys, args: self.run(lambda _: script(keys=keys, args=args))
+        return lambda keys, args: self._run_write(lambda _: script(keys=keys, args=args))
 
     def ping(self) -> float:
         """Ask Redis for an answer, and return the milliseconds that it took."""
@@ -101,26 +135,53 @@ class RedisClient:
         budget.start()
         try:
             return self._attempt(operation)
-        except RedisUnavailable:
-            budget.failed = True
+        except RedisUnavailable as error:
+            budget.failed = not isinstance(error, RedisRefused)
             raise
         finally:
             budget.stop()
 
+    def _run_write(self, operation: Callable[[Redis], T]) -> T:
+        result = self.run(operation)
+        if self.trouble.refusal:
+            self.trouble.wrote()
+        return result
+
     def _attempt(self, operation: Callable[[Redis], T]) -> T:
         started = self.breaker.now()
         try:
-            result = operation(self._redis)
-        except _UNAVAILABLE as error:
+            try:
+                result = operation(self._redis)
+            except ReadOnlyError:
+                # A failover: the name may belong to another server now. Nothing was written.
+                self._disconnect()
+                result = operation(self._redis)
+        except _NO_ANSWER as error:
             self.breaker.failure(started)
-            raise RedisUnavailable(f"Redis is unavailable: {error}") from error
+            if self.breaker.state is not State.CLOSED:
+                self.trouble.failed(error)
+            raise RedisUnavailable(f"Redis is unavailable: {cause(error)}") from error
         except BaseException as error:
             self.breaker.success()  # Redis has answered, or the error is the caller's
+            if not isinstance(error, RedisError) or isinstance(error, DataError):
+                raise
+            self.trouble.refused(error)
             if _refused_for_lack_of_space(error):
                 raise RedisFull("Redis refuses writes for lack of memory or disk space") from error
-            raise
+            raise RedisRefused(f"Redis refuses: {cause(error)}") from error
         self.breaker.success()
         return result
+
+    def _disconnect(self) -> None:
+        self._connections = _ThreadConnections(self._redis.connection_pool)
+        self._redis.connection_pool.disconnect(inuse_connections=False)
+
+    def _publish(self, state: State) -> None:
+        states = self.trouble.circuits
+        states[id(self)] = state
+        metrics.CIRCUIT_STATE.set(max(states.values()))
+        if state is State.CLOSED:
+            self.trouble.answered()
 
 
 class _ThreadConnections:
@@ -140,13 +201,16 @@ class _ThreadConnections:
 
         The commands are sent a second time when Redis has closed the connection since its last use.
         """
-        connection = getattr(self._thread, "connection", None)
-        if connection is not None and connection.pid == os.getpid():
+        connection, ends_at = getattr(self._thread, "connection", (None, 0.0))
+        now = time.monotonic()
+        if connection is not None and now < ends_at and connection.pid == os.getpid():
             try:
                 return _exchange(connection, commands)
             except RedisConnectionError:
                 pass  # a new connection shows whether Redis is unavailable
-        self._thread.connection = connection = self._pool.make_connection()
+        connection = self._pool.make_connection()
+        connection.connect()  # type: ignore[no-untyped-call]
+        self._thread.connection = connection, now + READ_CONNECTION_SECONDS
         return _exchange(connection, commands)
 
 
@@ -160,47 +224,26 @@ def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
         raise
 
 
-def _pipelined(redis: Redis, commands: tuple[Command, ...], *, transaction: bool) -> list[Any]:
-    pipeline = redis.pipeline(transaction=transaction)
+def _exchange_embedded(redis: Redis, commands: tuple[Command, ...]) -> list[Any]:
+    connection = redis.connection_pool.get_connection()
+    try:
+        for command in commands:
+            connection.send_command(*command)  # type: ignore[no-untyped-call]
+        return [connection.read_response() for _ in commands]
+    finally:
+        redis.connection_pool.release(connection)
+
+
+def _transaction(redis: Redis, commands: tuple[Command, ...]) -> list[Any]:
+    pipeline = redis.pipeline(transaction=True)
     for command in commands:
         pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
     return pipeline.execute()
 
 
-def _refused_for_lack_of_space(error: BaseException) -> bool:
-    if isinstance(error, OutOfMemoryError):
-        return True
+def _refused_for_lack_of_space(error: RedisError) -> bool:
     # Scripts get it as text. MISCONF: snapshots or the append-only file cannot be written.
-    return isinstance(error, ResponseError) and ("OOM" in str(error) or "MISCONF" in str(error))
-
-
-def _publish(state: State) -> None:
-    metrics.CIRCUIT_STATE.set(int(state))
-
-
-def _embedded() -> Redis:
-    # Imported here: a service with a real Redis does not need to load it.
-    import fakeredis  # pylint: disable=import-outside-toplevel
-
-    return fakeredis.FakeRedis(server=fakeredis.FakeServer(), protocol=3, legacy_responses=False)
-
-
-def _connect(settings: Settings, budget: TimeBudget) -> Redis:
-    """A client that fails fast: redis-py's defaults are a timeout of 5 s and ten retries.
-
-    One attempt only, because a repeated write may count twice. The pool notices idle connections
-    that Redis has closed. Maintenance notifications are a feature of managed Redis and would cost a
-    round trip for each connection.
-    """
-    pool = ConnectionPool.from_url(
-        settings.redis_url,
-        username=settings.redis_username,
-        password=settings.redis_password,
-        retry=Retry(NoBackoff(), 0),
-        protocol=3,
-        legacy_responses=False,
-        driver_info=None,
-        max_connections=MAX_CONNECTIONS,
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    return (
+        isinstance(error, OutOfMemoryError)
+        or re.search(r"\b(OOM|MISCONF)\b", str(error)) is not None
     )
-    return Redis(connection_pool=budget.bind(pool))

@@ -1,11 +1,12 @@
 """The time that one request may spend waiting for Redis, and connections that keep to it.
 
 A request may wait for 90 % of the budget in all; the rest is left for its own work. The first
-milliseconds of each operation, which a healthy Redis takes, are free. No single step (connect,
-read) may take longer than 70 % of the budget or than what remains, and a request that has met one
-failure does not wait again.
+milliseconds of each operation, which a healthy Redis takes, are free. No step (look up the name,
+connect, read) may take longer than what remains, and a request that has met one failure does not
+wait again.
 """
 
+import socket
 import threading
 import time
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 from redis import ConnectionPool
 from redis.connection import AbstractConnection
 
+from app.redis_client import name_lookup
 from app.utils import request_context
 from app.utils.request_context import RequestContext
 
 HEALTHY_SECONDS = 0.005
-STEP_SHARE = 0.7
 REQUEST_SHARE = 0.9
+UNTOUCHED_SHARE = 0.9
 MIN_SECONDS = 0.01
 
 
@@ -55,8 +57,7 @@ class TimeBudget:
     """The budget of each request: `seconds` for all its Redis operations together."""
 
     def __init__(self, seconds: float) -> None:
-        self.step_seconds = STEP_SHARE * seconds
-        self._request_seconds = REQUEST_SHARE * seconds
+        self.seconds = REQUEST_SHARE * seconds
         self._thread = threading.local()
 
     def of_request(self) -> RequestBudget | None:
@@ -66,7 +67,7 @@ class TimeBudget:
             return None
         budget: RequestBudget | None = getattr(self._thread, "budget", None)
         if budget is None or budget.request is not request:
-            budget = self._thread.budget = RequestBudget(request, self._request_seconds)
+            budget = self._thread.budget = RequestBudget(request, self.seconds)
         return budget
 
     def bind(self, pool: ConnectionPool) -> ConnectionPool:
@@ -81,10 +82,34 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
     """Mixed into redis-py's connections: no step takes longer than the request's budget allows."""
 
     budget: TimeBudget
+    name = ""
 
     def connect(self) -> None:
         self.socket_timeout = self.socket_connect_timeout = self._step()
         super().connect()  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> Any:
+        """Try each address of the host, as redis-py does, but look them up within the budget."""
+        name = getattr(self, "host", None)
+        if name is None:  # a Unix socket
+            return super()._connect()  # type: ignore[no-untyped-call, safe-super]
+        failure = OSError(f"{name} has no address")
+        for address in name_lookup.addresses(name, self._step()):
+            self.name, self.host = name, address
+            self.socket_timeout = self.socket_connect_timeout = self._step()
+            try:
+                return super()._connect()  # type: ignore[no-untyped-call, safe-super]
+            except OSError as error:
+                failure = error
+            finally:
+                self.host = name
+        raise failure
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
+        """The certificate is for the name, not for the address."""
+        self.host = self.name
+        # pylint: disable-next=no-member
+        return super()._wrap_socket_with_ssl(sock)  # type: ignore[misc]
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send, and allow the answer a step's time."""
@@ -95,5 +120,7 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
     def _step(self) -> float:
-        step, request = self.budget.step_seconds, self.budget.of_request()
-        return min(step, max(MIN_SECONDS, request.remaining())) if request else step
+        limit, request = self.budget.seconds, self.budget.of_request()
+        remaining = request.remaining() if request else limit
+        # A limit that stays the same costs no system call.
+        return limit if remaining > UNTOUCHED_SHARE * limit else max(MIN_SECONDS, remaining)

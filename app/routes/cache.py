@@ -99,7 +99,7 @@ def read_entry(key: str) -> Response:
     # Most clients do not send the header, and a look at the environment is cheap.
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(tag):
         return no_content(304, headers)
-    return encoded_response(entry.payload, headers=headers)
+    return encoded_response(entry.payload + b"\n", headers=headers)
 
 
 @blueprint.put("/<key>")
@@ -131,7 +131,7 @@ def store_entry(key: str, query: Lifetime, body: object) -> Response:
     _check_preconditions(seen)
     if not cache.replace(PREFIX + key, payload, ttl, seen=seen, conditional=_is_conditional()):
         raise _changed()
-    return encoded_response(payload, 200 if seen else 201, {"ETag": f'"{_tag(payload)}"'})
+    return encoded_response(payload + b"\n", 200 if seen else 201, {"ETag": f'"{_tag(payload)}"'})
 
 
 @blueprint.delete("/<key>")
@@ -150,20 +150,21 @@ def delete_entry(key: str) -> Response:
     if seen is None:
         raise _missing()
     if not cache.replace(PREFIX + key, None, seen=seen, conditional=_is_conditional()):
-        raise _changed()
+        raise _changed() if _is_conditional() else _missing()
     return no_content()
 
 
 def _is_conditional() -> bool:
-    return "If-Match" in request.headers or "If-None-Match" in request.headers
+    # An empty header counts as none: nginx does not pass it on.
+    return bool(request.headers.get("If-Match") or request.headers.get("If-None-Match"))
 
 
 def _check_preconditions(entry: Entry | None) -> None:
     """RFC 9110, section 13.1, for methods that change something."""
     tag = _tag(entry.payload) if entry else None
-    if "If-Match" in request.headers and (tag is None or not request.if_match.contains(tag)):
+    if request.headers.get("If-Match") and (tag is None or not request.if_match.contains(tag)):
         raise _changed()
-    if "If-None-Match" in request.headers and tag is not None:
+    if request.headers.get("If-None-Match") and tag is not None:
         if request.if_none_match.contains_weak(tag):
             raise _changed()
 

@@ -23,7 +23,9 @@ def description() -> Response:
     extensions = current_app.extensions
     if "openapi" not in extensions:
         document = openapi_document.document(current_app, service(Settings))
-        extensions["openapi"] = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+        extensions["openapi"] = orjson.dumps(
+            document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        )
     return encoded_response(extensions["openapi"], headers=CACHEABLE)
 
 

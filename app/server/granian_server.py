@@ -2,7 +2,9 @@
 
 Metrics, logs and draining are the same as with Gunicorn, and so are their tests. Differences:
 Granian answers requests that are not HTTP itself, without a problem document; SIGHUP replaces the
-workers but does not load the code again; MAX_REQUESTS has no counterpart.
+workers but does not load the code again; MAX_REQUESTS has no counterpart. Two differences need a
+proxy in front, as nginx is: a body whose chunks end wrongly counts as whole, and a header that is
+spelt with underscores replaces the one with hyphens.
 """
 
 import fcntl
@@ -12,6 +14,7 @@ import multiprocessing
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable
 from multiprocessing import util
 from pathlib import Path
@@ -32,6 +35,10 @@ except ImportError as missing:
     raise SettingsError(
         "SERVER: granian is not installed; pip install --require-hashes -r requirements-granian.txt"
     ) from missing
+
+
+# Between the end of a worker and its next one, so that one that cannot start takes no whole CPU.
+RESPAWN_SECONDS = 0.2
 
 
 def serve(settings: Settings) -> None:
@@ -88,6 +95,12 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # pylint: disable=abs
     """Granian, which drains before it stops, as Gunicorn does here."""
 
     drain_seconds = 0
+
+    def _respawn_workers(self, *args: Any, **kwargs: Any) -> None:
+        """As Granian's, which would end the service if a worker and its successor die in 5 s."""
+        super()._respawn_workers(*args, **kwargs)
+        self.respawned_wrks.clear()
+        time.sleep(RESPAWN_SECONDS)
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """SIGTERM: readiness is 503 at once, and the listener stays open for DRAIN_SECONDS."""

@@ -12,10 +12,15 @@
 
 import logging
 import os
+import re
 import select
+import socket
 import threading
+import traceback
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
+from urllib.parse import unquote
 
 from gunicorn import util
 from gunicorn.glogging import Logger
@@ -31,6 +36,14 @@ from app.utils.request_log import REQUEST_LOGGER
 
 # How long a thread stays with a connection that it has answered, while no other needs it.
 KEEPALIVE_MS = 5.0
+
+# A refused request is identified by what came of it, if it looks like HTTP.
+MAX_HEAD = 65_536
+MAX_LOGGED = 160
+_REQUEST_ID = re.compile(
+    rb"\r\nX-Request-ID:[ \t]*([A-Za-z0-9._-]{1,128})[ \t]*\r\n", re.IGNORECASE
+)
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[^ ?#\r\n]*)")
 
 # The status of each of Gunicorn's refusals. All its other parse errors are 400.
 _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
@@ -111,9 +124,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that could not be parsed, or whose handling failed."""
         problem = _problem_for(exc)
-        request_id = request_context.new_request_id()
-        path = getattr(req, "path", None) or "/"
-        method = getattr(req, "method", None) or "OTHER"
+        received = _received(exc, client)
+        offered, line = _REQUEST_ID.search(received), _REQUEST_LINE.match(received)
+        request_id = offered[1].decode() if offered else request_context.new_request_id()
+        method = getattr(req, "method", None) or (line[1].decode() if line else "OTHER")
+        path = getattr(req, "path", None) or (unquote(line[2], errors="replace") if line else "/")
         payload = problems.document(problem, path, request_id)
         label = metrics.method_label(method)
         metrics.REQUESTS.labels(label, metrics.UNMATCHED, str(problem.status)).inc()
@@ -125,7 +140,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             extra={
                 "request_id": request_id,
                 "method": method,
-                "path": path,
+                "path": path[:MAX_LOGGED],
                 "route": metrics.UNMATCHED,
                 "status": problem.status,
                 "bytes": len(payload),
@@ -136,6 +151,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             util.write_nonblock(client, _response(problem, request_id, payload))
         except OSError:
             log.debug("The client has closed the connection")
+
+
+def _received(exc: BaseException, client: Any) -> bytes:
+    """What came of a request that could not be parsed, as far as it names the request.
+
+    Gunicorn has it in variables of its parser, and the rest may still be in the socket.
+    """
+    frames = (frame.f_locals for frame, _ in traceback.walk_tb(exc.__traceback__))
+    read = b"".join(each["buf"] for each in frames if isinstance(each.get("buf"), bytearray))
+    with suppress(OSError):
+        read += client.recv(MAX_HEAD, socket.MSG_DONTWAIT)
+    return read
 
 
 def _problem_for(exc: BaseException) -> Problem:

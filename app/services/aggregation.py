@@ -44,11 +44,11 @@ def quantile(buckets: list[int], fraction: float) -> float | None:
     return lower + (DURATION_BUCKETS[index] - lower) * share
 
 
-def total(hashes: list[dict[bytes, bytes]]) -> Counter[str]:
-    """The sum of counts that Redis holds in several hashes."""
+def total(hashes: list[list[bytes]]) -> Counter[str]:
+    """The sum of counts that Redis holds in several hashes, each as names and numbers in turn."""
     sums: Counter[str] = Counter()
     for counts in hashes:
-        for name, count in counts.items():
+        for name, count in zip(counts[::2], counts[1::2]):
             sums[name.decode()] += int(count)
     return sums
 

@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import orjson
 
 from app.config import Settings
-from app.redis_client.client import RedisClient, RedisFailure, RedisUnavailable
+from app.redis_client.client import RedisClient, RedisFailure
 from app.services.single_flight import SingleFlight
 from app.utils import metrics
 
@@ -31,7 +31,7 @@ REFRESH_FRACTION = 0.1
 JITTER_FRACTION = 0.1
 POLL_SECONDS = 0.02
 COMPUTE_SECONDS = 10.0
-MAX_KEYS_COUNTED = 50_000
+MAX_KEYS_SCANNED = 10_000
 
 # Delete the lock only if it is this caller's: it may have expired and be another caller's now.
 _UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
@@ -41,8 +41,8 @@ _UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL'
 _REPLACE = """
 local current = redis.call('GET', KEYS[1]) or ''
 if ARGV[1] == '1' and current ~= ARGV[2] then return 0 end
-if ARGV[4] == '0' then redis.call('DEL', KEYS[1])
-else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
+if ARGV[4] == '0' then return redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
 return 1
 """
 
@@ -91,13 +91,14 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         self._record_lookup = record_lookup
         self._default_ttl = settings.cache_ttl_default
         self._max_ttl = settings.cache_ttl_max
+        self._wait_seconds = settings.redis_timeout_ms / 1000
         self._in_process = InProcessCache(settings.cache_local_ms / 1000)
         self._flights: SingleFlight[Fetched] = SingleFlight()
         self._replace = redis.script(_REPLACE)
         self._unlock_script = redis.script(_UNLOCK)
 
     def lookup(self, key: str, count_as: str = "get") -> Entry | None:
-        """The entry under `key`, for callers that must tell a miss from `RedisUnavailable`."""
+        """The entry under `key`, for callers that must tell a miss from a `RedisFailure`."""
         entry = self._in_process.get(key)
         if entry is not None:
             metrics.CACHE_RESULTS[count_as, "hit"].inc()
@@ -114,7 +115,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         """The value under `key`, or `default` when there is none or Redis is unavailable."""
         try:
             entry = self.lookup(key)
-        except RedisUnavailable:
+        except RedisFailure:
             return default
         return default if entry is None else entry.value
 
@@ -185,7 +186,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         seconds = self._seconds(ttl)
         try:
             entry = self.lookup(key, "get_or_set")
-        except RedisUnavailable:
+        except RedisFailure:
             return self._flights.share(key, lambda: Fetched(compute(), "BYPASS"))
         if entry is None:
             return self._flights.share(key, lambda: self._compute_once(key, seconds, compute))
@@ -216,7 +217,10 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
             payload: the new value as JSON; None deletes.
             ttl_seconds: how long to keep it, exactly.
             seen: the entry that the caller has seen, None for no entry.
-            conditional: whether the entry must still be `seen`; if it is not, the result is False.
+            conditional: whether the entry must still be `seen`.
+
+        Returns:
+            False if it is not, or if there was nothing to delete.
 
         Raises:
             RedisFailure: nothing was stored; the loss is counted.
@@ -231,15 +235,17 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
     def key_count(self, prefix: str) -> tuple[int, bool]:
         """The number of entries whose key starts with `prefix`, and whether all were counted.
 
-        Redis returns a thousand keys at a time, so counting stops after `MAX_KEYS_COUNTED`.
+        Redis looks at a thousand keys of any name at a time, so counting stops after
+        `MAX_KEYS_SCANNED`.
         """
         pattern, count, cursor = self._key(prefix) + "*", 0, 0
-        while True:
+        for _ in range(0, MAX_KEYS_SCANNED, 1000):
             answer = self._redis.read(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))[0]
             cursor = int(answer[0])
             count += len(answer[1])
-            if not cursor or count >= MAX_KEYS_COUNTED:
-                return count, not cursor
+            if not cursor:
+                break
+        return count, not cursor
 
     def memory_bytes(self) -> int | None:
         """Bytes that Redis uses in all; None for the embedded store, which cannot tell."""
@@ -264,14 +270,18 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         return self._compute_locked(key, seconds, compute, token)
 
     def _compute_once(self, key: str, seconds: float, compute: Callable[[], Any]) -> Fetched:
-        """Compute, unless another process already does: then wait for its value."""
+        """Compute, unless another process already does: then wait for its value.
+
+        Nobody may be computing although the lock is taken, so a caller waits as long as it may for
+        the cache, and then computes as well.
+        """
         token = secrets.token_hex(8)
-        give_up_at = time.monotonic() + COMPUTE_SECONDS
+        give_up_at = time.monotonic() + self._wait_seconds
         while time.monotonic() < give_up_at:
             try:
                 locked, entry = self._lock_and_read(key, token)
             except RedisFailure:
-                break
+                return Fetched(compute(), "BYPASS")
             if entry is not None:
                 if locked:
                     self._unlock(key, token)
@@ -279,18 +289,21 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
             if locked:
                 return self._compute_locked(key, seconds, compute, token)
             time.sleep(POLL_SECONDS)
-        return Fetched(compute(), "BYPASS")
+        return self._compute_and_store(key, seconds, compute)
 
     def _compute_locked(
         self, key: str, seconds: float, compute: Callable[[], Any], token: str
     ) -> Fetched:
         try:
-            value = compute()
-            jitter = 1 - JITTER_FRACTION * random.random()  # not a secret  # nosec B311
-            stored = self.set(key, value, seconds * jitter)
-            return Fetched(value, "MISS" if stored else "BYPASS")
+            return self._compute_and_store(key, seconds, compute)
         finally:
             self._unlock(key, token)
+
+    def _compute_and_store(self, key: str, seconds: float, compute: Callable[[], Any]) -> Fetched:
+        value = compute()
+        jitter = 1 - JITTER_FRACTION * random.random()  # not a secret  # nosec B311
+        stored = self.set(key, value, seconds * jitter)
+        return Fetched(value, "MISS" if stored else "BYPASS")
 
     def _lock_and_read(self, key: str, token: str) -> tuple[bool, Entry | None]:
         """Try to take the key's lock and read its entry, in one round trip."""

@@ -1,7 +1,7 @@
 """Faults on demand: errors and latency that every worker of every instance adds, for a while.
 
-The setting is in Redis and expires there. Each worker reads it twice a second, so a request pays
-nothing while no fault is set.
+The setting is in Redis. Each worker reads it twice a second, so a request pays nothing while no
+fault is set.
 """
 
 import random
@@ -36,8 +36,9 @@ class FaultService:
 
     def set(self, fault: Fault, seconds: int) -> None:
         """Put `fault` in force for `seconds` seconds, in place of any other."""
-        self._redis.write(("SET", self._key, orjson.dumps(asdict(fault)), "EX", seconds))
-        self._fault, self._ends_at = fault, time.monotonic() + seconds
+        payload = orjson.dumps(asdict(fault))
+        self._redis.write(("SET", self._key, payload), self._redis.ends(self._key, seconds))
+        self._fault, self._ends_at = fault, time.time() + seconds
 
     def clear(self) -> None:
         self._redis.write(("DEL", self._key))
@@ -45,18 +46,21 @@ class FaultService:
 
     def read(self) -> tuple[Fault, float] | None:
         """The fault in force and the seconds until it ends, from Redis."""
-        payload, ttl_ms = self._redis.read(("GET", self._key), ("PTTL", self._key))
-        return (Fault(**orjson.loads(payload)), ttl_ms / 1000) if payload else None
+        payload, ends_at = self._redis.read(
+            ("GET", self._key), ("ZSCORE", self._redis.ends_key, self._key)
+        )
+        seconds = float(ends_at or 0) - time.time()
+        return (Fault(**orjson.loads(payload)), seconds) if payload and seconds > 0 else None
 
     def refresh(self) -> None:
         """Read the fault; a periodic task."""
         self._fault, seconds = self.read() or (None, 0.0)
-        self._ends_at = time.monotonic() + seconds
+        self._ends_at = time.time() + seconds
 
     def should_fail(self, path: str) -> bool:
         """Add the latency that is set for a path, and tell whether its request must fail."""
         fault = self._fault
-        if fault is None or time.monotonic() >= self._ends_at or path.startswith(EXEMPT):
+        if fault is None or time.time() >= self._ends_at or path.startswith(EXEMPT):
             return False
         if not fnmatchcase(path, fault.route):
             return False

@@ -44,7 +44,7 @@ class HealthService:
             checks["lifecycle"] = {"status": "draining"}
         if redis["status"] == "unhealthy" and self._needs_redis:
             return Health("unhealthy", checks)
-        healthy = redis["status"] != "unhealthy" and not self._draining()
+        healthy = redis["status"] in ("healthy", "embedded") and not self._draining()
         return Health("healthy" if healthy else "degraded", checks)
 
     def ready(self) -> tuple[bool, str]:
@@ -60,4 +60,6 @@ class HealthService:
             latency = round(self._redis.ping(), 3)
         except RedisFailure:
             return {"status": "unhealthy", "latency_ms": None}
+        if refusal := self._redis.trouble.refusal:
+            return {"status": "degraded", "latency_ms": latency, "refuses": refusal}
         return {"status": "embedded" if self._redis.embedded else "healthy", "latency_ms": latency}

@@ -6,6 +6,7 @@ write (the generation).
 """
 
 import hashlib
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,10 +29,10 @@ UPDATE_ATTEMPTS = 5
 CURSOR_PATTERN = r"^c[0-9]{1,15}$"
 
 # Keys of all scripts: the item, the index (a sorted set by sequence number), the sequence, the
-# generation (a number that every write increments, so that older cached pages are not read again)
-# and the idempotency record.
+# generation (a number that writes increment, so that older cached pages are not read again), the
+# idempotency record and the ends of keys.
 # ARGV: the item's ID, its payload, the fingerprint of the request ('' without an idempotency key),
-# seconds to keep the record.
+# the time when the record ends.
 _CREATE = """
 if ARGV[3] ~= '' then
   local earlier = redis.call('GET', KEYS[5])
@@ -40,7 +41,10 @@ end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[1])
 redis.call('INCR', KEYS[4])
-if ARGV[3] ~= '' then redis.call('SET', KEYS[5], ARGV[3] .. ARGV[2], 'EX', ARGV[4]) end
+if ARGV[3] ~= '' then
+  redis.call('SET', KEYS[5], ARGV[3] .. ARGV[2])
+  redis.call('ZADD', KEYS[6], ARGV[4], KEYS[5])
+end
 return {1, ARGV[2]}
 """
 # ARGV: the payload that the caller has seen, the new one.
@@ -50,12 +54,12 @@ redis.call('SET', KEYS[1], ARGV[2])
 redis.call('INCR', KEYS[4])
 return 1
 """
-# ARGV: the payload that the caller has seen, the item's ID.
+# ARGV: the payload that the caller has seen, the item's ID. It writes nothing, so that a full Redis
+# does it as well; cached pages are told apart by the number of items, too.
 _DELETE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
-redis.call('INCR', KEYS[4])
 return 1
 """
 
@@ -109,7 +113,7 @@ class ItemService:
         item = {"id": item_id, **fields, "version": 1, "created_at": now, "updated_at": now}
         fingerprint = b"" if idempotency_key is None else _digest(orjson.dumps(dict(fields)))
         record = _digest(f"{caller}\n{idempotency_key}".encode()).decode()
-        arguments = [item_id, orjson.dumps(item), fingerprint, IDEMPOTENCY_SECONDS]
+        arguments = [item_id, orjson.dumps(item), fingerprint, time.time() + IDEMPOTENCY_SECONDS]
         created, payload = self._create(self._keys(item_id, record), arguments)
         if created:
             metrics.ITEM_CHANGES.labels("create").inc()
@@ -179,8 +183,10 @@ class ItemService:
         after = int(cursor[1:]) if cursor else 0
         if not use_cache:
             return Fetched(self._read_page(limit, after), "BYPASS")
-        generation = self._redis.read(("GET", self._redis.key("items", "gen")))[0]
-        key = f"items:{(generation or b'0').decode()}:{limit}:{after}"
+        generation, count = self._redis.read(
+            ("GET", self._redis.key("items", "gen")), ("ZCARD", self._redis.key("items", "index"))
+        )
+        key = f"items:{(generation or b'0').decode()}:{count}:{limit}:{after}"
         return self._cache.fetch(key, PAGE_TTL_SECONDS, lambda: self._read_page(limit, after))
 
     def _read_page(self, limit: int, after: int) -> dict[str, Any]:
@@ -188,13 +194,14 @@ class ItemService:
         # One more than asked for tells whether there is a next page.
         page = ("BYSCORE", "LIMIT", 0, limit + 1, "WITHSCORES")
         rows = self._redis.read(("ZRANGE", index, f"({after}", "+inf", *page))[0]
-        keys = [self._item_key(member.decode()) for member, _ in rows[:limit]]
+        members, numbers = rows[::2], rows[1::2]
+        keys = [self._item_key(member.decode()) for member in members[:limit]]
         payloads = self._redis.read(("MGET", *keys))[0] if keys else []
-        more = len(rows) > limit
+        more = len(members) > limit
         return {
             # An item that was deleted between the two reads is left out.
             "items": [orjson.loads(payload) for payload in payloads if payload is not None],
-            "next_cursor": f"c{int(rows[limit - 1][1])}" if more else None,
+            "next_cursor": f"c{int(numbers[limit - 1])}" if more else None,
         }
 
     def _payload(self, item_id: str) -> bytes:
@@ -208,7 +215,8 @@ class ItemService:
 
     def _keys(self, item_id: str, record: str = "none") -> list[str]:
         names = ("items:index", "items:sequence", "items:gen", f"idempotency:{record}")
-        return [self._item_key(item_id), *(self._redis.key(name) for name in names)]
+        keys = (self._redis.key(name) for name in names)
+        return [self._item_key(item_id), *keys, self._redis.ends_key]
 
 
 def _now() -> str:

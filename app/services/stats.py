@@ -19,7 +19,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from app.config import Settings
-from app.redis_client.client import Command, RedisClient, RedisFull, RedisUnavailable
+from app.redis_client.client import Command, RedisClient, RedisFailure, RedisFull
 from app.services import aggregation
 from app.utils import metrics
 from app.utils.metrics import DURATION_BUCKETS
@@ -190,14 +190,14 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
         for key, seconds in hashes if counts else ():
             for name, count in counts.items():
                 yield "HINCRBY", key, name, count
-            yield "EXPIRE", key, seconds
+            yield self._redis.ends(key, seconds)
         for window, (length, buckets) in USER_WINDOWS.items() if users else ():
             key = self._user_keys(window)[0]
             yield "PFADD", key, *users
-            yield "EXPIRE", key, length * (buckets + 1)
+            yield self._redis.ends(key, length * (buckets + 1))
         yield "ZADD", self._instances_key, now, self._instance
         yield "ZREMRANGEBYSCORE", self._instances_key, "-inf", now - INSTANCE_SECONDS
-        yield "EXPIRE", self._instances_key, 4 * INSTANCE_SECONDS
+        yield self._redis.ends(self._instances_key, 4 * INSTANCE_SECONDS)
 
 
 class PopulationCollector(Collector):
@@ -209,7 +209,7 @@ class PopulationCollector(Collector):
     def collect(self) -> list[Metric]:
         try:
             population = self._stats.population()
-        except RedisUnavailable:
+        except RedisFailure:
             return []
         users = {(window,): count for window, count in population.users.items()}
         return [

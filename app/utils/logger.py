@@ -1,7 +1,7 @@
 """One JSON object a line, for everything: the app, Gunicorn and Python's warnings.
 
 JSON escapes control characters, so a header cannot start a second line. Of a request, a fixed list
-of fields is logged: not its body, query, token or cookies.
+of fields is logged: not its body, query, token or cookies. LOG_FORMAT=text is for a terminal.
 """
 
 import logging
@@ -52,6 +52,24 @@ class JsonFormatter(OrjsonFormatter):
         log_data.setdefault("trace_id", context.trace_id if context else None)
 
 
+class TextFormatter(logging.Formatter):
+    """A line for a person at a terminal. Control characters are escaped, as JSON does it."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s  %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if duration := getattr(record, "duration_ms", None):
+            message += f" {duration:.1f} ms"
+        safe = logging.makeLogRecord(vars(record) | {"msg": _visible(message), "args": ()})
+        return super().format(safe)
+
+
+def _visible(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 class LineHandler(logging.Handler):
     """Writes each line with one system call, so that lines of several processes do not mix."""
 
@@ -80,7 +98,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "stdout": {
             "()": LineHandler,
             "descriptor": sys.__stdout__.fileno() if sys.__stdout__ else 1,
-            "formatter": "json",
+            "formatter": settings.log_format,
         }
     }
     if settings.log_file:
@@ -89,12 +107,15 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "()": logging.handlers.WatchedFileHandler,
             "filename": settings.log_file,
             "encoding": "utf-8",
-            "formatter": "json",
+            "formatter": settings.log_format,
         }
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": JsonFormatter, "settings": settings}},
+        "formatters": {
+            "json": {"()": JsonFormatter, "settings": settings},
+            "text": {"()": TextFormatter},
+        },
         "handlers": handlers,
         "root": {"level": settings.log_level, "handlers": list(handlers)},
         "loggers": {

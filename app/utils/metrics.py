@@ -4,6 +4,7 @@ Under a server several processes count, each in the files of its slot (metric_st
 process keeps the numbers in its own memory.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,13 @@ def leave_slot(slot: int) -> None:
         _Storage.reader.end_gauges(slot)
 
 
+def _known_versions(accept: str) -> str:
+    """The header without quotes and without versions that the library cannot read."""
+    return re.sub(
+        r"version=(?![0-9]+\.[0-9]+\.[0-9]+\s*(?:[,;]|$))[^,;]*", "", accept.replace('"', "")
+    )
+
+
 def exposition(accept: str, collectors: Iterable[Collector]) -> tuple[bytes, str]:
     """All metrics of all workers of this instance: the text and its content type.
 
@@ -182,7 +190,7 @@ def exposition(accept: str, collectors: Iterable[Collector]) -> tuple[bytes, str
         registry.register(REGISTRY)  # it has what a collector needs
     for collector in collectors:
         registry.register(collector)
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = choose_encoder(_known_versions(accept))
     openmetrics = "openmetrics" in content_type
     counted = _Storage.reader.text(openmetrics) if _Storage.reader else b""
     return counted + encode(registry), content_type

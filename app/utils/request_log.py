@@ -30,6 +30,7 @@ class RequestLog:
 
     def __init__(self, settings: Settings) -> None:
         self._static = static_fields(settings)
+        self._json = settings.log_format == "json"
         self._logger = logging.getLogger(REQUEST_LOGGER)
         self._handlers = logging.getLogger().handlers  # the list itself: it may change
 
@@ -40,7 +41,7 @@ class RequestLog:
         for handler in self._handlers:
             if level < handler.level:
                 continue
-            if isinstance(handler, LineHandler):
+            if self._json and isinstance(handler, LineHandler):
                 line = self._line(level, context, fields)
                 if len(line) > select.PIPE_BUF:
                     line = self._line(level, context, _shortened(fields))

@@ -44,7 +44,8 @@ def start_service(request: pytest.FixtureRequest) -> StartService:
         if not redis:
             env["REDIS_URL"] = request.getfixturevalue("redis_url")
             env["REDIS_KEY_PREFIX"] = f"test:{uuid.uuid4().hex[:16]}:"
-            env["REDIS_TIMEOUT_MS"] = "10000"  # a busy machine is not an outage
+            # A busy machine is not an outage.
+            env["REDIS_TIMEOUT_MS"] = env["REDIS_DATA_TIMEOUT_MS"] = "10000"
         with Service(env | settings, root) as service:
             if workers := int(settings.get("WEB_CONCURRENCY", "0")):
                 service.wait_for_workers(workers)

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from urllib.parse import unquote
 
 import pytest
 
@@ -203,3 +204,28 @@ def test_a_malformed_cookie_is_ignored(service: Service, cookie: str) -> None:
     answer = send(service, request("GET /api/v1/session", f"Cookie: {cookie}"))
 
     assert (answer.status, answer.json["active"]) == (200, False)
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "status"),
+    [
+        (f"GET /{'k' * 5_000}", [], 414),
+        (f"GET /{'k' * 8_180}?a=1", [], 414),
+        ("GET /api/v1/items?a=1", [f"X-Large: {'x' * 9_000}"], 431),
+        ("GET /api/v1/items", ["X-Many: x"] * 70, 431),
+        ("GET /api/v1/%C3%A4", ["X A: b"], 400),
+    ],
+    ids=["line", "long line", "header", "headers", "malformed"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_refused_request_keeps_its_id_and_its_path(
+    service: Service, line: str, headers: list[str], status: int, first: bool
+) -> None:
+    named = ["X-Request-ID: the-callers.own_ID-1"]
+
+    answer = refuse(service, head(line, *(named + headers if first else headers + named)), status)
+
+    path = unquote(line.split(" ")[1].partition("?")[0])
+    assert answer.headers["x-request-id"] == "the-callers.own_ID-1"
+    assert answer.json["instance"] == path
+    assert service.log_records[-1]["path"] == path[:160]

@@ -124,6 +124,18 @@ def test_a_worker_that_dies_is_replaced_and_counted_and_its_counts_survive(
         assert any("was sent SIGKILL" in record["message"] for record in service.log_records)
 
 
+@on_both_servers
+def test_a_worker_and_its_successors_may_die_at_once(service: Service) -> None:
+    before: set[int] = set()
+
+    for _ in range(3):
+        before |= service.worker_pids()
+        os.kill(max(service.worker_pids()), signal.SIGKILL)
+        wait_until(lambda: service.worker_pids() - before, seconds=20, why="it is replaced")
+
+    wait_until(lambda: service.get("/health/live").ok, seconds=10, why="it still serves")
+
+
 def test_the_metrics_folder_is_removed_at_the_end(start_service: StartService) -> None:
     with start_service() as service:
         folder = metrics_folder(service.pid)

@@ -1,5 +1,6 @@
 """One JSON object a line from every part of the service, and no secret in any."""
 
+import re
 import signal
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.app_parts import BEARER, TOKEN
-from tests.support.service import Service, StartService, on_both_servers
+from tests.support.service import EMBEDDED, Service, StartService, on_both_servers
 
 COMMON = {
     "timestamp", "level", "logger", "message", "service", "environment", "version", "instance",
@@ -87,3 +88,18 @@ def test_no_secret_is_logged(service: Service, log_file: Path) -> None:
     written = "\n".join(service.log_lines) + log_file.read_text(encoding="utf-8") + service.stderr
     for secret in (TOKEN, "a-cookie-value", "a-body-value", "in-the-query"):
         assert secret not in written
+
+
+def test_for_a_terminal_lines_are_text_and_a_request_cannot_start_one(
+    start_service: StartService,
+) -> None:
+    with start_service(redis=EMBEDDED, LOG_FORMAT="text") as service:
+        service.get("/api/v1/info")
+        service.get("/no%0Asuch%1B%5B31m")
+
+        info, odd = [line for line in service.log_lines if "app.request" in line][-2:]
+
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d INFO    app.request  GET /api/v1/info 200 \d+\.\d ms", info
+    )
+    assert r"GET /no\nsuch\x1b[31m 404" in odd

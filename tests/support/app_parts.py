@@ -1,9 +1,12 @@
 """Parts of the app for tests: settings, clients of Redis, a token and a clock."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
+
+from redis import Redis
 
 from app.config import Settings
 from app.redis_client.client import RedisClient
@@ -27,8 +30,12 @@ class Clock:
 
 def make_settings(**environ: str) -> Settings:
     """Settings of exactly these variables; a busy machine is not an outage."""
-    variables = {"APP_ENV": "testing", "REDIS_TIMEOUT_MS": "10000", **environ}
-    with mock.patch.dict(os.environ, variables, clear=True):
+    variables = {
+        "APP_ENV": "testing",
+        "REDIS_TIMEOUT_MS": "10000",
+        "REDIS_DATA_TIMEOUT_MS": "10000",
+    }
+    with mock.patch.dict(os.environ, variables | environ, clear=True):
         return Settings.from_env()
 
 
@@ -56,3 +63,13 @@ def sample(metric: metrics.AnyMetric, suffix: str = "", **labels: str) -> float:
     """The number of one series, as this process has counted it."""
     name = metrics.series_name(metric) + suffix
     return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def seconds_left(redis: RedisClient, pattern: str = "*") -> dict[bytes, float]:
+    """Seconds until each key of data ends; those without an end are left out."""
+
+    def look(client: Redis) -> dict[bytes, float]:
+        ends = {key: client.zscore(redis.ends_key, key) for key in client.scan_iter(pattern)}
+        return {key: at - time.time() for key, at in ends.items() if at is not None}
+
+    return redis.run(look)

@@ -36,10 +36,19 @@ class RedisServer:
         return self._running().pid
 
     def client(self) -> Redis:
-        return Redis.from_url(self.url, decode_responses=True)
+        return Redis.from_url(self.url, decode_responses=True, protocol=2)
 
     def start(self) -> None:
         """Return once the server answers."""
+        log = self.start_without_waiting()
+        try:
+            wait_until(self._answers, seconds=START_SECONDS, why="redis-server answers")
+        except TimeoutError as error:
+            self.kill()
+            raise RuntimeError(f"redis-server did not start:\n{log.read_text()}") from error
+
+    def start_without_waiting(self) -> Path:
+        """Start it, and return the path of its log."""
         # fmt: off
         command = [
             "redis-server", "--bind", "127.0.0.1", "--port", str(self.port),
@@ -52,11 +61,7 @@ class RedisServer:
             self._process = subprocess.Popen(
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
             )
-        try:
-            wait_until(self._answers, seconds=START_SECONDS, why="redis-server answers")
-        except TimeoutError as error:
-            self.kill()
-            raise RuntimeError(f"redis-server did not start:\n{log.read_text()}") from error
+        return log
 
     def stop(self) -> None:
         """End it as a shutdown would: connections are closed, nothing is saved."""

@@ -132,13 +132,22 @@ def test_keys_are_counted_by_prefix(cache: CacheService) -> None:
 def test_counting_many_keys_stops_and_says_so(
     cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.cache_service.MAX_KEYS_COUNTED", 1500)
+    monkeypatch.setattr("app.services.cache_service.MAX_KEYS_SCANNED", 2000)
     redis.write(*(("SET", redis.key("cache", f"mine:{number}"), 1) for number in range(2500)))
 
     count, complete = cache.key_count("mine:")
 
     assert 1500 <= count < 2500
     assert not complete
+
+
+def test_counting_stops_although_all_keys_are_others(
+    cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.cache_service.MAX_KEYS_SCANNED", 2000)
+    redis.write(*(("SET", f"other:{number}", 1) for number in range(2500)))
+
+    assert cache.key_count("mine:") == (0, False)
 
 
 def test_lookups_are_recorded_and_deletes_are_not(redis: RedisClient) -> None:
@@ -262,16 +271,17 @@ def test_a_caller_that_gets_the_lock_after_the_value_was_stored_takes_the_value(
     assert lock_holder(redis) is None
 
 
-def test_a_caller_that_has_waited_too_long_computes_without_storing(
-    cache: CacheService, redis: RedisClient, compute: Compute, monkeypatch: pytest.MonkeyPatch
+def test_a_caller_waits_as_long_as_for_the_cache_and_then_computes_for_all(
+    redis: RedisClient, compute: Compute
 ) -> None:
-    monkeypatch.setattr("app.services.cache_service.COMPUTE_SECONDS", 0.05)
+    cache = CacheService(make_settings(REDIS_TIMEOUT_MS="50"), redis)
     lock(redis)
 
     fetched = cache.fetch("key", 60, compute)
 
-    assert (fetched.value, fetched.result) == ("computed", "BYPASS")
-    assert cache.get("key") is None
+    assert (fetched.value, fetched.result) == ("computed", "MISS")
+    assert cache.fetch("key", 60, compute).result == "HIT"
+    assert lock_holder(redis) is not None
 
 
 def test_a_lock_that_has_expired_and_is_held_by_another_process_is_not_released(

@@ -134,6 +134,19 @@ def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
         ("REDIS_URL", "redis://redis/0?db=first", "option after the question mark"),
         ("REDIS_URL", "redis://redis/0?retries=3", "option after the question mark"),
         ("REDIS_URL", "rediss://redis/0?protocol=9", "option after the question mark"),
+        ("REDIS_URL", "redis://redis/0?decode_responses=false", "option after the question mark"),
+        ("REDIS_URL", "redis://redis/0?protocol=2", "option after the question mark"),
+        ("REDIS_URL", "redis://redis/0?legacy_responses=true", "option after the question mark"),
+        ("REDIS_URL", "redis://redis/0?socket_timeout=60", "option after the question mark"),
+        ("REDIS_URL", "redis://redis/0?max_connections=1", "option after the question mark"),
+        ("REDIS_URL", "unix:///r?path=/s", "option after the question mark"),
+        ("REDIS_URL", "redis://redis/0?db", "option after the question mark"),
+        ("REDIS_URL", "rediss://redis/0?ssl_ca_certs=/nowhere", "ssl_ca_certs that cannot be read"),
+        ("REDIS_URL", "redis://:6379/0", "must name a host"),
+        ("REDIS_URL", "redis://re dis/0", "must name a host"),
+        ("REDIS_URL", "redis://redis/0#1", "must name a host"),
+        ("REDIS_SENTINELS", "one:26379,two", "'two' must be host:port"),
+        ("REDIS_SENTINELS", "one:26379,:26379", "must be host:port"),
         ("GRAFANA_URL", "grafana", "'grafana' must be the address of a web page"),
         ("PROMETHEUS_URL", "javascript:alert(1)", "must be the address of a web page"),
         ("BIND", "0.0.0.0:http", "'0.0.0.0:http' must be an address to listen on"),
@@ -190,10 +203,24 @@ def test_production_refuses_a_secret_that_could_be_guessed_and_does_not_repeat_i
         "redis://:/p4ss@redis",
         "redis://redis/0?password=p4ss&retries=3",
         "http://web:p4ss@redis",  # pragma: allowlist secret
+        "redis://:x?p4ss=word@redis/0",
+        "redis://:x#p4ss@redis/0",
+        "redis://redis?p4ss",
+        "redis://:6379?p4ss@redis",
+        "rediss://redis/0?ssl_keyfile=/p4ss",
+        "ftp://web:p4ss@redis",  # pragma: allowlist secret
     ],
 )
-def test_a_password_in_a_wrong_url_is_not_repeated(url: str) -> None:
-    assert "p4ss" not in refusal(REDIS_URL=url)
+@pytest.mark.parametrize("name", ["REDIS_URL", "GRAFANA_URL", "REDIS_SENTINELS"])
+def test_a_password_in_a_wrong_url_is_not_repeated(name: str, url: str) -> None:
+    if name == "REDIS_URL" or "@" in url and not url.startswith("http"):
+        assert "p4ss" not in refusal(**{name: url})
+
+
+def test_sentinels_need_the_name_of_a_primary() -> None:
+    message = refusal(REDIS_SENTINELS="one:26379", REDIS_URL="memory://")
+
+    assert message.startswith("REDIS_URL: must have the name of a primary")
 
 
 def test_outside_production_a_short_secret_is_accepted() -> None:

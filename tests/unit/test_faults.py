@@ -12,7 +12,7 @@ ALWAYS = Fault(error_rate=1.0, latency_ms=0, route="/api/v1/*")
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("app.services.faults.time.monotonic", clock)
+    monkeypatch.setattr("app.services.faults.time.time", clock)
     return clock
 
 

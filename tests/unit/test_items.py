@@ -105,12 +105,22 @@ def test_an_item_that_is_not_there_is_a_404(client: FlaskClient, method: str) ->
     assert client.open(f"{URL}/no-such", method=method, json=TEA).status_code == 404
 
 
+def test_an_answer_about_many_errors_is_short(client: FlaskClient) -> None:
+    many = {f"{number}{'x' * 500}": 1 for number in range(1_500)}
+
+    response = client.post(URL, json={"quantity": -1, "tags": [1] * 9_000, **many})
+
+    locations = {error["location"] for error in response.get_json()["errors"]}
+    assert {"body.name", "body.quantity", "body.tags"} <= locations
+    assert (response.status_code, len(response.data) < 10_000) == (422, True)
+
+
 @pytest.mark.parametrize("item_id", ["a b", "x" * 65, "ä", "a.b", "*"])
 def test_a_malformed_id_is_a_422(client: FlaskClient, item_id: str) -> None:
     assert client.get(f"{URL}/{item_id}").status_code == 422
 
 
-@pytest.mark.parametrize("wanted", ['"v1"', '"v0", "v1"', "*"])
+@pytest.mark.parametrize("wanted", ['"v1"', '"v0", "v1"', 'W/"v0", "v1"', '"v1", W/"v0"', "*", ""])
 @pytest.mark.parametrize(("method", "status"), [("PUT", 200), ("PATCH", 200), ("DELETE", 204)])
 def test_a_write_with_the_right_etag_is_done(
     client: FlaskClient, tea_url: str, method: str, status: int, wanted: str
@@ -149,6 +159,23 @@ def test_the_same_idempotency_key_answers_as_the_first_time(client: FlaskClient)
     assert "Idempotency-Replayed" not in first.headers
     assert second.headers["Idempotency-Replayed"] == "true"
     assert second.headers["Location"] == first.headers["Location"]
+
+
+def test_a_caller_is_the_same_however_the_scheme_is_written(client: FlaskClient) -> None:
+    for scheme in ("bearer", "Bearer", "BEARER"):
+        headers = {"Idempotency-Key": "a-key", "Authorization": f"{scheme} token"}
+        client.post(URL, json=TEA, headers=headers)
+
+    assert len(client.get(URL).get_json()["items"]) == 1
+
+
+def test_a_deleted_item_is_not_listed_although_the_generation_stays(client: FlaskClient) -> None:
+    first, second = (client.post(URL, json=TEA).headers["Location"] for _ in range(2))
+    client.get(URL)
+
+    for location, left in ((first, 1), (second, 0)):
+        client.delete(location)
+        assert len(client.get(URL).get_json()["items"]) == left
 
 
 def test_the_same_idempotency_key_with_another_body_is_a_422(client: FlaskClient) -> None:

@@ -93,6 +93,14 @@ def test_count_duration_and_bytes_are_recorded_under_the_route() -> None:
     assert sample(metrics.IN_PROGRESS) == 0
 
 
+def test_errors_of_a_route_are_counted_from_zero_on() -> None:
+    observed(answering("200 OK", [], "/first")).get("/")
+
+    for status in ("500", "503"):
+        labels = {"method": "GET", "route": "/first", "status": status}
+        assert metrics.REGISTRY.get_sample_value("http_requests_total", labels) == 0
+
+
 def test_a_scrape_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
     recorded: Recorded = []
 

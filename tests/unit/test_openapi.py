@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -63,6 +64,14 @@ def test_a_value_that_is_not_as_documented_is_a_422_that_says_where(
 
     assert response.status_code == 422
     assert locations(response) == [location]
+
+
+@pytest.mark.parametrize("times", ["1_0", " 1", "1 ", "+1", "1.", "0x1", "\u0661"])
+def test_a_number_in_a_query_is_written_as_in_json(put: Any, times: str) -> None:
+    response = put(f"{URL}?times={quote(times)}")
+
+    assert response.status_code == 422
+    assert locations(response) == ["query.times"]
 
 
 def test_a_repeated_parameter_is_a_422(put: Any) -> None:

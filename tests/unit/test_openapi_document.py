@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
 from pydantic.json_schema import models_json_schema
 
@@ -75,6 +76,30 @@ def test_an_optional_member_has_no_default_in_the_document(document: dict[str, A
     members = document["components"]["schemas"]["ItemChange"]["properties"].values()
 
     assert not [member for member in members if "default" in member]
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (2**64 - 1, 201),
+        (-(2**63), 201),
+        (1.5, 201),
+        ({"a": [None, "x"]}, 201),
+        (2**64, 400),
+        (-(2**63) - 1, 400),
+        ([{"a": 2**64}], 400),
+    ],
+)
+def test_the_document_tells_which_integers_are_refused(value: Any, status: int) -> None:
+    client = create_app(make_settings()).test_client()
+    document = json.loads(client.get("/openapi.json").data)
+    put = document["paths"]["/api/v1/cache/{key}"]["put"]["requestBody"]["content"]
+    schema = put["application/json"]["schema"] | {"components": document["components"]}
+
+    answer = client.put("/api/v1/cache/a", data=json.dumps(value), content_type="application/json")
+
+    assert answer.status_code == status
+    assert Draft202012Validator(schema).is_valid(value) == (status == 201)
 
 
 def test_without_tokens_the_document_asks_for_none() -> None:

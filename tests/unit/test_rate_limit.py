@@ -1,11 +1,10 @@
 """The limit on requests per client, on a clock that the tests move."""
 
 import pytest
-from redis import Redis
 
 from app.http.rate_limit import RateLimit
 from app.redis_client.client import RedisClient
-from tests.support.app_parts import Clock
+from tests.support.app_parts import Clock, seconds_left
 
 
 @pytest.fixture
@@ -74,10 +73,7 @@ def test_redis_holds_no_client_address_and_its_counters_expire(
 ) -> None:
     limit.exceeded("192.0.2.7")
 
-    def look(client: Redis) -> list[tuple[bytes, int]]:
-        return [(key, client.ttl(key)) for key in client.scan_iter("*")]
-
-    ((key, seconds),) = redis.run(look)
+    ((key, seconds),) = seconds_left(redis).items()
     assert b"192.0.2.7" not in key
     assert 0 < seconds <= 61
 

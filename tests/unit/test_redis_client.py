@@ -4,11 +4,11 @@ import time
 
 import pytest
 from redis import Redis
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import DataError, OutOfMemoryError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.redis_client.circuit_breaker import State
-from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
+from app.redis_client.client import RedisClient, RedisFull, RedisRefused, RedisUnavailable
 from tests.support.app_parts import make_redis, nowhere, one_request
 
 
@@ -114,12 +114,19 @@ def test_a_redis_that_refuses_writes_is_full_and_not_unavailable(
     assert redis.breaker.state is State.CLOSED
 
 
-@pytest.mark.parametrize("error", [ResponseError("WRONGTYPE"), ZeroDivisionError()])
-def test_an_error_of_the_caller_is_passed_on_and_does_not_open_the_circuit(
-    error: Exception, redis: RedisClient
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ResponseError("WRONGTYPE"), RedisRefused),
+        (ZeroDivisionError(), ZeroDivisionError),
+        (DataError("not a text"), DataError),
+    ],
+)
+def test_an_answer_or_an_error_of_the_caller_does_not_open_the_circuit(
+    error: Exception, raised: type[Exception], redis: RedisClient
 ) -> None:
     for _ in range(5):
-        with pytest.raises(type(error)):
+        with pytest.raises(raised):
             failing(error, redis)
 
     assert redis.breaker.state is State.CLOSED

@@ -37,6 +37,11 @@ def test_a_path_in_utf8_is_looked_up(client: FlaskClient) -> None:
     assert response.json is not None and response.json["instance"] == "/café"
 
 
+@pytest.mark.parametrize("path", ["//metrics", "//health", "///api/v1/info", "//"])
+def test_a_path_with_two_slashes_is_not_that_with_one(client: FlaskClient, path: str) -> None:
+    assert client.get("/", environ_overrides={"PATH_INFO": path}).status_code == 404
+
+
 def test_any_host_is_answered_by_default(client: FlaskClient) -> None:
     assert client.get(INFO, headers={"Host": "evil.example"}).status_code == 200
 

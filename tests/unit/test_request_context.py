@@ -93,3 +93,17 @@ def test_without_trusted_proxies_forwarded_addresses_are_ignored() -> None:
 
 def test_a_peer_that_is_not_an_address_is_not_trusted() -> None:
     assert client_ip("localhost", "192.0.2.7") == "localhost"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded"),
+    [
+        ("::ffff:10.0.0.1", "192.0.2.7"),
+        ("10.0.0.1", "::ffff:192.0.2.7"),
+        ("10.0.0.1", "192.0.2.7, ::ffff:10.0.0.2"),
+        ("::ffff:192.0.2.7", ""),
+        ("10.0.0.1", "192.0.2.7, ::ffff:a00:2"),
+    ],
+)
+def test_an_ipv4_address_written_as_ipv6_is_that_address(peer: str, forwarded: str) -> None:
+    assert client_ip(peer, forwarded) == "192.0.2.7"

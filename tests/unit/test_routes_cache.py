@@ -58,7 +58,9 @@ def test_an_entry_lives_as_long_as_asked_or_as_the_settings_say(
     assert seconds - 10 < left <= seconds
 
 
-@pytest.mark.parametrize("ttl", ["-1", "0", "86401", "9" * 30, "1.5", "1e3", "inf", "nan", "", "x"])
+@pytest.mark.parametrize(
+    "ttl", ["-1", "0", "86401", "9" * 30, "1.5", "1e3", "inf", "nan", "1_0", "", "x"]
+)
 def test_an_invalid_time_to_live_is_a_422_and_stores_nothing(client: FlaskClient, ttl: str) -> None:
     response = client.put(f"{URL}?ttl={ttl}", json=1)
 
@@ -97,13 +99,33 @@ def test_a_write_with_a_stale_etag_is_a_412_and_changes_nothing(
     assert client.get(URL).json == 2
 
 
-@pytest.mark.parametrize("wanted", ["*", "{etag}", '"other", {etag}'])
+@pytest.mark.parametrize(
+    "wanted", ["*", "{etag}", '"other", {etag}', 'W/"other", {etag}', '{etag}, W/"other"', ""]
+)
 def test_a_write_with_the_right_etag_is_done(client: FlaskClient, wanted: str) -> None:
     etag = client.put(URL, json=1).headers["ETag"]
 
     response = client.put(URL, json=2, headers={"If-Match": wanted.format(etag=etag)})
 
     assert response.status_code == 200
+
+
+def test_of_two_deletes_side_by_side_one_is_a_404(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.put(URL, json=1)
+    cache = app.extensions["services"][CacheService]
+    peek = cache.peek
+
+    def overtaken(key: str) -> Any:
+        seen = peek(key)
+        monkeypatch.setattr(cache, "peek", peek)
+        assert client.delete(URL).status_code == 204
+        return seen
+
+    monkeypatch.setattr(cache, "peek", overtaken)
+
+    assert app.test_client().delete(URL).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])

@@ -94,6 +94,18 @@ def test_no_cookie_but_that_of_the_session_makes_a_user(
     assert users_in(client) == users
 
 
+def test_one_address_is_a_limited_number_of_users_whatever_it_sends(app: Flask) -> None:
+    client = app.test_client(use_cookies=False)
+    for number in range(1000):
+        client.get("/api/v1/info", headers={"Authorization": f"Bearer {number}" + "x" * 4000})
+    client.get("/api/v1/info", environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
+    for number in range(100):
+        address = f"2001:db8::{number:x}"
+        client.get("/api/v1/info", environ_overrides={"REMOTE_ADDR": address})
+
+    assert 60 <= users_in(client) <= 68
+
+
 def users_in(client: FlaskClient) -> int:
     """Of the last five minutes."""
     return int(client.get("/api/v1/stats").get_json()["users"]["5m"])
@@ -115,3 +127,25 @@ def test_the_scrape_is_text_that_prometheus_reads(client: FlaskClient) -> None:
     declared = [each for each in vars(metrics).values() if isinstance(each, metrics.AnyMetric)]
     assert families >= {metrics.series_name(each).removesuffix("_total") for each in declared}
     assert families >= {"process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ('application/openmetrics-text; version="1.0.0"', "application/openmetrics-text"),
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics"),
+        ('application/openmetrics-text; version="x"; q=1', "application/openmetrics-text"),
+        ('text/plain; version="0.0.4"', "text/plain"),
+        ("text/plain; version=ü; escaping=?", "text/plain"),
+        ("application/openmetrics-text; version=1", "application/openmetrics-text"),
+        ("application/openmetrics-text; version", "application/openmetrics-text"),
+        ("; , =", "text/plain"),
+    ],
+)
+def test_a_scraper_may_write_its_accept_header_in_any_way(
+    client: FlaskClient, accept: str, content_type: str
+) -> None:
+    response = client.get("/metrics", headers={"Accept": accept})
+
+    assert response.status_code == 200
+    assert response.content_type.startswith(content_type)

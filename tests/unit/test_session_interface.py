@@ -1,8 +1,9 @@
 """Sessions: kept on the server, fetched when used, behind a cookie that no script can read."""
 
 import json
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -14,7 +15,7 @@ from app.http.session_interface import RedisSessionInterface
 from app.redis_client.client import RedisClient, RedisFull, RedisUnavailable
 from app.services.stats import StatsService
 from app.utils import metrics
-from tests.support.app_parts import make_settings, sample
+from tests.support.app_parts import make_settings, sample, seconds_left
 
 URL = "/api/v1/session"
 Kept = Callable[[], dict[bytes, bytes]]
@@ -153,11 +154,43 @@ def test_a_session_lives_as_long_as_the_settings_say(
 ) -> None:
     put(client, data={})
 
-    def look(client: Redis) -> list[int]:
-        return [client.ttl(key) for key in client.scan_iter("ds:session:*")]
-
-    (seconds,) = redis.run(look)
+    (seconds,) = seconds_left(redis, "ds:session:*").values()
     assert 70 < seconds <= 77
+
+
+def test_a_session_that_has_ended_is_none_although_it_is_still_stored(
+    client: FlaskClient, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(client, data={})
+    later = time.time() + 78
+    monkeypatch.setattr("app.http.session_interface.time.time", lambda: later)
+
+    assert client.get(URL).get_json()["active"] is False
+    assert kept()
+
+
+@pytest.mark.parametrize("user", ["ada", "bob"])
+def test_a_session_that_ends_beside_a_put_stays_ended(
+    app: Flask, client: FlaskClient, kept: Kept, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    put(client, user="ada", data={})
+    other = app.test_client()
+    other.set_cookie("session", cookie(client))
+    interface = cast(RedisSessionInterface, app.session_interface)
+    fetch = interface.fetch
+
+    def ended_after_the_fetch(*arguments: Any) -> Any:
+        opened = fetch(*arguments)
+        monkeypatch.setattr(interface, "fetch", fetch)
+        assert other.delete(URL).status_code == 204
+        return opened
+
+    monkeypatch.setattr(interface, "fetch", ended_after_the_fetch)
+    response = put(client, user=user, data={"theme": "dark"})
+
+    assert response.status_code == 409
+    assert "Set-Cookie" not in response.headers
+    assert kept() == {}
 
 
 def test_each_session_is_counted_once_as_started_and_while_it_lives(

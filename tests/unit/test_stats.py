@@ -11,7 +11,7 @@ from app.services.aggregation import quantile
 from app.services.stats import PopulationCollector, StatsService
 from app.utils import metrics
 from app.utils.metrics import DURATION_BUCKETS
-from tests.support.app_parts import Clock, make_settings
+from tests.support.app_parts import Clock, make_settings, seconds_left
 
 
 @pytest.fixture
@@ -151,10 +151,18 @@ def test_every_key_expires(stats: StatsService, redis: RedisClient) -> None:
     stats.record("/a", 200, 0.001, "user")
     stats.flush()
 
-    def endless(client: Redis) -> list[bytes]:
-        return [key for key in client.scan_iter("*") if client.ttl(key) < 0]
+    keys = set(redis.run(lambda client: client.keys("*")))
+    assert keys - set(seconds_left(redis)) == {b"ds:ends"}
 
-    assert redis.run(endless) == []
+
+def test_what_has_ended_is_deleted_and_nothing_else(redis: RedisClient) -> None:
+    for key, seconds in (("ended", -1), ("alive", 60), ("endless", None)):
+        redis.write(("SET", key, "1"), *([redis.ends(key, seconds)] if seconds else []))
+
+    redis.delete_ended()
+
+    assert set(redis.run(lambda client: client.keys("*"))) == {b"alive", b"endless", b"ds:ends"}
+    assert list(seconds_left(redis)) == [b"alive"]
 
 
 def test_lookups_of_the_cache_are_counted_for_all_time_and_for_the_window(

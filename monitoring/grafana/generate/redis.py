@@ -99,7 +99,7 @@ def memory() -> list[Any]:
                 "expired": total("redis_expired_keys_total")},
                "cps", at_least=1, colors={"evicted": RED, "expired": BLUE}),
         series("Keys",
-               "Keys with a TTL (cache, sessions), which may be evicted, and without one (items).",
+               "Keys with a TTL (cache), which may be evicted, and without one (all other data).",
                {"with a TTL": "sum(redis_db_keys_expiring)",
                 "kept": "sum(redis_db_keys) - sum(redis_db_keys_expiring)"},
                stacked=True, colors={"with a TTL": BLUE, "kept": GREEN}),

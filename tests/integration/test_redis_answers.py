@@ -1,0 +1,233 @@
+"""A Redis that answers, but not as expected: no 500, reads go on, and the cause is known."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+
+from app.redis_client.client import RedisRefused
+from tests.support.app_parts import make_redis
+from tests.support.processes import free_port, wait_until
+from tests.support.redis_server import RedisServer
+from tests.support.service import Service, StartService
+
+ITEMS = "/api/v1/items"
+ROUTES = ("/", "/health", "/metrics", ITEMS, "/api/v1/cache", "/api/v1/cache/key", "/api/v1/stats")
+
+
+def lines_with(service: Service, text: str) -> list[str]:
+    return [record["message"] for record in service.log_records if text in record["message"]]
+
+
+def redis_check(service: Service) -> str:
+    status: str = service.get("/health").json()["checks"]["redis"]["status"]
+    return status
+
+
+@pytest.fixture
+def second_redis() -> Iterator[RedisServer]:
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()
+
+
+class MovingName:
+    """Passes connections on to the server that the name belongs to now."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.target))
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=pump, args=(source, sink), daemon=True).start()
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        pass
+    sink.close()
+
+
+def test_a_planned_failover_loses_no_write(
+    start_service: StartService, own_redis: RedisServer, second_redis: RedisServer
+) -> None:
+    name = MovingName(own_redis.port)
+    with start_service(redis=name.url, WEB_CONCURRENCY="1") as service:
+        assert service.post(ITEMS, {"name": "Earlier"}).status_code == 201
+        name.target = second_redis.port
+        with own_redis.client() as old:
+            old.replicaof("127.0.0.1", str(second_redis.port))
+
+        answers = [service.post(ITEMS, {"name": "Tea"}).status_code for _ in range(10)]
+        listed = service.get(ITEMS, headers={"Cache-Control": "no-cache"}).json()["items"]
+
+    name.close()
+    assert answers == [201] * 10
+    assert len(listed) == 10
+
+
+def test_a_replica_refuses_writes_and_answers_reads(
+    start_service: StartService, own_redis: RedisServer
+) -> None:
+    with start_service(redis=own_redis.url, WEB_CONCURRENCY="1") as service:
+        created = service.post(ITEMS, {"name": "Tea"})
+        with own_redis.client() as redis:
+            redis.replicaof("127.0.0.1", str(free_port()))
+            writes = [service.post(ITEMS, {"name": "No"}).status_code for _ in range(6)]
+            read = service.get(created.headers["Location"]).status_code
+            wait_until(lambda: redis_check(service) == "degraded", seconds=5, why="health tells")
+            redis.replicaof("NO", "ONE")
+        written = service.post(ITEMS, {"name": "Tea"}).status_code
+        wait_until(lambda: redis_check(service) == "healthy", seconds=20, why="it is back")
+
+        assert (writes, read, written) == ([503] * 6, 200, 201)
+        assert len(lines_with(service, "READONLY")) == 1
+
+
+def test_a_redis_without_hello_serves_everything(start_service: StartService) -> None:
+    server = RedisServer("--rename-command", "HELLO", "")
+    server.start()
+    with start_service(redis=server.url, WEB_CONCURRENCY="1") as service:
+        statuses = {path: service.get(path).status_code for path in ROUTES}
+        created = service.post(ITEMS, {"name": "Tea"})
+        page = service.get(ITEMS).json()
+        stored = service.put("/api/v1/cache/key", 1).status_code
+
+    server.close()
+    assert statuses == dict.fromkeys(ROUTES, 200) | {"/api/v1/cache/key": 404}
+    assert (created.status_code, stored, page["items"]) == (201, 201, [created.json()])
+
+
+def test_a_wrong_password_is_named_once_and_never_shown(start_service: StartService) -> None:
+    server = RedisServer("--requirepass", "right")
+    with start_service(
+        redis=server.url, REDIS_PASSWORD="wr0ng-s3cret", WEB_CONCURRENCY="1"
+    ) as service:
+        server.start_without_waiting()
+        wait_until(
+            lambda: bool(lines_with(service, "invalid username-password pair")),
+            seconds=20,
+            why="the log names the cause",
+        )
+        statuses = {path: service.get(path).status_code for path in ROUTES}
+        time.sleep(2)  # two more attempts
+        named = lines_with(service, "invalid username-password pair")
+        with Redis(port=server.port, password="right") as redis:
+            redis.config_set("requirepass", "wr0ng-s3cret")
+        wait_until(lambda: service.get(ITEMS).ok, seconds=10, why="it is back by itself")
+
+        assert len(named) == 1
+        assert lines_with(service, "serves again")
+        assert set(statuses.values()) <= {200, 503}
+        assert "wr0ng-s3cret" not in "".join(service.log_lines) + service.stderr
+
+    server.close()
+
+
+class Scripted:
+    """Answers each command with the same bytes."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://user:s3cret-w0rd@127.0.0.1:{self._listener.getsockname()[1]}/0"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client:
+            while data := client.recv(65536):
+                client.sendall(self._answer * data.count(b"*"))
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[[bytes], Scripted]]:
+    made: list[Scripted] = []
+
+    def make(answer: bytes) -> Scripted:
+        made.append(Scripted(answer))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"-NOPERM User app has no permissions to run the 'get' command\r\n",
+        b"-CLUSTERDOWN The cluster is down\r\n",
+        b"-MOVED 3999 127.0.0.1:6381\r\n",
+        b"-BUSY Redis is busy running a script.\r\n",
+        b"-NOREPLICAS Not enough good replicas to write.\r\n",
+        b"-MISCONF Redis is configured to save RDB snapshots\r\n",
+        b"-ERR unknown command `AUTH`, with args beginning with: `user` `s3cret-w0rd` \r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ],
+    ids=lambda answer: answer.split()[0].decode("latin-1").strip("-\x15\x03\x01\x00\x02F"),
+)
+def test_whatever_redis_answers_nothing_is_a_500_and_no_password_is_shown(
+    start_service: StartService, scripted: Callable[[bytes], Scripted], answer: bytes
+) -> None:
+    with start_service(redis=scripted(answer).url, WEB_CONCURRENCY="1") as service:
+        statuses = {service.get(path).status_code for path in ROUTES}
+        statuses |= {
+            service.post(ITEMS, {"name": "Tea"}).status_code,
+            service.put("/api/v1/cache/key", 1).status_code,
+            service.put("/api/v1/session", {"data": {}}).status_code,
+        }
+        health = service.get("/health").json()["status"]
+        wait_until(
+            lambda: bool(
+                lines_with(service, "Redis is unavailable") + lines_with(service, "Redis refuses")
+            ),
+            seconds=10,
+            why="the log names the cause",
+        )
+
+        assert statuses <= {200, 404, 503, 507}
+        assert health == "degraded"
+        assert "s3cret-w0rd" not in "".join(service.log_lines) + service.stderr
+
+
+def test_a_refused_command_does_not_open_the_circuit(
+    scripted: Callable[[bytes], Scripted],
+) -> None:
+    redis = make_redis(REDIS_URL=scripted(b"-NOPERM no\r\n").url.replace("user:s3cret-w0rd@", ""))
+
+    for _ in range(5):
+        with pytest.raises(RedisRefused):
+            redis.ping()

@@ -1,0 +1,206 @@
+"""The kinds of Redis: TLS with a client certificate, Sentinel, and Redis Cluster (refused)."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.support.processes import end_group, free_port, wait_until
+from tests.support.redis_server import RedisServer
+from tests.support.service import Service, StartService
+
+ITEMS = "/api/v1/items"
+# Every character that has a meaning in a URL.
+PASSWORD = "p@ss:/w?rd#1%2F[&]=+"
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA, and a certificate of its for localhost, which serves as the client's as well."""
+    folder = tmp_path_factory.mktemp("certificates")
+    new_key = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
+    openssl(
+        folder, "req", "-x509", *new_key, "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"
+    )
+    # fmt: off
+    openssl(
+        folder, "req", "-x509", *new_key, "-CA", "ca.pem", "-CAkey", "ca.key",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+        "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "own.key", "-out", "own.pem",
+    )
+    # fmt: on
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tls_port(certificates: Path) -> Iterator[int]:
+    """The port of a Redis that wants TLS, a client certificate and a password."""
+    port = free_port()
+    # fmt: off
+    server = RedisServer(
+        "--tls-port", str(port), "--tls-ca-cert-file", str(certificates / "ca.pem"),
+        "--tls-cert-file", str(certificates / "own.pem"),
+        "--tls-key-file", str(certificates / "own.key"),
+    )
+    # fmt: on
+    server.start()
+    with server.client() as redis:
+        redis.config_set("requirepass", PASSWORD)
+    yield port
+    server.close()
+
+
+def assert_serves(service: Service) -> None:
+    assert service.post(ITEMS, {"name": "Tea"}).status_code == 201
+    page = service.get(ITEMS)
+    assert page.status_code == 200, [page.text, *service.log_lines[-5:]]
+
+
+@pytest.mark.parametrize("in_url", [True, False])
+def test_tls_with_a_client_certificate_and_a_password_of_any_characters(
+    start_service: StartService, certificates: Path, tls_port: int, in_url: bool
+) -> None:
+    files = {"ssl_ca_certs": "ca.pem", "ssl_certfile": "own.pem", "ssl_keyfile": "own.key"}
+    options = "&".join(f"{name}={certificates / file}" for name, file in files.items())
+    login = f":{quote(PASSWORD, safe='')}@" if in_url else ""
+    settings = {} if in_url else {"REDIS_PASSWORD": PASSWORD}
+
+    with start_service(
+        redis=f"rediss://{login}localhost:{tls_port}/0?{options}", WEB_CONCURRENCY="1", **settings
+    ) as service:
+        assert_serves(service)
+
+
+def test_an_untrusted_certificate_is_named_in_the_log(
+    start_service: StartService, tls_port: int
+) -> None:
+    with start_service(redis=f"rediss://localhost:{tls_port}/0", WEB_CONCURRENCY="1") as service:
+        wait_until(
+            lambda: any("CERTIFICATE_VERIFY_FAILED" in line for line in service.log_lines),
+            seconds=20,
+            why="the log names the cause",
+        )
+        assert service.get(ITEMS).status_code == 503
+
+
+@pytest.fixture
+def replicated() -> Iterator[tuple[RedisServer, RedisServer]]:
+    """A primary and its replica, with a password."""
+    login = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)
+    primary, replica = RedisServer(*login), RedisServer(*login)
+    for server in (primary, replica):
+        server.start_without_waiting()
+    yield primary, replica
+    for server in (primary, replica):
+        server.close()
+
+
+def client(server: RedisServer) -> Redis:
+    return Redis(port=server.port, password=PASSWORD, protocol=2, decode_responses=True)
+
+
+@pytest.fixture
+def sentinel(replicated: tuple[RedisServer, RedisServer], tmp_path: Path) -> Iterator[Redis]:
+    """A Sentinel that watches them, with a password of its own."""
+    primary, replica = replicated
+    wait_until(
+        lambda: answers(client(primary)) and answers(client(replica)), seconds=10, why="both"
+    )
+    client(replica).replicaof("127.0.0.1", primary.port)
+    port = free_port()
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"port {port}\nrequirepass of-sentinel\n"
+        f"sentinel monitor MyMaster 127.0.0.1 {primary.port} 1\n"
+        f'sentinel auth-pass MyMaster "{PASSWORD}"\n'
+        "sentinel down-after-milliseconds MyMaster 1000\n"
+        "sentinel failover-timeout MyMaster 5000\n",
+        encoding="ascii",
+    )
+    # pylint: disable-next=consider-using-with
+    process = subprocess.Popen(
+        ["redis-server", str(config), "--sentinel"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with Redis(port=port, password="of-sentinel", protocol=2, decode_responses=True) as redis:
+        wait_until(lambda: answers(redis) and knows_replica(redis), seconds=30, why="it watches")
+        yield redis
+    end_group(process)
+
+
+def stored(server: RedisServer) -> int:
+    """Items there."""
+    number: int = client(server).zcard("ds:items:index")
+    return number
+
+
+def role(server: RedisServer) -> str:
+    try:
+        return str(client(server).role()[0])
+    except RedisError:
+        return ""
+
+
+def answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
+
+
+def knows_replica(redis: Redis) -> bool:
+    return len(redis.sentinel_slaves("MyMaster")) == 1
+
+
+@pytest.mark.slow
+def test_sentinel_says_which_server_is_the_primary_before_and_after_a_failover(
+    start_service: StartService,
+    sentinel: Redis,
+    replicated: tuple[RedisServer, RedisServer],
+) -> None:
+    primary, replica = replicated
+    port = sentinel.connection_pool.connection_kwargs["port"]
+    with start_service(
+        redis="redis://MyMaster/0",
+        REDIS_PASSWORD=PASSWORD,
+        REDIS_SENTINELS=f"127.0.0.1:{free_port()},127.0.0.1:{port}",
+        REDIS_SENTINEL_PASSWORD="of-sentinel",
+        WEB_CONCURRENCY="1",
+    ) as service:
+        assert_serves(service)
+        wait_until(lambda: stored(replica) == 1, seconds=30, why="the item is replicated")
+        sentinel.sentinel_failover("MyMaster")
+        roles = {primary: "slave", replica: "master"}
+        wait_until(
+            lambda: all(role(server) == wanted for server, wanted in roles.items()),
+            seconds=30,
+            why="they have changed places",
+        )
+        wait_until(
+            lambda: service.post(ITEMS, {"name": "Tea"}).status_code == 201,
+            seconds=30,
+            why="writes reach the new primary",
+        )
+        wait_until(lambda: service.get(ITEMS).status_code == 200, seconds=30, why="and reads")
+        assert len(service.get(ITEMS).json()["items"]) == stored(replica) == 2
+
+
+def test_a_redis_cluster_is_refused_in_one_line(start_service: StartService) -> None:
+    server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    server.start()
+    service = Service({"REDIS_URL": server.url})
+    service.launch()
+
+    assert service.wait() == 1
+    assert service.stderr.startswith("devops-starter: REDIS_URL: is a Redis Cluster")
+    assert service.stderr.count("\n") == 1
+    server.close()
