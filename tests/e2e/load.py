@@ -167,18 +167,22 @@ class OtherClients:
                     client(session, http2)
                 except (requests.RequestException, httpx.HTTPError, AssertionError) as error:
                     when = time.strftime("%H:%M:%S")
-                    self._failures.append(f"{when} {client.__name__}: {error!r}")
+                    self._failures.append(
+                        f"{when} {error if isinstance(error, AssertionError) else repr(error)}"
+                    )
 
     def _post_over_http2(self, _session: requests.Session, client: httpx.Client) -> None:
         url = f"{self._stack.https}/api/v1/items"
         answer = client.post(url, json={"name": "over HTTP/2"}, headers=self._headers)
-        assert answer.http_version == "HTTP/2" and answer.status_code == 201, answer.text
+        assert answer.status_code == 201, f"POST /api/v1/items: {answer.status_code} {answer.text}"
+        assert answer.http_version == "HTTP/2"
         self._items.append(answer.json()["id"])
         self.http2_requests += 1
         self._ended.wait(0.1)
 
     def _pause_between(self, session: requests.Session, _client: httpx.Client) -> None:
-        assert session.get(f"{self._stack.http}/api/v1/info", timeout=ANSWER_SECONDS).ok
+        answer = session.get(f"{self._stack.http}/api/v1/info", timeout=ANSWER_SECONDS)
+        assert answer.ok, f"GET /api/v1/info: {answer.status_code} {answer.text}"
         self._ended.wait(3)
 
     def _read_slowly(self, session: requests.Session, _client: httpx.Client) -> None:
@@ -189,7 +193,8 @@ class OtherClients:
         for part in answer.iter_content(64_000):
             read += len(part)
             self._ended.wait(0.2)
-        assert answer.ok and read > DOWNLOAD_BYTES, f"{answer.status_code}, {read} bytes"
+        assert answer.ok, f"GET {DOWNLOAD}: {answer.status_code} {read} bytes"
+        assert read > DOWNLOAD_BYTES, f"GET {DOWNLOAD}: only {read} bytes"
 
 
 def _existing(paths: list[str], number: int) -> str:
