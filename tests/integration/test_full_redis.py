@@ -25,6 +25,7 @@ def fill_the_cache(service: Service) -> set[int]:
     return statuses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [POLICY, "noeviction", "volatile-ttl"])
 def test_a_full_redis_keeps_sessions_and_idempotency_records(
     start_service: StartService, policy: str

@@ -54,6 +54,7 @@ def test_a_planned_failover_loses_no_write(
     assert len(listed) == 10
 
 
+@pytest.mark.slow
 def test_a_replica_refuses_writes_and_answers_reads(
     start_service: StartService, own_redis: RedisServer
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_redis_without_hello_serves_everything(start_service: StartService) ->
     assert (created.status_code, stored, page["items"]) == (201, 201, [created.json()])
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_named_once_and_never_shown(start_service: StartService) -> None:
     server = RedisServer("--requirepass", "right")
     with start_service(
