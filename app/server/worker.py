@@ -135,7 +135,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         log.log(
             logging.ERROR if problem.status == 500 else logging.INFO,
             "%s",
-            exc,
+            # Not the exception's text, which repeats the header or line that may hold a secret.
+            f"{problem.detail} {type(exc).__name__}",
             exc_info=exc if problem.status == 500 else None,
             extra={
                 "request_id": request_id,

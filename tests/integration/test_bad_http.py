@@ -178,6 +178,13 @@ def test_a_header_cannot_start_a_second_line_in_the_log(service: Service, user_a
     assert (answer.status, line["user_agent"]) == (200, user_agent)
 
 
+def test_a_malformed_header_is_not_repeated_in_the_log(service: Service) -> None:
+    refuse(service, head(INFO, "Authorization Bearer secret-of-a-client"), 400)
+
+    line = service.log_records[-1]
+    assert "secret-of-a-client" not in str(line) and "InvalidHeader" in line["message"]
+
+
 def test_a_long_header_is_cut_in_the_log(service: Service) -> None:
     """A line beyond PIPE_BUF could be torn apart by those of other workers."""
     written = len(service.log_lines)
