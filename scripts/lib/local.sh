@@ -90,7 +90,7 @@ local_welcome() {
   [[ ${REDIS_URL:-memory://} != memory:// ]] || kept=" (embedded store: nothing is kept)"
   cat <<WELCOME
 
-The service answers$kept; $1/ is its console, $1/docs describes its API. Three commands to try:
+The service answers on $1$kept: / is its console, /docs describes its API. To try:
 
   curl $1/health
   curl -X PUT $token-H 'Content-Type: application/json' -d '{"hello": "world"}' '$1/api/v1/cache/greeting?ttl=60'
