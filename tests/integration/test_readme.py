@@ -11,7 +11,7 @@ from tests.support.service import Service
 
 # Somebody who makes the clone their own writes another README; then there is nothing to try here.
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROMISE = "from then on after a second:"
+PROMISE = "at first it takes half a minute, later a second:"
 
 
 def block(heading: str, language: str = "sh") -> str:

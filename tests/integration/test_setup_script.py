@@ -184,7 +184,7 @@ def test_the_service_is_started_reported_and_stopped(installed: Clone, port: int
 
     assert started.returncode == 0, started.stderr
     assert "Building" not in started.stderr
-    assert f"http://127.0.0.1:{port}/docs" in started.stdout
+    assert f"The service answers on http://127.0.0.1:{port} " in started.stdout
     running = installed.run("setup.sh", "--local", "--status")
     assert running.returncode == 0 and f"http://127.0.0.1:{port} " in running.stdout
     assert requests.get(f"http://127.0.0.1:{port}/health/live", timeout=5).status_code == 200
