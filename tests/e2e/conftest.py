@@ -1,8 +1,7 @@
 """The stacks of the end-to-end tests, removed afterwards.
 
 Settings: WEB_IMAGE names an image to test instead of building one; E2E_KEEP=1 leaves the stack
-running and says how to remove it; E2E_REDIS_TIMEOUT_MS gives the deploys under load more time for
-Redis than the default of 250, for a machine that has other work.
+running and says how to remove it.
 """
 
 import re
