@@ -29,9 +29,9 @@ VARIANTS = Path(__file__).parent / "variants"
 TARGETS = ("good", "broken", "faulty")
 # The service on its own: what a deploy deals with, and Prometheus, which judges canaries.
 SERVICES = ["init", "web", "nginx", "redis", "prometheus", "edge-exporter"]
-# As a user has them: what the test overlay gives a busy machine is taken back, except the cache's time
-# for Redis. Two cores carry the stack and its load here, and a PUT to the cache that gave up after
-# 250 ms says nothing of the deploy. Items wait 2 s by default.
+# As a user has them: what the test overlay gives a busy machine is taken back, except the cache's
+# time for Redis. Two cores carry the stack and its load here, and a PUT to the cache that gave up
+# after 250 ms says nothing of the deploy. Items wait 2 s by default.
 DEFAULTS = {"CLIENT_BURST": "500", "CLIENT_CONNECTIONS": "256"}
 
 ASK_VERSION = (
