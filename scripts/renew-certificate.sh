@@ -5,6 +5,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
 source "$here/lib/common.sh"
+# shellcheck source=scripts/lib/stack.sh
+source "$here/lib/stack.sh"
 
 usage() {
   cat <<'USAGE'
@@ -19,7 +21,7 @@ USAGE
 }
 
 main() {
-  local certificate=${1-${RENEWED_LINEAGE-}/fullchain.pem} key=${2-${RENEWED_LINEAGE-}/privkey.pem} before
+  local certificate=${1-${RENEWED_LINEAGE-}/fullchain.pem} key=${2-${RENEWED_LINEAGE-}/privkey.pem}
   [[ ${1-} != --help && ${1-} != -h ]] || { usage && return; }
   [[ -r $certificate && -r $key ]] || fail "cannot read $certificate and $key: give a certificate and its key"
   certificate=$(realpath "$certificate") key=$(realpath "$key")
@@ -27,21 +29,23 @@ main() {
     || fail "there is no certificate to replace: start the stack first (./scripts/setup.sh)"
   before=$(mktemp -d)
   cp -p tls.crt tls.key "$before"
+  # Also after Ctrl-C.
+  trap 'cp -p "$before"/* . && rm -r "$before" && hand_out 2>/dev/null' EXIT
   install -m 644 "$certificate" tls.crt && install -m 600 "$key" tls.key
   if ! hand_out || [[ $(fingerprint <tls.crt) != $(served | fingerprint) ]]; then
-    cp -p "$before"/* . && rm -r "$before" && hand_out
     fail "it is not served: the certificate before it is again (the reason is above, or in docker compose logs nginx)"
   fi
+  trap - EXIT
   rm -r "$before"
   say "nginx serves the new certificate, valid until $(openssl x509 -noout -enddate <tls.crt | cut -d= -f2)."
 }
 
 # init refuses a pair that does not match, and then changes nothing.
-hand_out() (cd "$ROOT" && docker compose run --rm --no-deps init >&2)
+hand_out() (cd "$ROOT" && compose run --rm --no-deps init >&2)
 
 served() {
   local address
-  address=$(cd "$ROOT" && docker compose port nginx 8443)
+  address=$(cd "$ROOT" && compose port nginx 8443)
   openssl s_client -connect "${address/0.0.0.0/127.0.0.1}" </dev/null 2>/dev/null
 }
 
