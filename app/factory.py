@@ -105,6 +105,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.register(app)
     request_checks.register(
         app,
+        management=bool(settings.management_bind),
         trusted_hosts=settings.trusted_hosts,
         rate_limit=RateLimit(redis, settings.rate_limit),
         should_fail=faults.should_fail,

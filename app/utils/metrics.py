@@ -34,7 +34,7 @@ REGISTRY = CollectorRegistry()
 
 # 0.25 s is the latency objective, so it must be the upper limit of a bucket.
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-CACHE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+CACHE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
@@ -108,6 +108,7 @@ APP_WORKERS = ScrapeGauge("app_workers", "Living worker processes.")
 APP_WORKER_THREADS = ScrapeGauge(
     "app_worker_threads", "Requests that a worker can answer at a time."
 )
+APP_REPLICAS_WANTED = ScrapeGauge("app_replicas_wanted", "Instances that should run; 0 if unknown.")
 APP_DRAINING = ScrapeGauge("app_draining", "1 while the service is stopping.")
 PROCESS_THREADS = ScrapeGauge(
     "process_threads", "Number of OS threads in the process.", ("worker",)
