@@ -41,6 +41,7 @@ from app.services.faults import FaultService
 from app.services.health import HealthService
 from app.services.items import ItemService
 from app.services.stats import PopulationCollector, StatsService
+from app.utils.metrics import fit_buckets
 
 BLUEPRINTS = (
     root.blueprint,
@@ -114,6 +115,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     if settings.demo_enabled:
         app.register_blueprint(demo.blueprint)
+    fit_buckets(len(list(app.url_map.iter_rules())), settings.replicas)
     record = _recorder(usage, app.config["SESSION_COOKIE_NAME"])
     middleware = RequestMiddleware(app.wsgi_app, settings, record)
     app.wsgi_app = middleware  # type: ignore[method-assign]
