@@ -309,6 +309,8 @@ class Settings(BaseSettings):
     """Seconds for which an idle connection stays open."""
     request_timeout_seconds: Seconds = 30
     """Seconds after which a worker that does not respond is replaced."""
+    queue_timeout_seconds: Seconds = 10
+    """Seconds that a request may wait for a thread; then it is refused with 503 (Gunicorn)."""
     graceful_timeout_seconds: Seconds = 30
     """Seconds that requests in flight get to finish when the service stops."""
     drain_seconds: int = Field(2, ge=0, le=600)

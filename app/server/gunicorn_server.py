@@ -74,6 +74,7 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: dis
 
     def load_config(self) -> None:
         settings, hooks = self._settings, Hooks(self._settings, self._management)
+        Worker.queue_timeout_seconds = settings.queue_timeout_seconds
         options = {
             "bind": list(settings.bind),
             # Threads in processes: a request spends its time in Python (one CPU for each process)

@@ -7,6 +7,8 @@
   last: one of two workers could get all the work.
 - A request that Gunicorn refuses (a URL that is too long, a header that is too large, not HTTP)
   gets the same kind of answer, log line and count as any other error.
+- A request that waited for a thread longer than QUEUE_TIMEOUT_SECONDS is refused: its client has
+  probably given up, and to answer it would make the next one wait as long.
 - A worker that stops closes its listener at once.
 """
 
@@ -16,10 +18,11 @@ import re
 import select
 import socket
 import threading
+import time
 import traceback
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from gunicorn import util
@@ -54,7 +57,13 @@ _STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.ParseException, 400, "This is not a valid HTTP request."),
 )
 
+_LEVELS = {500: logging.ERROR, 503: logging.WARNING}
+
 log = logging.getLogger(REQUEST_LOGGER)
+
+
+class QueuedTooLong(Exception):
+    """The request waited too long for a thread."""
 
 
 class ErrorLogger(Logger):  # type: ignore[misc]
@@ -65,9 +74,13 @@ class ErrorLogger(Logger):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
+    queue_timeout_seconds: ClassVar[float]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting: SimpleQueue[Any] = SimpleQueue()
+        # When each of the connections that wait for a thread began to.
+        self._waiting: SimpleQueue[float] = SimpleQueue()
+        self._turn = threading.local()
         # One thread never stays with a connection: a new one must not wait for the others.
         self._may_stay = threading.Semaphore(max(0, self.cfg.threads - 1))
 
@@ -80,16 +93,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, conn: Any) -> None:
         """As Gunicorn's. Remembers that a connection waits for a thread."""
-        self._waiting.put(conn)
+        self._waiting.put(time.monotonic())
         super().enqueue_req(conn)
 
     def handle(self, conn: Any) -> Any:
         """Answer a request and, on the same thread, those that follow it at once."""
-        self._waiting.get()
+        self._turn.waited = time.monotonic() - self._waiting.get()
         while True:
             again = super().handle(conn)
             if again is not True or not self._next_request_follows(conn):
                 return again
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """As Gunicorn's, if the request is still worth an answer."""
+        waited, self._turn.waited = self._turn.waited, 0.0
+        if waited > self.queue_timeout_seconds:
+            raise QueuedTooLong
+        return super().handle_request(req, conn)
 
     def _next_request_follows(self, conn: Any) -> bool:
         """Wait a moment for the next request, unless other connections need this thread."""
@@ -124,7 +144,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that could not be parsed, or whose handling failed."""
         problem = _problem_for(exc)
-        received = _received(exc, client)
+        received = _received(exc, client, req)
         offered, line = _REQUEST_ID.search(received), _REQUEST_LINE.match(received)
         request_id = offered[1].decode() if offered else request_context.new_request_id()
         method = getattr(req, "method", None) or (line[1].decode() if line else "OTHER")
@@ -133,7 +153,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         label = metrics.method_label(method)
         metrics.REQUESTS.labels(label, metrics.UNMATCHED, str(problem.status)).inc()
         log.log(
-            logging.ERROR if problem.status == 500 else logging.INFO,
+            _LEVELS.get(problem.status, logging.INFO),
             "%s",
             # Not the exception's text, which repeats the header or line that may hold a secret.
             f"{problem.detail} {type(exc).__name__}",
@@ -154,13 +174,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             log.debug("The client has closed the connection")
 
 
-def _received(exc: BaseException, client: Any) -> bytes:
-    """What came of a request that could not be parsed, as far as it names the request.
+def _received(exc: BaseException, client: Any, req: Any) -> bytes:
+    """What came of a request that was not handled, as far as it names the request.
 
     Gunicorn has it in variables of its parser, and the rest may still be in the socket.
     """
     frames = (frame.f_locals for frame, _ in traceback.walk_tb(exc.__traceback__))
     read = b"".join(each["buf"] for each in frames if isinstance(each.get("buf"), bytearray))
+    for name, value in getattr(req, "headers", ()):
+        read += f"\r\n{name}: {value}\r\n".encode("latin-1")
     with suppress(OSError):
         read += client.recv(MAX_HEAD, socket.MSG_DONTWAIT)
     return read
@@ -170,6 +192,9 @@ def _problem_for(exc: BaseException) -> Problem:
     for kind, status, detail in _STATUSES:
         if isinstance(exc, kind):
             return Problem(status, detail)
+    if isinstance(exc, QueuedTooLong):
+        headers = {"Retry-After": str(problems.RETRY_AFTER_SECONDS)}
+        return Problem(503, "The service is too busy to answer in time.", headers=headers)
     return Problem(500, problems.BUG)
 
 
@@ -179,6 +204,7 @@ def _response(problem: Problem, request_id: str, payload: bytes) -> bytes:
         ("Content-Length", str(len(payload))),
         ("Connection", "close"),
         ("X-Request-ID", request_id),
+        *problem.headers.items(),
         *SECURITY_HEADERS,
     ]
     head = f"HTTP/1.1 {problem.status} {problems.title(problem.status)}\r\n"
