@@ -1,0 +1,162 @@
+{{- define "ds.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{- /* The release's name, unless it says already what is installed. */ -}}
+{{- define "ds.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "ds.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "ds.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Labels that select pods, so they never change: (list CONTEXT COMPONENT). */ -}}
+{{- define "ds.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ include "ds.name" $root }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "ds.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "ds.selector" . }}
+app.kubernetes.io/part-of: {{ include "ds.name" $root }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | trunc 63 | quote }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "ds.metadata" -}}
+{{- $root := index . 0 -}}
+name: {{ include "ds.fullname" $root }}-{{ index . 1 }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- include "ds.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "ds.image" -}}
+{{- $image := .Values.image -}}
+{{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- /* The Secret with the service's secrets. */ -}}
+{{- define "ds.secret" -}}
+{{- .Values.existingSecret | default (include "ds.fullname" .) -}}
+{{- end }}
+
+{{- define "ds.tlsSecret" -}}
+{{- if .Values.tls.existingSecret }}{{ .Values.tls.existingSecret }}{{ else if .Values.tls.issuer }}{{ include "ds.fullname" . }}-tls{{ end -}}
+{{- end }}
+
+{{- /* A Service's full name: nginx knows no search domains, and libc asks for one name, not eight. */ -}}
+{{- define "ds.host" -}}
+{{- $root := index . 0 -}}
+{{ include "ds.fullname" $root }}-{{ index . 1 }}.{{ $root.Release.Namespace }}.svc.{{ $root.Values.clusterDomain }}
+{{- end }}
+
+{{- /* Pod Security "restricted": (list UID). */ -}}
+{{- define "ds.podSecurity" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ . }}
+  runAsGroup: {{ . }}
+  fsGroup: {{ . }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "ds.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+terminationMessagePolicy: FallbackToLogsOnError
+{{- end }}
+
+{{- /* Where pods go: (list CONTEXT COMPONENT). Off a dead node in 30 s instead of 300; spread over nodes
+and zones, but never Pending for it. */ -}}
+{{- define "ds.placement" -}}
+{{- $root := index . 0 -}}
+{{- with $root.Values.image.pullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.nodeSelector }}
+nodeSelector: {{ toYaml . | nindent 2 }}
+{{- end }}
+tolerations:
+  - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+  - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+  {{- with $root.Values.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - topologyKey: {{ . }}
+    maxSkew: 1
+    whenUnsatisfiable: ScheduleAnyway
+    nodeTaintsPolicy: Honor
+    labelSelector: {matchLabels: {{ include "ds.selector" $ | fromYaml | toJson }}}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+dnsConfig:
+  options: [{name: timeout, value: "1"}, {name: attempts, value: "2"}, {name: ndots, value: "1"}]
+{{- end }}
+
+{{- /* Seconds from SIGTERM's announcement to SIGKILL: preStop, the drain, the last requests, a margin. */ -}}
+{{- define "ds.webGrace" -}}
+{{- add .Values.preStopSeconds (int (.Values.config.DRAIN_SECONDS | default 2)) (int (.Values.config.GRACEFUL_TIMEOUT_SECONDS | default 30)) 3 -}}
+{{- end }}
+
+{{- define "ds.redisUrl" -}}
+{{- if eq .Values.redis.mode "external" -}}
+{{ .Values.redis.url }}
+{{- else -}}
+redis://{{ include "ds.host" (list . "redis") }}.:6379/0
+{{- end -}}
+{{- end }}
+
+{{- /* The service's settings: the chart's own, then config. */ -}}
+{{- define "ds.webEnvironment" -}}
+{{- $own := dict
+  "APP_ENV" "production"
+  "SECRET_KEY_FILE" "/etc/devops-starter/secrets/secret_key"
+  "API_TOKENS_FILE" "/etc/devops-starter/secrets/api_tokens"
+  "REDIS_URL" (include "ds.redisUrl" .)
+  "WEB_CONCURRENCY" "2"
+  "REPLICAS" (ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled)
+-}}
+{{- if ne .Values.redis.mode "external" -}}
+{{- $_ := set $own "REDIS_USERNAME" "app" -}}
+{{- end -}}
+{{- if or (ne .Values.redis.mode "external") .Values.redis.passwordKey -}}
+{{- $_ := set $own "REDIS_PASSWORD_FILE" "/etc/devops-starter/secrets/redis_password" -}}
+{{- end -}}
+{{- /* Behind nginx only nginx can connect (networkpolicy.yaml), and it sets the headers itself. */ -}}
+{{- $proxies := ternary (list "10.0.0.0/8" "172.16.0.0/12" "192.168.0.0/16") .Values.trustedProxies .Values.edge.enabled -}}
+{{- $_ := set $own "FORWARDED_ALLOW_IPS" (join "," $proxies) -}}
+{{- merge (deepCopy .Values.config) $own | toYaml -}}
+{{- end }}
+
+{{- /* What stands as ${NAME} in docker/nginx: names, addresses, and settings as docker/init checks them. */ -}}
+{{- define "ds.edgeSettings" -}}
+{{- $config := .Values.config -}}
+WEB_HOST: {{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
+WEB_NEXT_HOST: {{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
+RESOLVER: {{ .Values.edge.resolver }}
+CLIENT_REQUESTS_PER_SECOND: {{ .Values.edge.clientRequestsPerSecond }}
+CLIENT_BURST: {{ .Values.edge.clientBurst }}
+CLIENT_CONNECTIONS: {{ .Values.edge.clientConnections }}
+MAX_CONTENT_LENGTH: {{ $config.MAX_CONTENT_LENGTH | default 1048576 | int64 }}
+READ_TIMEOUT: {{ add ($config.REQUEST_TIMEOUT_SECONDS | default 30 | int) 5 }}
+HTTPS_REDIRECT: {{ .Values.edge.httpsRedirect | quote }}
+HTTPS_PORT: 443
+REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_real_ip_from {{ . }};\n{{ end }}real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"{{ else }}""{{ end }}
+{{- $hosts := $config.TRUSTED_HOSTS | default "" | replace "," " " | splitList " " | compact }}
+HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}    {{ lower . }} \"\";\n{{ end }}"
+{{- end }}
