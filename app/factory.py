@@ -74,7 +74,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     redis = (
         data
         if data.embedded
-        else RedisClient(settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble)
+        else RedisClient(
+            settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble, "the cache"
+        )
     )
     # Periodic tasks use both, so that each circuit closes without waiting for a request.
     usage = StatsService(settings, data)

@@ -251,7 +251,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         """Bytes that Redis uses in all; None for the embedded store, which cannot tell."""
         if self._redis.embedded:
             return None
-        return int(self._redis.run(lambda redis: redis.info("memory"))["used_memory"])
+        return int(self._redis.run(lambda redis: redis.info("memory"), "INFO")["used_memory"])
 
     def _refresh(
         self, key: str, seconds: float, compute: Callable[[], Any], entry: Entry

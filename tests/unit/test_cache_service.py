@@ -328,7 +328,7 @@ def test_a_decorated_function_may_name_its_key(
 def test_a_computed_value_is_served_when_redis_fails_meanwhile(
     cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(operation: Callable[..., Any]) -> Any:
+    def gone(*_operation: Any) -> Any:
         raise RedisUnavailable("gone")
 
     def compute() -> str:
@@ -389,9 +389,9 @@ def test_the_old_value_is_served_when_redis_fails_before_the_refresh(
 ) -> None:
     run, steps = redis.run, iter([True, False])
 
-    def once(operation: Callable[..., Any]) -> Any:
+    def once(*operation: Any) -> Any:
         if next(steps, False):
-            return run(operation)
+            return run(*operation)
         raise RedisUnavailable("gone")
 
     monkeypatch.setattr(redis, "run", once)
