@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Periodic tasks use both, so that each circuit closes without waiting for a request.
     usage = StatsService(settings, data)
     faults = FaultService(redis)
-    cache_service = CacheService(settings, redis, usage.record_lookup)
+    cache_service = CacheService(settings, redis, usage.record_lookup, data)
     services = [
         settings,
         usage,
