@@ -18,6 +18,8 @@ CHOICES = {
     "APP_ENV": ("production", "development", "testing"),
     "HTTPS_REDIRECT": ("auto", "on", "off"),
 }
+# Where things are in the stack; the Helm chart has others.
+NAMES = {"RESOLVER": "127.0.0.11", "WEB_HOST": "web", "WEB_NEXT_HOST": "web-next"}
 # How much longer than the service nginx waits.
 MARGIN_SECONDS = 5
 
@@ -29,19 +31,20 @@ def site(folder: Path, environ: Mapping[str, str]) -> dict[str, bytes]:
         ValueError: a setting that nginx would refuse or misunderstand, by name.
     """
     found = {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)).removesuffix(".template"): fill_in(
+            path.read_text(encoding="utf-8"), environ
+        ).encode()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    template = found.pop("settings.conf.template").decode()
-    found["settings.conf"] = fill_in(template, environ).encode()
     version = hashlib.sha256(b"".join(name.encode() + found[name] for name in found))
     return found | {"version": version.hexdigest().encode()}
 
 
 def fill_in(template: str, environ: Mapping[str, str]) -> str:
-    """The content of settings.conf; raises as `site` does."""
-    values = {name: _number(name, environ[name], least) for name, least in NUMBERS.items()}
+    """The content of a file; raises as `site` does."""
+    values = dict(NAMES)
+    values |= {name: _number(name, environ[name], least) for name, least in NUMBERS.items()}
     # An address of the host may stand before it.
     values["HTTPS_PORT"] = _number("HTTPS_PORT", environ["HTTPS_PORT"].rpartition(":")[2], 1)
     for name, choices in CHOICES.items():

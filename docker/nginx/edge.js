@@ -41,9 +41,16 @@ function control(r) {
 }
 
 // The file with certificate and key. A file under a name in use is never replaced, because nginx could
-// read half of it: init writes a new one and then changes the name in `current`.
+// read half of it: init writes a new one and then changes the name in `current`. Kubernetes has two files
+// and a link to the folder of the present ones.
 function certificate() {
-    return '/run/secrets/' + fs.readFileSync('/run/secrets/current', 'utf8');
+    return fs.existsSync('/run/secrets/current')
+        ? '/run/secrets/' + fs.readFileSync('/run/secrets/current', 'utf8')
+        : fs.realpathSync('/run/secrets/..data') + '/tls.crt';
 }
 
-export default {decide, control, certificate};
+function key() {
+    return certificate().replace('/tls.crt', '/tls.key');
+}
+
+export default {decide, control, certificate, key};
