@@ -9,11 +9,14 @@ source "$here/lib/common.sh"
 source "$here/lib/stack.sh"
 # shellcheck source=scripts/lib/local.sh
 source "$here/lib/local.sh"
+# shellcheck source=scripts/lib/kubernetes.sh
+source "$here/lib/kubernetes.sh"
 
 usage() {
   cat <<'USAGE'
 Usage: ./scripts/setup.sh [--dev] | --status | --down | --reset [--yes]
        ./scripts/setup.sh --local [--port N] [--detach] | --local --status | --local --stop
+       ./scripts/setup.sh --kubernetes [--kind] [--image IMAGE] [--namespace NAME] [--down]
        ./scripts/setup.sh --name NAME [--holder HOLDER]
 
 The whole stack in containers (nginx, the service, Redis, Prometheus, Grafana and their exporters):
@@ -38,6 +41,13 @@ The service on this machine, without containers; needs Python 3.11 or newer:
                 and nothing is kept when the service stops
   Every other setting of the service may be given in the environment as well.
 
+On Kubernetes, by the Helm chart (docs/KUBERNETES.md); needs kubectl and helm:
+  --kubernetes      install or upgrade it in the current context, and wait until it is ready
+  --kind            make a kind cluster here first, and load the image into it
+  --image IMAGE     an image that the nodes have or can pull; without it one is built here
+  --namespace NAME  another namespace than devops-starter
+  --down            remove the release; its volume and its secrets are kept
+
 The clone made your own:
   --name NAME      replace the service's name everywhere: image, Compose project, dashboards, docs;
                    lower-case letters, digits and hyphens, e.g. my-service
@@ -59,6 +69,7 @@ main() {
   cd "$ROOT"
   case " $* " in
     *" --local "*) run_locally "$@" ;;
+    *" --kubernetes "*) run_kubernetes "$@" ;;
     *) run_stack "$@" ;;
   esac
 }
