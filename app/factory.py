@@ -75,12 +75,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     redis = (
         data
         if data.embedded
-        else RedisClient(settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble)
+        else RedisClient(
+            settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble, "the cache"
+        )
     )
     # Periodic tasks use both, so that each circuit closes without waiting for a request.
     usage = StatsService(settings, data)
     faults = FaultService(redis)
-    cache_service = CacheService(settings, redis, usage.record_lookup)
+    cache_service = CacheService(settings, redis, usage.record_lookup, data)
     services = [
         settings,
         usage,

@@ -80,8 +80,9 @@ class RequestMiddleware:
     def _answer(self, environ: Environ, answer: "_Answer") -> Iterable[bytes]:
         try:
             return self._application(environ, answer.start)
-        except Exception:  # pylint: disable=broad-exception-caught
+        except Exception as error:  # pylint: disable=broad-exception-caught
             # Flask answers errors of views. This is for errors outside of them.
+            request_context.blame(problems.cause(error))
             error_log.exception("Unhandled error outside of the application")
             bug = problems.Problem(500, problems.BUG)
             payload = problems.document(bug, _path(environ), answer.request_id)
