@@ -241,7 +241,8 @@ class Settings(BaseSettings):
     redis_timeout_ms: int = Field(250, ge=20, le=10_000)
     """Milliseconds that a request may wait for the cache in all."""
     redis_data_timeout_ms: int = Field(2_000, ge=20, le=10_000)
-    """Milliseconds that a request may wait for items and sessions in all; then it is a 503."""
+    """Milliseconds that a request may wait for items, sessions and to change a cache entry in all;
+    then it is a 503."""
     readiness_requires_redis: bool = False
     """Whether an instance without Redis reports that it is not ready."""
 
