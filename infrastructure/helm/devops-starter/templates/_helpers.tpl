@@ -146,17 +146,17 @@ redis://{{ include "ds.host" (list . "redis") }}.:6379/0
 {{- /* What stands as ${NAME} in docker/nginx: names, addresses, and settings as docker/init checks them. */ -}}
 {{- define "ds.edgeSettings" -}}
 {{- $config := .Values.config -}}
-WEB_HOST: {{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
-WEB_NEXT_HOST: {{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
-RESOLVER: {{ .Values.edge.resolver }}
-CLIENT_REQUESTS_PER_SECOND: {{ .Values.edge.clientRequestsPerSecond }}
-CLIENT_BURST: {{ .Values.edge.clientBurst }}
-CLIENT_CONNECTIONS: {{ .Values.edge.clientConnections }}
-MAX_CONTENT_LENGTH: {{ $config.MAX_CONTENT_LENGTH | default 1048576 | int64 }}
-READ_TIMEOUT: {{ add ($config.REQUEST_TIMEOUT_SECONDS | default 30 | int) 5 }}
+WEB_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
+WEB_NEXT_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
+RESOLVER: "{{ .Values.edge.resolver }}"
+CLIENT_REQUESTS_PER_SECOND: "{{ .Values.edge.clientRequestsPerSecond }}"
+CLIENT_BURST: "{{ .Values.edge.clientBurst }}"
+CLIENT_CONNECTIONS: "{{ .Values.edge.clientConnections }}"
+MAX_CONTENT_LENGTH: "{{ $config.MAX_CONTENT_LENGTH | default 1048576 | int64 }}"
+READ_TIMEOUT: "{{ add ($config.REQUEST_TIMEOUT_SECONDS | default 30 | int) 5 }}"
 HTTPS_REDIRECT: {{ .Values.edge.httpsRedirect | quote }}
-HTTPS_PORT: 443
-APP_ENV: {{ $config.APP_ENV | default "production" }}
+HTTPS_PORT: "443"
+APP_ENV: {{ $config.APP_ENV | default "production" | quote }}
 REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_real_ip_from {{ . }};\n{{ end }}real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"{{ else }}""{{ end }}
 {{- $hosts := $config.TRUSTED_HOSTS | default "" | replace "," " " | splitList " " | compact }}
 HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}    {{ lower . }} \"\";\n{{ end }}"
