@@ -11,12 +11,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import httpx
 import requests
 
-from tests.e2e.stack import Stack
 from tests.support.load import Answer, Load, Request, percentile, statuses
 
 ANSWER_SECONDS = 10.0
@@ -30,10 +30,23 @@ DOWNLOAD = "/api/v1/cache/load-download"
 DOWNLOAD_BYTES = 900_000  # more than nginx buffers
 
 
+class Target(Protocol):
+    """What is loaded: the stack, or a release on a cluster."""
+
+    folder: Path
+
+    @property
+    def http(self) -> str: ...
+    @property
+    def https(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+
+
 class MixedLoad:
     """Usage: `with MixedLoad(stack) as mix: …`. Every fifth request has a connection of its own."""
 
-    def __init__(self, stack: Stack, *, rate: float = 200) -> None:
+    def __init__(self, stack: Target, *, rate: float = 200) -> None:
         """`rate` is in requests a second."""
         self.failures: list[str] = []
         """The requests that were not answered with 2xx within ANSWER_SECONDS."""
@@ -128,7 +141,7 @@ class OtherClients:
     """Each on a connection of its own; what fails and what is created goes into the given lists."""
 
     def __init__(
-        self, stack: Stack, headers: dict[str, str], failures: list[str], items: list[str]
+        self, stack: Target, headers: dict[str, str], failures: list[str], items: list[str]
     ) -> None:
         self.http2_requests = 0
         self._stack, self._headers = stack, headers

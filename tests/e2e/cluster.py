@@ -1,0 +1,171 @@
+"""The chart, installed in a real cluster of several nodes for these tests alone.
+
+E2E_KUBECONFIG names the cluster: never the context that somebody works with. E2E_CLUSTER_LOAD is the
+command that puts local images on its nodes (`kind load docker-image --name NAME`, for example).
+"""
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.stack import docker
+from tests.support.paths import ROOT
+from tests.support.processes import run
+
+CHART = ROOT / "infrastructure" / "helm" / "devops-starter"
+IMAGE = "devops-starter:e2e-cluster"
+HTTP_PORT, HTTPS_PORT = 30180, 30543
+NO_CLUSTER = (
+    "NO CLUSTER: set E2E_KUBECONFIG to a cluster for tests (docs/KUBERNETES.md), with helm on PATH"
+)
+# All clients of a test are one address here.
+SETTINGS = {
+    "image.tag": IMAGE.partition(":")[2],
+    "edge.service.type": "NodePort",
+    "edge.service.externalTrafficPolicy": "Cluster",
+    "edge.service.nodePorts.http": str(HTTP_PORT),
+    "edge.service.nodePorts.https": str(HTTPS_PORT),
+    "edge.clientRequestsPerSecond": "5000",
+    "edge.clientBurst": "5000",
+    "edge.clientConnections": "4096",
+    "tls.existingSecret": "tls",
+    "config.DEMO_ENABLED": "true",
+    # A test machine stalls for longer than the 250 ms after which the service gives the cache up.
+    "config.REDIS_TIMEOUT_MS": "2000",
+}
+
+
+def kubectl(*arguments: str, seconds: float = 120, check: bool = True, given: str = "") -> str:
+    """Run kubectl on the cluster for tests and return what it printed."""
+    return _run("kubectl", *arguments, seconds=seconds, check=check, given=given)
+
+
+def helm(*arguments: str, seconds: float = 240, check: bool = True) -> str:
+    return _run("helm", *arguments, seconds=seconds, check=check)
+
+
+def _run(*command: str, seconds: float, check: bool, given: str = "") -> str:
+    env = {**os.environ, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
+    done = subprocess.run(
+        command, env=env, input=given, timeout=seconds, text=True, capture_output=True, check=False
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0 or not check, f"{shlex.join(command)}: {done.returncode}\n{output}"
+    return output
+
+
+@dataclass
+class Release:
+    """One installed chart. It has the members of Stack that a load needs."""
+
+    namespace: str
+    folder: Path
+    """Has certs/tls.crt, which clients trust."""
+    nodes: dict[str, str]
+    """Name and address."""
+    settings: dict[str, str] = field(default_factory=dict)
+    name: str = "web"
+
+    @property
+    def http(self) -> str:
+        return f"http://{next(iter(self.nodes.values()))}:{HTTP_PORT}"
+
+    @property
+    def https(self) -> str:
+        return f"https://{next(iter(self.nodes.values()))}:{HTTPS_PORT}"
+
+    @property
+    def fullname(self) -> str:
+        return f"{self.name}-devops-starter"
+
+    @property
+    def token(self) -> str:
+        return self.secret("api_token")
+
+    def secret(self, key: str) -> str:
+        template = f'{{{{index .data "{key}" | base64decode}}}}'
+        return self.get("secret", self.fullname, "-o", f"go-template={template}")
+
+    def get(self, *arguments: str) -> str:
+        return kubectl("--namespace", self.namespace, "get", *arguments)
+
+    def objects(self, kind: str, component: str) -> list[dict[str, Any]]:
+        selector = f"app.kubernetes.io/component={component}"
+        found: dict[str, Any] = json.loads(self.get(kind, "--selector", selector, "-o", "json"))
+        return list(found["items"])
+
+    def upgrade(self, **settings: str) -> str:
+        """Install or upgrade, and wait until all is ready; `settings` stay for later upgrades.
+
+        Two underscores stand for the dot in a value's name.
+        """
+        self.settings |= {name.replace("__", "."): value for name, value in settings.items()}
+        values = [f"--set={name}={value}" for name, value in (SETTINGS | self.settings).items()]
+        return helm(
+            *("upgrade", "--install", self.name, str(CHART), "--namespace", self.namespace),
+            *("--wait", "--timeout", "180s", *values),
+        )
+
+
+@contextmanager
+def installed(folder: Path, namespace: str, **settings: str) -> Iterator[Release]:
+    """The chart in a namespace of its own, in which Pod Security is "restricted"."""
+    nodes = {
+        node["metadata"]["name"]: next(
+            each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP"
+        )
+        for node in json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    }
+    release = Release(namespace, folder, nodes)
+    kubectl("create", "namespace", namespace)
+    try:
+        level = "pod-security.kubernetes.io/enforce=restricted"
+        kubectl("label", "namespace", namespace, level)
+        _make_certificate(release)
+        release.upgrade(**settings)
+        yield release
+    finally:
+        if not os.environ.get("E2E_KEEP"):
+            helm("uninstall", release.name, "--namespace", namespace, check=False)
+            kubectl("delete", "namespace", namespace, "--wait=true", seconds=180, check=False)
+
+
+def _make_certificate(release: Release) -> None:
+    certs = release.folder / "certs"
+    certs.mkdir()
+    names = ",".join(f"IP:{address}" for address in release.nodes.values())
+    made = run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"),
+            *("-keyout", str(certs / "tls.key"), "-out", str(certs / "tls.crt")),
+        ]
+    )
+    assert made.returncode == 0, made.stderr
+    files = (f"--cert={certs / 'tls.crt'}", f"--key={certs / 'tls.key'}")
+    kubectl("--namespace", release.namespace, "create", "secret", "tls", "tls", *files)
+
+
+def load_images() -> None:
+    """Build the service's image, and put all images of the chart on the nodes."""
+    if "E2E_KUBECONFIG" not in os.environ:
+        pytest.skip(NO_CLUSTER)
+    dockerfile = str(ROOT / "docker" / "Dockerfile")
+    docker("build", "--quiet", "--file", dockerfile, "--tag", IMAGE, str(ROOT), seconds=600)
+    docker("tag", IMAGE, f"{IMAGE}-next")
+    rendered = helm("template", "x", str(CHART))
+    named = {
+        line.split('"')[1] for line in rendered.splitlines() if line.strip().startswith("image:")
+    }
+    own = {each for each in named if each.startswith("devops-starter:")}
+    command = shlex.split(os.environ["E2E_CLUSTER_LOAD"])
+    done = run([*command, IMAGE, f"{IMAGE}-next", *sorted(named - own)], seconds=600)
+    assert done.returncode == 0, done.stdout + done.stderr

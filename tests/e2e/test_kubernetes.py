@@ -1,0 +1,127 @@
+"""The chart on a real cluster: what is promised, and that no change of it loses a request."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.e2e.cluster import IMAGE, Release, helm, installed, kubectl, load_images
+from tests.e2e.load import MixedLoad
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+RATE = 60.0
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    load_images()
+    with installed(tmp_path_factory.mktemp("cluster"), "e2e") as running:
+        yield running
+
+
+@pytest.fixture
+def load(release: Release) -> Iterator[MixedLoad]:
+    """Requests all the while; afterwards none has failed and no item is lost."""
+    with MixedLoad(release, rate=RATE) as mixed:
+        time.sleep(2)
+        yield mixed
+        time.sleep(3)
+    print(json.dumps(mixed.summary(), indent=1))
+    assert mixed.failures == []
+    assert mixed.lost_items() == set()
+
+
+def test_its_own_tests_pass(release: Release) -> None:
+    said = helm("test", release.name, "--namespace", release.namespace)
+
+    assert said.count("Succeeded") == 5, said
+
+
+@pytest.mark.parametrize(("path", "status"), [("/metrics", 404), ("/health", 200), ("/no", 404)])
+def test_what_the_world_sees(release: Release, path: str, status: int) -> None:
+    answer = requests.get(release.http + path, timeout=10)
+
+    assert answer.status_code == status
+    assert "X-Route" not in answer.headers
+    if status == 404:
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_an_upgrade_makes_no_password_anew_and_replaces_nothing(release: Release) -> None:
+    before = release.get("secret", release.fullname, "-o", "json")
+    pods = {each["metadata"]["name"] for each in release.objects("pods", "web")}
+
+    release.upgrade()
+
+    data = json.loads(before)["data"]
+    assert json.loads(release.get("secret", release.fullname, "-o", "json"))["data"] == data
+    assert {each["metadata"]["name"] for each in release.objects("pods", "web")} == pods
+
+
+@pytest.mark.usefixtures("load")
+def test_a_new_image_loses_no_request(release: Release) -> None:
+    release.upgrade(image__tag=f"{IMAGE.partition(':')[2]}-next")
+
+
+@pytest.mark.usefixtures("load")
+def test_a_new_setting_loses_no_request(release: Release) -> None:
+    release.upgrade(config__LOG_LEVEL="WARNING")
+
+
+@pytest.mark.usefixtures("load")
+def test_new_settings_of_nginx_lose_no_request(release: Release) -> None:
+    release.upgrade(edge__clientBurst="5001")
+
+
+@pytest.mark.usefixtures("load")
+def test_a_rollback_loses_no_request(release: Release) -> None:
+    helm("rollback", release.name, "--namespace", release.namespace, "--wait", "--timeout", "180s")
+    release.upgrade()
+
+
+@pytest.mark.usefixtures("load")
+def test_scaling_loses_no_request(release: Release) -> None:
+    for replicas in ("6", "2"):
+        release.upgrade(replicaCount=replicas)
+
+
+@pytest.mark.usefixtures("load")
+def test_draining_each_node_loses_no_request(release: Release) -> None:
+    redis = release.objects("pods", "redis")[0]["spec"]["nodeName"]
+    for node in release.nodes:
+        if node == redis:
+            continue  # one Redis is away while it moves: the test below
+        kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s")
+        kubectl("uncordon", node)
+
+
+def test_a_restart_of_redis_loses_nothing_that_was_acknowledged(release: Release) -> None:
+    with MixedLoad(release, rate=RATE) as mixed:
+        time.sleep(2)
+        pod = release.objects("pods", "redis")[0]["metadata"]["name"]
+        kubectl("--namespace", release.namespace, "delete", "pod", pod, "--wait=true")
+        wait_until(lambda: _healthy(release), seconds=60, why="it is healthy again")
+        time.sleep(3)
+
+    unexpected = [
+        each for each in mixed.failures if ": 503 " not in each and "'degraded'" not in each
+    ]
+    assert unexpected == []
+    assert mixed.lost_items() == set()
+
+
+def test_moving_to_an_autoscaler_and_back_loses_no_pod(release: Release) -> None:
+    release.upgrade(replicaCount="3")
+    release.upgrade(autoscaling__enabled="true", autoscaling__minReplicas="3")
+    assert len(release.objects("pods", "web")) == 3
+    release.upgrade(autoscaling__enabled="false", replicaCount="3")
+    assert len(release.objects("pods", "web")) == 3
+    release.upgrade(replicaCount="2")
+
+
+def _healthy(release: Release) -> bool:
+    answer = requests.get(f"{release.http}/health", timeout=10)
+    return answer.ok and answer.json()["status"] == "healthy"
