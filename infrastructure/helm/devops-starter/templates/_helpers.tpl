@@ -117,7 +117,7 @@ dnsConfig:
 {{- if eq .Values.redis.mode "external" -}}
 {{ .Values.redis.url }}
 {{- else -}}
-redis://{{ include "ds.host" (list . "redis") }}.:6379/0
+redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:6379" (include "ds.host" (list . "redis"))) }}/0
 {{- end -}}
 {{- end }}
 
@@ -133,6 +133,10 @@ redis://{{ include "ds.host" (list . "redis") }}.:6379/0
 -}}
 {{- if ne .Values.redis.mode "external" -}}
 {{- $_ := set $own "REDIS_USERNAME" "app" -}}
+{{- end -}}
+{{- if eq .Values.redis.mode "sentinel" -}}
+{{- $_ := set $own "REDIS_SENTINELS" (include "ds.redisPods" . | replace " " ".:26379," | printf "%s.:26379") -}}
+{{- $_ := set $own "REDIS_WAIT_REPLICAS" "1" -}}
 {{- end -}}
 {{- if or (ne .Values.redis.mode "external") .Values.redis.passwordKey -}}
 {{- $_ := set $own "REDIS_PASSWORD_FILE" "/etc/devops-starter/secrets/redis_password" -}}
@@ -160,4 +164,9 @@ APP_ENV: {{ $config.APP_ENV | default "production" | quote }}
 REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_real_ip_from {{ . }};\n{{ end }}real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"{{ else }}""{{ end }}
 {{- $hosts := $config.TRUSTED_HOSTS | default "" | replace "," " " | splitList " " | compact }}
 HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}    {{ lower . }} \"\";\n{{ end }}"
+{{- end }}
+
+{{- /* The pods of Redis by their full names. */ -}}
+{{- define "ds.redisPods" -}}
+{{- range $number := until 3 }}{{ if $number }} {{ end }}{{ include "ds.fullname" $ }}-redis-{{ $number }}.{{ include "ds.host" (list $ "redis") }}{{ end -}}
 {{- end }}

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Before Redis starts: its users with the digests of their passwords, and, with Sentinel, whom to follow.
+#
+# /etc/redis has the files of docker/redis, /passwords one file for each user; /run/redis gets the result.
+# PODS names all pods of Redis, most likely primary first; empty without Sentinel. /data outlives the pod.
+set -eu
+
+password() { tr -d '\n' <"/passwords/redis_$1_password"; }
+
+sed -e '/^#/d' -e '/^$/d' /etc/redis/users.acl | sed -e ':a' -e 'N' -e '$!ba' -e 's/\n  / /g' >/run/redis/users.acl
+for user in app jobs exporter operator; do
+  digest=$(password $user | sha256sum)
+  sed -i "s/#[$]$user /#${digest%% *} /" /run/redis/users.acl
+done
+: >/run/redis/extra.conf
+[ -n "$PODS" ] || exit 0
+
+digest=$(password operator | sha256sum)
+{
+  # What a replica and a Sentinel need (redis.io/docs, "Redis Sentinel", "Redis Access Control List").
+  echo "user replication on #${digest%% *} resetkeys resetchannels -@all +psync +replconf +ping"
+  echo "user sentinel on #${digest%% *} resetkeys allchannels -@all +multi +exec +slaveof +replicaof +ping +subscribe +psubscribe +publish +config|rewrite +config|set +role +info +client|setname +client|kill +client|no-evict +script|kill +failover"
+} >>/run/redis/users.acl
+
+# A Sentinel that answers knows the primary. If none does, all were down: the one that this pod knew last. At the
+# very first start: the first pod.
+primary=""
+for pod in $PODS; do
+  primary=$(redis-cli -h "$pod" -p 26379 -t 1 --raw sentinel get-master-addr-by-name primary 2>/dev/null | head -n 1) || primary=""
+  case $primary in *.*) break ;; *) primary="" ;; esac
+done
+[ -n "$primary" ] || [ ! -e /data/sentinel.conf ] || primary=$(sed -n 's/^sentinel monitor primary \([^ ]*\) .*/\1/p' /data/sentinel.conf)
+[ -n "$primary" ] || primary=${PODS%% *}
+
+own=""
+for pod in $PODS; do
+  case $pod in "$(hostname)".*) own=$pod ;; esac
+done
+secret=$(password operator)
+{
+  echo "replica-announce-ip $own"
+  echo "masteruser replication"
+  echo "masterauth $secret"
+  # A primary without a replica that keeps up refuses writes: cut off, it would take some that are lost later.
+  echo "min-replicas-to-write 1"
+  echo "min-replicas-max-lag 3"
+  [ "$primary" = "$own" ] || echo "replicaof $primary 6379"
+} >>/run/redis/extra.conf
+
+# Sentinel writes what it learns into this file.
+cat >/data/sentinel.conf <<SENTINEL
+port 26379
+sentinel resolve-hostnames yes
+sentinel announce-hostnames yes
+sentinel announce-ip $own
+sentinel monitor primary $primary 6379 2
+sentinel auth-user primary sentinel
+sentinel auth-pass primary $secret
+sentinel down-after-milliseconds primary 4000
+sentinel failover-timeout primary 20000
+sentinel parallel-syncs primary 1
+SENTINEL
