@@ -93,6 +93,13 @@ def _listen_address(value: str) -> str:
     return value
 
 
+def _tcp_address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if value and not (match and match["port"] and int(match["port"]) <= 65_535):
+        raise ValueError("must be host:port")
+    return value
+
+
 def _web_address(value: str) -> str:
     parts = _url(value)
     if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
@@ -180,6 +187,7 @@ Lifetime = Annotated[int, Field(ge=1, le=YEAR_SECONDS)]
 ListOf = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
 Network = Annotated[IpNetwork, BeforeValidator(_network)]
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+TcpAddress = Annotated[str, AfterValidator(_tcp_address)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
@@ -233,7 +241,8 @@ class Settings(BaseSettings):
     redis_timeout_ms: int = Field(250, ge=20, le=10_000)
     """Milliseconds that a request may wait for the cache in all."""
     redis_data_timeout_ms: int = Field(2_000, ge=20, le=10_000)
-    """Milliseconds that a request may wait for items and sessions in all; then it is a 503."""
+    """Milliseconds that a request may wait for items, sessions and to change a cache entry in all;
+    then it is a 503."""
     readiness_requires_redis: bool = False
     """Whether an instance without Redis reports that it is not ready."""
 
@@ -286,6 +295,13 @@ class Settings(BaseSettings):
     """The HTTP server; docs/PERFORMANCE.md tells how they differ."""
     bind: ListOf[ListenAddress] = Field(("127.0.0.1:8080",), examples=["0.0.0.0:8000"])
     """Addresses to listen on: host:port or unix:path."""
+    management_bind: TcpAddress = Field(
+        default_factory=lambda values: "127.0.0.1:8001" if _in_production(values) else "",
+        examples=["0.0.0.0:8001"],
+    )
+    """host:port of /metrics and the probes, on threads of their own; empty: on BIND, too."""
+    replicas: int = Field(0, ge=0, le=10_000)
+    """Instances that should run, for the alert on a missing one; 0: unknown."""
     web_concurrency: int = Field(0, ge=0, le=128)
     """Worker processes; 0: one for each CPU, and at least 2."""
     web_threads: int = Field(8, ge=1, le=256)

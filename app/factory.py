@@ -41,6 +41,7 @@ from app.services.faults import FaultService
 from app.services.health import HealthService
 from app.services.items import ItemService
 from app.services.stats import PopulationCollector, StatsService
+from app.utils.metrics import fit_buckets
 
 BLUEPRINTS = (
     root.blueprint,
@@ -74,12 +75,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     redis = (
         data
         if data.embedded
-        else RedisClient(settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble)
+        else RedisClient(
+            settings, TimeBudget(settings.redis_timeout_ms / 1000), data.trouble, "the cache"
+        )
     )
     # Periodic tasks use both, so that each circuit closes without waiting for a request.
     usage = StatsService(settings, data)
     faults = FaultService(redis)
-    cache_service = CacheService(settings, redis, usage.record_lookup)
+    cache_service = CacheService(settings, redis, usage.record_lookup, data)
     services = [
         settings,
         usage,
@@ -105,6 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.register(app)
     request_checks.register(
         app,
+        management=bool(settings.management_bind),
         trusted_hosts=settings.trusted_hosts,
         rate_limit=RateLimit(redis, settings.rate_limit),
         should_fail=faults.should_fail,
@@ -113,6 +117,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     if settings.demo_enabled:
         app.register_blueprint(demo.blueprint)
+    fit_buckets(len(list(app.url_map.iter_rules())), settings.replicas)
     record = _recorder(usage, app.config["SESSION_COOKIE_NAME"])
     middleware = RequestMiddleware(app.wsgi_app, settings, record)
     app.wsgi_app = middleware  # type: ignore[method-assign]

@@ -33,7 +33,7 @@ main() {
   trap 'cp -p "$before"/* . && rm -r "$before" && hand_out 2>/dev/null' EXIT
   install -m 644 "$certificate" tls.crt && install -m 600 "$key" tls.key
   if ! hand_out || [[ $(fingerprint <tls.crt) != $(served | fingerprint) ]]; then
-    fail "it is not served: the certificate before it is again (the reason is above, or in docker compose logs nginx)"
+    fail "it is not served: the certificate before it is again (the reason is above, or in docker compose logs edge-exporter)"
   fi
   trap - EXIT
   rm -r "$before"

@@ -25,7 +25,11 @@ Recorder = Callable[[Environ, str, str, int, float], None]
 
 ROUTE = "app.route"
 """Key of the WSGI environment: the URL rule, set by request_checks.py."""
+ROUTE_HEADER = "X-Route"
+"""The same for the proxy in front, which cannot know the rule: its log and metrics need it."""
 METRICS_PATH = "/metrics"
+MANAGEMENT = "app.management"
+"""Key of the WSGI environment: set if the request came by the management port."""
 
 SECURITY_HEADERS: Headers = [
     ("X-Content-Type-Options", "nosniff"),
@@ -62,7 +66,7 @@ class RequestMiddleware:
         if counted:
             metrics.IN_PROGRESS.inc()
         started = time.perf_counter()
-        answer = _Answer(start_response, environ["REQUEST_METHOD"], context.request_id)
+        answer = _Answer(start_response, environ, context.request_id)
         try:
             body = self._answer(environ, answer)
             if counted:
@@ -76,8 +80,9 @@ class RequestMiddleware:
     def _answer(self, environ: Environ, answer: "_Answer") -> Iterable[bytes]:
         try:
             return self._application(environ, answer.start)
-        except Exception:  # pylint: disable=broad-exception-caught
+        except Exception as error:  # pylint: disable=broad-exception-caught
             # Flask answers errors of views. This is for errors outside of them.
+            request_context.blame(problems.cause(error))
             error_log.exception("Unhandled error outside of the application")
             bug = problems.Problem(500, problems.BUG)
             payload = problems.document(bug, _path(environ), answer.request_id)
@@ -129,9 +134,11 @@ class RequestMiddleware:
 class _Answer:
     """Adds the headers of every response, and remembers its status and length."""
 
-    def __init__(self, start_response: Callable[..., Any], method: str, request_id: str) -> None:
+    def __init__(
+        self, start_response: Callable[..., Any], environ: Environ, request_id: str
+    ) -> None:
         self._start_response = start_response
-        self._without_body = method == "HEAD"  # its Content-Length is that of the GET
+        self._environ = environ
         self.request_id = request_id
         self.status = 500
         self.length = 0
@@ -139,8 +146,16 @@ class _Answer:
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Any:
         self.status = int(status[:3])
         given = {name.lower(): value for name, value in headers}
-        self.length = 0 if self._without_body else _length(given.get("content-length"))
-        sent = [*headers, ("X-Request-ID", self.request_id), *SECURITY_HEADERS]
+        # HEAD's Content-Length is that of the GET.
+        without_body = self._environ["REQUEST_METHOD"] == "HEAD"
+        self.length = 0 if without_body else _length(given.get("content-length"))
+        route = self._environ.get(ROUTE, metrics.UNMATCHED)
+        sent = [
+            *headers,
+            ("X-Request-ID", self.request_id),
+            (ROUTE_HEADER, route),
+            *SECURITY_HEADERS,
+        ]
         if "cache-control" not in given:
             sent.append(NOT_CACHED)
         if "content-security-policy" not in given:

@@ -21,6 +21,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.http import json_codec
 from app.http.auth import TokenAuth
+from app.http.large_bodies import LargeBodies
 from app.http.problems import Problem
 
 View = Callable[..., Any]
@@ -32,6 +33,8 @@ MAX_ERRORS = 20
 """Errors that an answer lists at most, so that it stays smaller than a large request."""
 MAX_NAME = 100
 """Characters of a member's name that it repeats."""
+
+large_bodies = LargeBodies()
 
 _ATTRIBUTE = "__operation__"
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -108,7 +111,12 @@ class operation:  # pylint: disable=invalid-name,too-many-instance-attributes
             if self.needs_token:
                 auth: TokenAuth = current_app.extensions["auth"]
                 auth.require(request.headers.get("Authorization", ""), self.token_even_if_open)
-            return view(**_validated(self, arguments))
+            if not (self.body or self.any_body):
+                return view(**_validated(self, arguments))
+            announced = request.content_length
+            size = request.max_content_length if announced is None else announced
+            with large_bodies.admit(size or 0):
+                return view(**_validated(self, arguments))
 
         setattr(checked, _ATTRIBUTE, self)
         return checked

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents: raised anywhere, turned into responses here."""
 
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +10,7 @@ import orjson
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from app.redis_client.client import RedisFull, RedisUnavailable
+from app.redis_client.client import RedisFailure, RedisFull, RedisUnavailable
 from app.utils import request_context
 
 CONTENT_TYPE = "application/problem+json"
@@ -97,8 +98,27 @@ def problem_for(error: Exception) -> Problem:
     return Problem(500, BUG)
 
 
-def rewrite(response: Response, problem: Problem) -> None:
-    """Make `response` say `problem` instead of what it said."""
+def cause(error: BaseException) -> str:
+    """What has failed, for the log line of the request.
+
+    The text of an error that is not ours may hold anything. Instead of it, this names the place.
+    """
+    kind = type(error).__name__
+    if isinstance(error, (Problem, RedisFailure)):
+        return f"{kind}: {error}"
+    frames = [
+        (frame.f_globals.get("__name__", ""), line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    ours = [each for each in frames if each[0].startswith("app.")] or frames
+    return f"{kind} in {ours[-1][0]}:{ours[-1][1]}" if ours else kind
+
+
+def rewrite(response: Response, error: Exception) -> None:
+    """Make `response` say what has failed instead of what it said."""
+    problem = problem_for(error)
+    if problem.status >= 500:
+        request_context.blame(cause(error))
     path = request.path.encode("utf-8", "replace").decode()
     payload = document(problem, path, request_context.request_id())
     response.status_code = problem.status
@@ -110,9 +130,8 @@ def rewrite(response: Response, problem: Problem) -> None:
 
 
 def _answer(error: Exception) -> Response:
-    problem = problem_for(error)
-    if problem.status == 500 and not isinstance(error, Problem):
-        log.error("Unhandled error on %s", request.path, exc_info=error)
     response = Response()
-    rewrite(response, problem)
+    rewrite(response, error)
+    if response.status_code == 500 and not isinstance(error, Problem):
+        log.error("Unhandled error on %s", request.path, exc_info=error)
     return response

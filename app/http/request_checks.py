@@ -8,24 +8,27 @@ from werkzeug.exceptions import NotFound
 from werkzeug.sansio.utils import host_is_trusted
 
 from app.http.auth import TokenAuth
-from app.http.middleware import METRICS_PATH, ROUTE
+from app.http.middleware import MANAGEMENT, METRICS_PATH, ROUTE, Environ
 from app.http.problems import Problem
 from app.http.rate_limit import RateLimit
 from app.utils import metrics, request_context
 
 # Probes and scrapers come by address, not by name, and must not be refused.
 _ALWAYS_OPEN = ("/health/", f"{METRICS_PATH}/")
+_MANAGEMENT_PATHS = {METRICS_PATH, "/health/live", "/health/ready"}
 
 
 def register(
     app: Flask,
     *,
+    management: bool,
     trusted_hosts: tuple[str, ...],
     rate_limit: RateLimit,
     should_fail: Callable[[str], bool],
 ) -> None:
     """Check every request before its view.
 
+    With `management` there is a port for the scrape and the probes: /metrics is there alone.
     `should_fail` returns whether a fault is due for a path. It may also delay the request.
     """
     hosts = [host.lower() for host in trusted_hosts]
@@ -37,7 +40,8 @@ def register(
         environ[ROUTE] = rule.rule if rule else metrics.UNMATCHED
         path: str = environ["PATH_INFO"]
         _check_encoding(path, environ.get("QUERY_STRING", ""))
-        if path.startswith("//"):  # Werkzeug would take it for the path with one slash
+        # Werkzeug would take the double slash for a single one.
+        if path.startswith("//") or (management and not _on_its_port(path, environ)):
             environ[ROUTE] = metrics.UNMATCHED
             raise NotFound
         if always_open(path):
@@ -53,6 +57,10 @@ def register(
 def always_open(path: str) -> bool:
     """Whether a path is exempt from limits and host checks, and does not count as usage."""
     return f"{path}/".startswith(_ALWAYS_OPEN)
+
+
+def _on_its_port(path: str, environ: Environ) -> bool:
+    return path in _MANAGEMENT_PATHS if MANAGEMENT in environ else path != METRICS_PATH
 
 
 def _check_rate(limit: RateLimit) -> None:

@@ -120,7 +120,7 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
                 self._delete_cookie(app, response)
         except (RedisFailure, problems.Problem) as error:
             log.warning("Session not stored: %s", error)
-            problems.rewrite(response, problems.problem_for(error))
+            problems.rewrite(response, error)
 
     def _delete_cookie(self, app: Flask, response: Response) -> None:
         """With all attributes: without Secure, browsers ignore a cookie named `__Host-…`."""

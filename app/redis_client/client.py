@@ -67,15 +67,21 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
     refuses for lack of space raise `RedisFull`.
 
     What has to fail fast (the cache) and what may wait (data) have a client each, with a budget, a
-    circuit and connections of its own. They share `trouble`.
+    circuit and connections of its own. They share `trouble`; its log lines tell them by `purpose`.
     """
 
     def __init__(
-        self, settings: Settings, budget: TimeBudget, trouble: Trouble | None = None
+        self,
+        settings: Settings,
+        budget: TimeBudget,
+        trouble: Trouble | None = None,
+        purpose: str = "data",
     ) -> None:
         self.prefix = settings.redis_key_prefix
         self.embedded = settings.embedded_store
         self.trouble = trouble or Trouble()
+        self._purpose = purpose
+        self._failure = ""
         self.breaker = CircuitBreaker(on_change=self._publish)
         # The embedded store answers at once: there is nothing to wait for.
         self._budget = None if self.embedded else budget
@@ -106,48 +112,48 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         """Send commands that only read, in one round trip; an answer for each, as RESP2 has it."""
         if self.embedded:
             return self.run(lambda redis: _exchange_embedded(redis, commands))
-        return self.run(lambda _: self._connections.exchange(commands))
+        return self.run(lambda _: self._connections.exchange(commands), commands[0][0])
 
     def write(self, *commands: Command) -> list[Any]:
         """Run commands as one transaction, in one round trip; an answer for each."""
-        return self._run_write(lambda redis: _transaction(redis, commands))
+        return self._run_write(lambda redis: _transaction(redis, commands), commands[0][0])
 
     def script(self, source: str) -> Callable[[list[str], list[Any]], Any]:
         """A function of keys and arguments that runs a Lua script as one step."""
         script = self._redis.register_script(source)
-        return lambda keys, args: self._run_write(lambda _: script(keys=keys, args=args))
+        return lambda keys, args: self._run_write(lambda _: script(keys=keys, args=args), "EVALSHA")
 
     def ping(self) -> float:
         """Ask Redis for an answer, and return the milliseconds that it took."""
         started = time.perf_counter()
-        self.run(lambda redis: redis.ping())
+        self.run(lambda redis: redis.ping(), "PING")
         return (time.perf_counter() - started) * 1000
 
-    def run(self, operation: Callable[[Redis], T]) -> T:
-        """Call `operation` with redis-py's client."""
+    def run(self, operation: Callable[[Redis], T], name: object = "a command") -> T:
+        """Call `operation` with redis-py's client; errors say that it was doing `name`."""
         budget = self._budget.of_request() if self._budget else None
         if budget and budget.exhausted:
             raise RedisUnavailable("the time budget of this request is used up", tried=False)
         if not self.breaker.allow():
-            raise RedisUnavailable("the circuit to Redis is open", tried=False)
+            raise RedisUnavailable(f"the circuit to Redis is open: {self._failure}", tried=False)
         if budget is None:
-            return self._attempt(operation)
+            return self._attempt(operation, name)
         budget.start()
         try:
-            return self._attempt(operation)
+            return self._attempt(operation, name)
         except RedisUnavailable as error:
             budget.failed = not isinstance(error, RedisRefused)
             raise
         finally:
             budget.stop()
 
-    def _run_write(self, operation: Callable[[Redis], T]) -> T:
-        result = self.run(operation)
+    def _run_write(self, operation: Callable[[Redis], T], name: object) -> T:
+        result = self.run(operation, name)
         if self.trouble.refusal:
             self.trouble.wrote()
         return result
 
-    def _attempt(self, operation: Callable[[Redis], T]) -> T:
+    def _attempt(self, operation: Callable[[Redis], T], name: object) -> T:
         started = self.breaker.now()
         try:
             try:
@@ -157,18 +163,19 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
                 self._disconnect()
                 result = operation(self._redis)
         except _NO_ANSWER as error:
+            self._failure = f"{type(error).__name__} while {name}: {cause(error)}"
             self.breaker.failure(started)
             if self.breaker.state is not State.CLOSED:
                 self.trouble.failed(error)
-            raise RedisUnavailable(f"Redis is unavailable: {cause(error)}") from error
+            raise RedisUnavailable(self._failure) from error
         except BaseException as error:
             self.breaker.success()  # Redis has answered, or the error is the caller's
             if not isinstance(error, RedisError) or isinstance(error, DataError):
                 raise
             self.trouble.refused(error)
             if _refused_for_lack_of_space(error):
-                raise RedisFull("Redis refuses writes for lack of memory or disk space") from error
-            raise RedisRefused(f"Redis refuses: {cause(error)}") from error
+                raise RedisFull(f"Redis refuses {name}: {cause(error)}") from error
+            raise RedisRefused(f"Redis refuses {name}: {cause(error)}") from error
         self.breaker.success()
         return result
 
@@ -180,6 +187,7 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         states = self.trouble.circuits
         states[id(self)] = state
         metrics.CIRCUIT_STATE.set(max(states.values()))
+        self.trouble.circuit_changed(self._purpose, state, self._failure)
         if state is State.CLOSED:
             self.trouble.answered()
 

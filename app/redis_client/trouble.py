@@ -5,6 +5,8 @@ import re
 import threading
 import time
 
+from app.redis_client.circuit_breaker import State
+
 log = logging.getLogger("app.redis")
 
 _OF_THE_COMMAND = re.compile(
@@ -23,6 +25,8 @@ class Trouble:
         self.circuits: dict[int, int] = {}
         """The state of each client's circuit breaker."""
         self._refused_at = 0.0
+        self._logged: dict[str, set[State]] = {}
+        """Of each circuit that is not closed, the states that it was in since."""
         self._named: set[str] = set()
         self._lock = threading.Lock()
 
@@ -34,6 +38,22 @@ class Trouble:
         """Redis answered, but did not do what it was asked."""
         self.refusal, self._refused_at = _code(error), time.monotonic()
         self._name(f"Redis refuses commands: {self.refusal}: {cause(error)}")
+
+    def circuit_changed(self, purpose: str, state: State, failure: str) -> None:
+        """A circuit breaker has changed. Half-open is logged once an outage, not each second."""
+        with self._lock:
+            if state is State.CLOSED:
+                if not self._logged.pop(purpose, None):
+                    return
+            else:
+                states = self._logged.setdefault(purpose, set())
+                if state in states:
+                    return
+                states.add(state)
+        words = state.name.lower().replace("_", "-")
+        level = logging.WARNING if state is State.OPEN else logging.INFO
+        extra = {"exception": failure} if state is State.OPEN else None
+        log.log(level, "The circuit to Redis for %s is %s", purpose, words, extra=extra)
 
     def answered(self) -> None:
         """Redis can be used again."""

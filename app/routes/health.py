@@ -9,6 +9,7 @@ from app.http.openapi import ResponseModel, ResponseSpec, operation
 from app.http.responses import json_response
 from app.routes import service
 from app.services.health import HealthService
+from app.utils import request_context
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
@@ -45,7 +46,10 @@ def health() -> Response:
         "uptime_seconds": round(checker.uptime_seconds(), 3),
         "checks": found.checks,
     }
-    return json_response(report, 503 if found.status == "unhealthy" else 200)
+    if found.status != "unhealthy":
+        return json_response(report)
+    request_context.blame("Unhealthy: redis is unavailable")
+    return json_response(report, 503)
 
 
 @blueprint.get("/live")
@@ -69,4 +73,7 @@ def live() -> Response:
 def ready() -> Response:
     """503 while draining or, with READINESS_REQUIRES_REDIS=true, while Redis is unavailable."""
     is_ready, reason = service(HealthService).ready()
-    return json_response({"status": reason}, 200 if is_ready else 503)
+    if is_ready:
+        return json_response({"status": reason})
+    request_context.blame(f"NotReady: {reason}")
+    return json_response({"status": reason}, 503)

@@ -25,6 +25,7 @@ from app.factory import create_app
 from app.http.middleware import Environ, Headers, WsgiApp
 from app.server import lifecycle
 from app.server.cpu_limit import worker_count
+from app.server.management import Management
 from app.utils import logger, metric_store, metrics
 
 try:
@@ -49,7 +50,7 @@ def serve(settings: Settings) -> None:
     # Workers share what the master has loaded, and the memory that lifecycle.py maps.
     multiprocessing.set_start_method("fork")
     logger.configure(settings)
-    app = create_app(settings)
+    app, management = create_app(settings), Management(settings)
 
     server = _Server(
         "app.factory:create_app",
@@ -73,7 +74,9 @@ def serve(settings: Settings) -> None:
     gc.enable()
     try:
         with tempfile.TemporaryFile() as lock:
-            server.serve(target_loader=lambda: _enter(app, lock.fileno()), wrap_loader=False)
+            server.serve(
+                target_loader=lambda: _enter(app, lock.fileno(), management), wrap_loader=False
+            )
     finally:
         if not settings.metrics_dir:
             shutil.rmtree(folder, ignore_errors=True)
@@ -115,8 +118,8 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # pylint: disable=abs
         timer.start()
 
 
-def _enter(app: Any, lock: int) -> Any:
-    """In a new worker: take a slot and start the thread, which a fork would end."""
+def _enter(app: Any, lock: int, management: Management) -> Any:
+    """In a new worker: take a slot and start the threads, which a fork would end."""
     fcntl.lockf(lock, fcntl.LOCK_EX)
     slot, inherited = lifecycle.free_slot()
     clean = lifecycle.leave_slot(slot)
@@ -129,9 +132,11 @@ def _enter(app: Any, lock: int) -> Any:
     logging.captureWarnings(True)
     tasks = app.extensions["periodic_tasks"]
     tasks.start()
+    management.start(app)
 
     def leave() -> None:
         tasks.stop()
+        management.stop()
         lifecycle.exit_cleanly()
 
     util.Finalize(None, leave, exitpriority=0)

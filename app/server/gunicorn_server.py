@@ -19,12 +19,19 @@ from app.config import Settings
 from app.factory import create_app
 from app.server import lifecycle
 from app.server.cpu_limit import worker_count
+from app.server.management import Management
 from app.server.worker import ErrorLogger, Worker
 from app.utils import logger, metric_store, metrics
 
 # A reload keeps the modules whose state belongs to running processes. A new worker of RELOAD has
 # no such state in its metrics yet.
-_SERVER = {"app.server", "app.server.gunicorn_server", "app.server.lifecycle", "app.server.worker"}
+_SERVER = {
+    "app.server",
+    "app.server.gunicorn_server",
+    "app.server.lifecycle",
+    "app.server.management",
+    "app.server.worker",
+}
 _COUNTING = {
     "app.utils",
     "app.utils.metric_reader",
@@ -42,7 +49,7 @@ def serve(settings: Settings) -> None:
     folder = metric_store.prepare(settings.metrics_dir)
     metrics.store_in(folder)
     try:
-        GunicornApplication(settings, folder).run()
+        GunicornApplication(settings, folder, Management(settings)).run()
     finally:
         # Forked workers end here too, and the folder is the master's.
         if not settings.metrics_dir and os.getpid() == master:
@@ -50,9 +57,10 @@ def serve(settings: Settings) -> None:
 
 
 class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: disable=abstract-method
-    def __init__(self, settings: Settings, metrics_folder: Path) -> None:
+    def __init__(self, settings: Settings, metrics_folder: Path, management: Management) -> None:
         self._settings = settings
         self._metrics_folder = metrics_folder
+        self._management = management
         super().__init__()
 
     def load(self) -> Flask:
@@ -65,7 +73,7 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: dis
         return create_app(self._settings)
 
     def load_config(self) -> None:
-        settings, hooks = self._settings, Hooks(self._settings)
+        settings, hooks = self._settings, Hooks(self._settings, self._management)
         options = {
             "bind": list(settings.bind),
             # Threads in processes: a request spends its time in Python (one CPU for each process)
@@ -105,8 +113,9 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]  # pylint: dis
 class Hooks:
     """Gunicorn's server hooks, by their names there."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, management: Management) -> None:
         self._settings = settings
+        self._management = management
 
     def when_ready(self, server: Any) -> None:
         """In the master, before the first fork."""
@@ -143,9 +152,10 @@ class Hooks:
         metrics.enter_slot(worker.slot)
 
     def post_worker_init(self, worker: Any) -> None:
-        """In the worker, when the app is loaded: start the thread, which a fork would end."""
+        """In the worker, when the app is loaded: start the threads, which a fork would end."""
         logging.captureWarnings(True)
         worker.wsgi.extensions["periodic_tasks"].start()
+        self._management.start(worker.wsgi)
 
     def pre_request(self, _worker: Any, req: Any) -> None:
         """Close keep-alive connections while draining, and those that will get a 413.
@@ -160,6 +170,7 @@ class Hooks:
         """In a worker that ends as planned: store its last counts."""
         if getattr(worker, "booted", False):
             worker.wsgi.extensions["periodic_tasks"].stop()
+            self._management.stop()
         lifecycle.exit_cleanly()
 
     def child_exit(self, _server: Any, worker: Any) -> None:

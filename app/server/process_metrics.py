@@ -18,6 +18,7 @@ class ServiceCollector(Collector):
 
     def __init__(self, settings: Settings) -> None:
         self._threads = settings.web_threads
+        self._replicas = settings.replicas
         build = settings.version, settings.commit, settings.environment
         self._info = *build, platform.python_version()
 
@@ -25,6 +26,7 @@ class ServiceCollector(Collector):
         yield metrics.APP_INFO.family({self._info: 1})
         yield metrics.APP_WORKERS.family({(): len(lifecycle.workers())})
         yield metrics.APP_WORKER_THREADS.family({(): self._threads})
+        yield metrics.APP_REPLICAS_WANTED.family({(): self._replicas})
         yield metrics.APP_DRAINING.family({(): lifecycle.draining()})
 
 

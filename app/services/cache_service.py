@@ -78,7 +78,11 @@ class Fetched:
 class CacheService:  # pylint: disable=too-many-instance-attributes
     """Reads, writes and computes entries; one object serves all threads of a process.
 
-    `record_lookup` is called after every lookup, with whether it found an entry.
+    Args:
+        redis: the client that gives up soon; without its Redis there is no error.
+        record_lookup: called after every lookup, with whether it found an entry.
+        data: the client for `peek` and `replace`, whose caller gets an error and so may wait
+            longer; the same by default.
     """
 
     def __init__(
@@ -86,8 +90,10 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         settings: Settings,
         redis: RedisClient,
         record_lookup: Callable[[bool], None] = lambda hit: None,
+        data: RedisClient | None = None,
     ) -> None:
         self._redis = redis
+        self._data = data or redis
         self._record_lookup = record_lookup
         self._default_ttl = settings.cache_ttl_default
         self._max_ttl = settings.cache_ttl_max
@@ -95,6 +101,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         self._in_process = InProcessCache(settings.cache_local_ms / 1000)
         self._flights: SingleFlight[Fetched] = SingleFlight()
         self._replace = redis.script(_REPLACE)
+        self._replace_data = self._data.script(_REPLACE)
         self._unlock_script = redis.script(_UNLOCK)
 
     def lookup(self, key: str, count_as: str = "get") -> Entry | None:
@@ -104,7 +111,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
             metrics.CACHE_RESULTS[count_as, "hit"].inc()
         else:
             with _Operation(count_as) as operation:
-                entry = self.peek(key)
+                entry = self._read(self._redis, key)
                 operation.hit = entry is not None
             if entry is not None:
                 self._in_process.put(key, entry)
@@ -131,7 +138,8 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
             Whether it is stored. A loss, because Redis is unavailable or full, is counted.
         """
         try:
-            return self.replace(key, orjson.dumps(value), self._seconds(ttl))
+            arguments = [0, b"", orjson.dumps(value), _milliseconds(self._seconds(ttl))]
+            return self._change("set", self._replace, key, arguments)
         except RedisFailure:
             return False
 
@@ -195,11 +203,8 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         return Fetched(entry.value, "HIT")
 
     def peek(self, key: str) -> Entry | None:
-        """As `lookup`, for a writer's preconditions: not counted as a lookup."""
-        read_at = time.monotonic()
-        name = self._key(key)
-        payload, ttl_ms = self._redis.read(("GET", name), ("PTTL", name))
-        return None if payload is None else Entry(payload, read_at + ttl_ms / 1000, read_at)
+        """As `lookup`, for a writer's preconditions: not counted, and may wait longer."""
+        return self._read(self._data, key)
 
     def replace(
         self,
@@ -225,12 +230,10 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         Raises:
             RedisFailure: nothing was stored; the loss is counted.
         """
-        lifetime_ms = 0 if payload is None else max(1, int(ttl_seconds * 1000))
-        arguments = [int(conditional), seen.payload if seen else b"", payload or b"", lifetime_ms]
-        with _Operation("delete" if payload is None else "set") as operation:
-            operation.hit = bool(self._replace([self._key(key)], arguments))
-        self._in_process.discard(key)
-        return operation.hit
+        expected = [int(conditional), seen.payload if seen else b""]
+        change = [b"", 0] if payload is None else [payload, _milliseconds(ttl_seconds)]
+        name = "delete" if payload is None else "set"
+        return self._change(name, self._replace_data, key, [*expected, *change])
 
     def key_count(self, prefix: str) -> tuple[int, bool]:
         """The number of entries whose key starts with `prefix`, and whether all were counted.
@@ -251,7 +254,21 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         """Bytes that Redis uses in all; None for the embedded store, which cannot tell."""
         if self._redis.embedded:
             return None
-        return int(self._redis.run(lambda redis: redis.info("memory"))["used_memory"])
+        return int(self._redis.run(lambda redis: redis.info("memory"), "INFO")["used_memory"])
+
+    def _read(self, redis: RedisClient, key: str) -> Entry | None:
+        read_at = time.monotonic()
+        name = self._key(key)
+        payload, ttl_ms = redis.read(("GET", name), ("PTTL", name))
+        return None if payload is None else Entry(payload, read_at + ttl_ms / 1000, read_at)
+
+    def _change(
+        self, name: str, script: Callable[[list[str], list[Any]], Any], key: str, args: list[Any]
+    ) -> bool:
+        with _Operation(name) as operation:
+            operation.hit = bool(script([self._key(key)], args))
+        self._in_process.discard(key)
+        return operation.hit
 
     def _refresh(
         self, key: str, seconds: float, compute: Callable[[], Any], entry: Entry
@@ -394,6 +411,10 @@ class _Operation:
             if self._name in ("set", "delete"):
                 metrics.CACHE_WRITES_DROPPED.inc()
         metrics.CACHE_RESULTS[self._name, result].inc()
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 def _call_key(function: Callable[..., Any], args: Any, kwargs: Any) -> str:

@@ -47,9 +47,11 @@ class JsonFormatter(OrjsonFormatter):
         time = datetime.fromtimestamp(record.created, timezone.utc)
         record.timestamp = time.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
         super().add_fields(log_data, record, message_dict)
+        log_data["pid"] = record.process
         context = request_context.current()
         log_data.setdefault("request_id", context.request_id if context else None)
         log_data.setdefault("trace_id", context.trace_id if context else None)
+        log_data.setdefault("span_id", context.span_id if context else None)
 
 
 class TextFormatter(logging.Formatter):
@@ -62,6 +64,8 @@ class TextFormatter(logging.Formatter):
         message = record.getMessage()
         if duration := getattr(record, "duration_ms", None):
             message += f" {duration:.1f} ms"
+        if exception := getattr(record, "exception", None):
+            message += f"  {exception}"
         safe = logging.makeLogRecord(vars(record) | {"msg": _visible(message), "args": ()})
         return super().format(safe)
 

@@ -34,7 +34,11 @@ REGISTRY = CollectorRegistry()
 
 # 0.25 s is the latency objective, so it must be the upper limit of a bucket.
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-CACHE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+COARSER_BUCKETS = (0.025, 0.1, 0.25, 1.0, 5.0), (0.25, 2.5)
+"""For many routes on many instances (`fit_buckets`)."""
+SERIES_BUDGET = 500_000
+"""Series of all instances together that Prometheus, with its limits here, holds well."""
+CACHE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
@@ -108,6 +112,7 @@ APP_WORKERS = ScrapeGauge("app_workers", "Living worker processes.")
 APP_WORKER_THREADS = ScrapeGauge(
     "app_worker_threads", "Requests that a worker can answer at a time."
 )
+APP_REPLICAS_WANTED = ScrapeGauge("app_replicas_wanted", "Instances that should run; 0 if unknown.")
 APP_DRAINING = ScrapeGauge("app_draining", "1 while the service is stopping.")
 PROCESS_THREADS = ScrapeGauge(
     "process_threads", "Number of OS threads in the process.", ("worker",)
@@ -139,6 +144,21 @@ def series_name(metric: AnyMetric) -> str:
         return metric.name
     family = next(iter(metric.describe()))
     return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def fit_buckets(routes: int, instances: int) -> None:
+    """Give `DURATION` the finest buckets whose series fit into the budget, else the coarsest.
+
+    A route is counted with two methods and, for each, two classes of statuses.
+    """
+    fitting = (
+        buckets
+        for buckets in (DURATION_BUCKETS, *COARSER_BUCKETS)
+        if routes * 4 * (len(buckets) + 3) * max(instances, 1) <= SERIES_BUDGET
+    )
+    # How the library hands buckets down to the children, which are made later.
+    # pylint: disable-next=protected-access
+    DURATION._kwargs["buckets"] = next(fitting, COARSER_BUCKETS[-1])
 
 
 def method_label(method: str) -> str:

@@ -5,11 +5,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class RequestContext:
     request_id: str
     trace_id: str | None
     client_ip: str
+    span_id: str | None = None
+    """Of the work on this request; None without a trace."""
+    exception: str | None = None
+    """Why the answer is a 5xx, in one line without secrets."""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
@@ -28,3 +32,14 @@ def request_id() -> str:
 def new_request_id() -> str:
     """A random ID: 32 hexadecimal digits."""
     return os.urandom(16).hex()
+
+
+def new_span_id() -> str:
+    """A random ID as W3C Trace Context has it: 16 hexadecimal digits."""
+    return os.urandom(8).hex()
+
+
+def blame(exception: str) -> None:
+    """Note why the current request is answered with a 5xx; its log line names it."""
+    if context := current():
+        context.exception = exception

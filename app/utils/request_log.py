@@ -6,6 +6,7 @@ that of `LOG_FILE`, gets a record as from any logger.
 """
 
 import logging
+import os
 import select
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +39,8 @@ class RequestLog:
         """Log one request; of `fields`, `method`, `path` and `status` make the message."""
         if not self._logger.isEnabledFor(level):
             return
+        if fields["status"] >= 500:
+            fields["exception"] = context.exception or "None raised: the view answered so"
         for handler in self._handlers:
             if level < handler.level:
                 continue
@@ -65,6 +68,8 @@ class RequestLog:
                 **fields,
                 "request_id": context.request_id,
                 "trace_id": context.trace_id,
+                "span_id": context.span_id,
+                "pid": os.getpid(),
             },
             option=_OPTIONS,
         )

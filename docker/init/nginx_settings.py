@@ -14,6 +14,10 @@ NUMBERS = {
     "MAX_CONTENT_LENGTH": 1,
     "REQUEST_TIMEOUT_SECONDS": 1,
 }
+CHOICES = {
+    "APP_ENV": ("production", "development", "testing"),
+    "HTTPS_REDIRECT": ("auto", "on", "off"),
+}
 # How much longer than the service nginx waits.
 MARGIN_SECONDS = 5
 
@@ -40,10 +44,10 @@ def fill_in(template: str, environ: Mapping[str, str]) -> str:
     values = {name: _number(name, environ[name], least) for name, least in NUMBERS.items()}
     # An address of the host may stand before it.
     values["HTTPS_PORT"] = _number("HTTPS_PORT", environ["HTTPS_PORT"].rpartition(":")[2], 1)
-    redirect = environ["HTTPS_REDIRECT"]
-    if redirect not in ("auto", "on", "off"):
-        raise ValueError(f"HTTPS_REDIRECT must be auto, on or off, and not '{redirect}'")
-    values["HTTPS_REDIRECT"] = redirect
+    for name, choices in CHOICES.items():
+        if environ[name] not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}: not '{environ[name]}'")
+        values[name] = environ[name]
     values["READ_TIMEOUT"] = str(int(values["REQUEST_TIMEOUT_SECONDS"]) + MARGIN_SECONDS)
     values["REAL_IP"] = _real_ip(environ["TRUSTED_PROXIES"])
     values["HOSTS"] = _hosts(environ["TRUSTED_HOSTS"])

@@ -2,7 +2,8 @@
 
 For each request nginx sends a JSON line (`counted` in docker/nginx/includes/logging.conf) to the
 Unix socket EDGE_SOCKET (/run/edge/access.sock) as a syslog datagram, for which it never waits: a
-stopped exporter delays no request. /metrics is on EDGE_PORT (9145).
+stopped exporter delays no request. /metrics is on EDGE_PORT (9145). The error log, to `error.sock`
+beside it, is printed (error_log.py).
 """
 
 import json
@@ -11,11 +12,13 @@ import re
 import signal
 import socket
 import sys
+import threading
 from functools import partial
 from http import HTTPStatus
 from itertools import product
 from pathlib import Path
 
+import error_log
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client import disable_created_metrics
 
@@ -119,7 +122,10 @@ def main() -> None:
     metrics = EdgeMetrics()
     start_http_server(port, registry=metrics.registry)  # fails if another exporter runs: before
     sock = listen(path)  # its socket is replaced
-    print(f"edge-exporter: counting the lines sent to {path}, metrics on port {port}", flush=True)
+    errors = listen(path.with_name("error.sock"))
+    threading.Thread(target=error_log.listen, args=(errors,), daemon=True).start()
+    said = f"Counting the lines sent to {path}, metrics on port {port}"
+    print(error_log.line("INFO", "edge-exporter", said, service="edge-exporter"), flush=True)
     while True:
         metrics.count(sock.recv(DATAGRAM_BYTES))
 

@@ -81,7 +81,11 @@ start_locally() {
 }
 
 # No load balancer has to notice that this instance leaves, so there is no time for draining.
-serve() { DRAIN_SECONDS=${DRAIN_SECONDS:-0} BIND="127.0.0.1:$1" exec "$VENV/bin/python" -m app </dev/null; }
+# On a terminal the log is for a person.
+serve() {
+  if [[ -t 1 ]]; then export LOG_FORMAT=${LOG_FORMAT:-text}; fi
+  DRAIN_SECONDS=${DRAIN_SECONDS:-0} BIND="127.0.0.1:$1" exec "$VENV/bin/python" -m app </dev/null
+}
 
 local_welcome() {
   local token="" kept=""

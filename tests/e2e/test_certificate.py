@@ -42,7 +42,9 @@ def test_a_new_certificate_is_served_at_once_and_open_connections_go_on(
 ) -> None:
     first = (stack.folder / "certs" / "tls.crt").read_text()
     trust = ssl.create_default_context(cadata=first)
-    with httpx.Client(http2=True, verify=trust, timeout=10) as client:
+    # By default httpx closes a connection that was idle for five seconds.
+    limits = httpx.Limits(keepalive_expiry=None)
+    with httpx.Client(http2=True, verify=trust, timeout=10, limits=limits) as client:
         client.get(f"{stack.https}/health")
         for name in ("one", "two"):
             certificate, key = make(tmp_path, name)

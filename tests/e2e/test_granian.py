@@ -46,7 +46,7 @@ def targets(stack: Stack) -> dict[str, str]:
 def addresses(stack: Stack) -> set[str]:
     """Where the replicas listen for Prometheus."""
     found = [inspect(one)["NetworkSettings"]["Networks"] for one in stack.containers("web")]
-    return {f"{one[f'{stack.project}_monitoring']['IPAddress']}:8000" for one in found}
+    return {f"{one[f'{stack.project}_monitoring']['IPAddress']}:8001" for one in found}
 
 
 @pytest.mark.slow

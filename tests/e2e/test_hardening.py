@@ -140,7 +140,7 @@ def test_the_health_check_fails_on_anything_but_200(stack: Stack) -> None:
         "class Handler(http.server.BaseHTTPRequestHandler):\n"
         "    def do_GET(self): self.send_response(int(status)); self.end_headers()\n"
         "    def log_message(self, *_): pass\n"
-        "server = http.server.HTTPServer(('127.0.0.1', 8000), Handler)\n"
+        "server = http.server.HTTPServer(('127.0.0.1', 8001), Handler)\n"
         "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
         "results = {}\n"
         "for status in ('200', '204', '301', '404', '500', '503'):\n"

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from tests.support.app_parts import BEARER, TOKEN
+from tests.support.processes import wait_until
+from tests.support.redis_server import RedisServer
 from tests.support.service import EMBEDDED, Service, StartService, on_both_servers
 
+ITEMS = "/api/v1/items"
 COMMON = {
     "timestamp", "level", "logger", "message", "service", "environment", "version", "instance",
-    "request_id", "trace_id",
+    "request_id", "trace_id", "span_id", "pid",
 }  # fmt: skip
 OF_A_REQUEST = {
     "method", "path", "route", "status", "duration_ms", "bytes", "client_ip", "user_agent",
@@ -72,6 +75,7 @@ def test_a_request_is_one_line_that_says_what_happened(service: Service) -> None
     assert response.headers["X-Request-ID"] == "my-id.1"
     assert OF_A_REQUEST <= line.keys()
     assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert re.fullmatch("[0-9a-f]{16}", line["span_id"])
     assert (line["method"], line["path"], line["route"]) == ("GET", "/api/v1/info", "/api/v1/info")
     assert (line["status"], line["bytes"]) == (200, len(response.content))
     assert (line["client_ip"], line["user_agent"]) == ("127.0.0.1", "a test")
@@ -88,6 +92,31 @@ def test_no_secret_is_logged(service: Service, log_file: Path) -> None:
     written = "\n".join(service.log_lines) + log_file.read_text(encoding="utf-8") + service.stderr
     for secret in (TOKEN, "a-cookie-value", "a-body-value", "in-the-query"):
         assert secret not in written
+
+
+def test_an_unavailable_redis_is_the_named_cause_of_every_503_and_of_the_open_circuit(
+    start_service: StartService, own_redis: RedisServer
+) -> None:
+    with start_service(redis=own_redis.url, WEB_CONCURRENCY="1") as service:
+        own_redis.kill()
+        wait_until(lambda: service.get(ITEMS).status_code == 503, seconds=20, why="it is down")
+        for _ in range(5):
+            service.get(ITEMS)
+        wait_until(lambda: circuits(service, "half-open"), seconds=20, why="it is asked again")
+        own_redis.start()
+        wait_until(lambda: circuits(service, "closed"), seconds=20, why="it is back")
+
+        failed = [line for line in service.log_records if line.get("status") == 503]
+        (opened,) = [line for line in circuits(service, "open") if "data" in line["message"]]
+
+    causes = [line["exception"] for line in [*failed, opened]]
+    assert len(causes) > 5
+    assert all("ConnectionError while" in cause for cause in causes), causes
+
+
+def circuits(service: Service, state: str) -> list[dict[str, Any]]:
+    message = re.compile(f"The circuit to Redis for .* is {state}")
+    return [line for line in service.log_records if message.fullmatch(line["message"])]
 
 
 def test_for_a_terminal_lines_are_text_and_a_request_cannot_start_one(

@@ -122,7 +122,7 @@ def test_a_thousand_unknown_paths_and_methods_are_counted_in_one_series(service:
 def test_openmetrics_is_served_on_request(service: Service) -> None:
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
-    response = service.get("/metrics", headers=accept)
+    response = service.manage("/metrics", headers=accept)
 
     assert response.headers["Content-Type"].startswith("application/openmetrics-text")
     assert response.text.endswith("# EOF\n")

@@ -1,6 +1,7 @@
 """scripts/setup.sh --local, in a clone whose path has a space in it."""
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -229,6 +230,21 @@ def test_ctrl_c_ends_the_service_in_order(installed: Clone, port: int) -> None:
     assert process.returncode == 0
     assert output.endswith("Stopped.\n") and "Traceback" not in output
     assert installed.run("setup.sh", "--local", "--status").returncode == 3
+
+
+def test_on_a_terminal_the_log_is_text(installed: Clone, port: int) -> None:
+    terminal, output = pty.openpty()
+    process = installed.popen("setup.sh", "--local", "--port", str(port), stdout=output)
+    os.close(output)
+    shown = b""
+    while b"Ctrl-C stops it." not in shown:
+        shown += os.read(terminal, 65_536)
+
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(30)
+    os.close(terminal)
+
+    assert b" INFO    gunicorn.error  " in shown and b"{" not in shown.split(b"The service")[0]
 
 
 def test_a_killed_service_is_not_taken_for_a_running_one(installed: Clone, port: int) -> None:

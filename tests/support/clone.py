@@ -43,7 +43,11 @@ class Clone:
         )
 
     def popen(
-        self, script: str, *arguments: str, env: Mapping[str, str] | None = None
+        self,
+        script: str,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         """In a process group of its own, as a terminal would start it; both outputs in one pipe."""
         return subprocess.Popen(
@@ -51,7 +55,7 @@ class Clone:
             cwd="/",
             env=environment() | dict(env or {}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

@@ -45,6 +45,7 @@ class Service:
         self.log_path = Path(self._folder.name) / "stdout.log"
         inherited = {name: os.environ[name] for name in KEPT if name in os.environ}
         self.env = inherited | {"BIND": f"127.0.0.1:{self.port}", "APP_ENV": "testing"}
+        self.env["MANAGEMENT_BIND"] = f"127.0.0.1:{free_port()}"
         self.env |= env or {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -81,8 +82,13 @@ class Service:
     def put(self, path: str, json_body: Any, **options: Any) -> requests.Response:
         return self.request("PUT", path, json=json_body, **options)
 
+    def manage(self, path: str, **options: Any) -> requests.Response:
+        """Ask the management port."""
+        url = f"http://{self.env['MANAGEMENT_BIND']}{path}"
+        return requests.get(url, **{"timeout": 20} | options)
+
     def scrape(self) -> str:
-        return self.get("/metrics").text
+        return self.manage("/metrics").text
 
     def metric(self, metric: metrics.AnyMetric | str, suffix: str = "", **labels: str) -> float:
         """Sum of all samples of a metric that have these labels, as a scrape shows it now."""

@@ -325,10 +325,24 @@ def test_a_decorated_function_may_name_its_key(
     assert calls == [(1, 2)]
 
 
+def test_who_stores_an_entry_explicitly_may_wait_longer_than_the_cache(
+    redis: RedisClient, unavailable: RedisClient
+) -> None:
+    cache = CacheService(make_settings(), unavailable, data=redis)
+
+    assert not cache.set("key", 1)
+    assert cache.replace("key", b"2", 60)
+
+    assert cache.get("key") is None
+    seen = cache.peek("key")
+    assert seen and seen.value == 2
+    assert cache.replace("key", None, seen=seen, conditional=True)
+
+
 def test_a_computed_value_is_served_when_redis_fails_meanwhile(
     cache: CacheService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(operation: Callable[..., Any]) -> Any:
+    def gone(*_operation: Any) -> Any:
         raise RedisUnavailable("gone")
 
     def compute() -> str:
@@ -389,9 +403,9 @@ def test_the_old_value_is_served_when_redis_fails_before_the_refresh(
 ) -> None:
     run, steps = redis.run, iter([True, False])
 
-    def once(operation: Callable[..., Any]) -> Any:
+    def once(*operation: Any) -> Any:
         if next(steps, False):
-            return run(operation)
+            return run(*operation)
         raise RedisUnavailable("gone")
 
     monkeypatch.setattr(redis, "run", once)

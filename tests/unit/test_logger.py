@@ -61,6 +61,8 @@ def test_a_line_has_time_level_message_and_origin(formatter: JsonFormatter) -> N
         "instance": "web-1",
         "request_id": None,
         "trace_id": None,
+        "span_id": None,
+        "pid": os.getpid(),
     }
 
 
@@ -75,6 +77,7 @@ def test_within_a_request_a_line_carries_its_ids(formatter: JsonFormatter) -> No
 
     request_context.reset(token)
     assert (written["request_id"], written["trace_id"]) == ("mine", trace)
+    assert len(written["span_id"]) == 16 and written["span_id"] != "b7ad6b7169203331"
 
 
 def test_a_line_may_name_its_request_itself(formatter: JsonFormatter) -> None:

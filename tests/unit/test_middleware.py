@@ -130,6 +130,7 @@ def test_a_failure_of_the_service_is_logged_as_a_warning(
     observed(answering(status, [])).get("/")
 
     assert line(caplog).levelno == level
+    assert ("exception" in vars(line(caplog))) == (level == logging.WARNING)
 
 
 def test_an_error_outside_of_the_application_is_a_500_without_internals(

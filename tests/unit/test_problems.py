@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort
-from werkzeug.exceptions import ImATeapot
+from werkzeug.exceptions import BadGateway, ImATeapot, NotFound
 
 from app.http.problems import Problem, title
 from app.redis_client.client import RedisFull, RedisUnavailable
@@ -62,6 +62,29 @@ def test_a_bug_is_a_500_without_internals_and_the_log_has_them(
     assert "secret" not in response.text and "Zero" not in response.text
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert record.exc_info is not None and record.exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (Problem(503, "Later."), "Problem: Later."),
+        (RedisUnavailable("TimeoutError while GET"), "RedisUnavailable: TimeoutError while GET"),
+        (RedisFull("OOM"), "RedisFull: OOM"),
+        (ZeroDivisionError("a secret detail"), "ZeroDivisionError in tests.unit.test_problems:"),
+        (BadGateway("a secret detail"), "BadGateway in tests.unit.test_problems:"),
+        (NotFound(), "None"),
+    ],
+)
+def test_the_log_line_of_a_failed_request_names_the_cause_in_one_line(
+    app: Flask, caplog: pytest.LogCaptureFixture, error: Exception, cause: str
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    fail_with(app, error)
+
+    (line,) = [vars(record) for record in caplog.records if record.name == "app.request"]
+    named = str(line.get("exception"))
+    assert named.startswith(cause) and "secret" not in named and "\n" not in named
 
 
 def test_an_error_of_flask_keeps_its_status_and_words(app: Flask) -> None:

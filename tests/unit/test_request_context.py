@@ -42,6 +42,15 @@ def test_the_trace_id_is_taken_from_traceparent(traceparent: str) -> None:
     assert from_environ({"HTTP_TRACEPARENT": traceparent}, NONE).trace_id == TRACE
 
 
+def test_each_request_of_a_trace_has_a_span_of_its_own() -> None:
+    environ = {"HTTP_TRACEPARENT": f"00-{TRACE}-b7ad6b7169203331-01"}
+    spans = {from_environ(environ, NONE).span_id for _ in range(100)}
+
+    assert len(spans) == 100
+    assert all(re.fullmatch("[0-9a-f]{16}", span or "") for span in spans)
+    assert from_environ({}, NONE).span_id is None
+
+
 @pytest.mark.parametrize(
     "traceparent",
     [

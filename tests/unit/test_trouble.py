@@ -6,6 +6,7 @@ import pytest
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
 from app.redis_client import trouble
+from app.redis_client.circuit_breaker import State
 from app.redis_client.trouble import Trouble
 
 FULL = "command not allowed when used memory > 'maxmemory'."
@@ -51,3 +52,21 @@ def test_a_cause_is_named_again_after_redis_has_served(
 
     refused = "Redis refuses commands: READONLY: no"
     assert caplog.messages == [refused, "Redis serves again.", refused]
+
+
+def test_a_circuit_is_logged_at_each_change_but_one_attempt_of_an_outage_is_enough(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen = Trouble()
+    attempts = [State.OPEN, State.HALF_OPEN] * 3
+    for state in [State.CLOSED, *attempts, State.CLOSED, State.OPEN]:
+        seen.circuit_changed("the cache", state, "TimeoutError while GET: no answer")
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "The circuit to Redis for the cache is open"),
+        ("INFO", "The circuit to Redis for the cache is half-open"),
+        ("INFO", "The circuit to Redis for the cache is closed"),
+        ("WARNING", "The circuit to Redis for the cache is open"),
+    ]
+    opened = caplog.records[0]
+    assert getattr(opened, "exception") == "TimeoutError while GET: no answer"
