@@ -1,4 +1,4 @@
-"""A webhook receiver: writes each alert that Alertmanager sends as a line of JSON."""
+"""A webhook receiver: writes each message of Alertmanager as a line of JSON."""
 
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -7,8 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # pylint: disable=invalid-name
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        for alert in body["alerts"]:
-            print(json.dumps({"receiver": body["receiver"], **alert}), flush=True)
+        print(json.dumps(body), flush=True)
         self.send_response(200)
         self.end_headers()
 

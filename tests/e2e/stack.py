@@ -55,6 +55,8 @@ class Stack:
     settings: dict[str, str]
     services: list[str] = field(default_factory=list)
     """What runs here: every service whose image this machine has."""
+    files: tuple[Path, ...] = FILES
+    """The Compose files."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,7 +64,7 @@ class Stack:
         return clean_environment() | {
             **self.settings,
             "COMPOSE_PROJECT_NAME": self.project,
-            "COMPOSE_FILE": os.pathsep.join(map(str, FILES)),
+            "COMPOSE_FILE": os.pathsep.join(map(str, self.files)),
             "COMPOSE_DISABLE_ENV_FILE": "1",
         }
 

@@ -71,10 +71,18 @@ class Watched:
         }
 
     def received(self, name: str) -> list[dict[str, Any]]:
-        """An alert's notifications at the webhook, oldest first."""
+        """An alert's notifications at the webhook, oldest first, each with its `receiver`."""
+        return [
+            alert | {"receiver": message["receiver"]}
+            for message in self.messages()
+            for alert in message["alerts"]
+            if alert["labels"]["alertname"] == name
+        ]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """All messages at the webhook, oldest first (prometheus.io, "webhook_config")."""
         lines = docker("logs", f"{self.stack.project}-alert-receiver").splitlines()
-        alerts = [json.loads(line) for line in lines if line.startswith("{")]
-        return [alert for alert in alerts if alert["labels"]["alertname"] == name]
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def all_targets_answer(self) -> bool:
         targets = self.ask("targets")["activeTargets"]
