@@ -63,7 +63,7 @@ def test_no_target_may_grow_without_bound_and_a_thousand_routes_fit() -> None:
     limits = CONFIG["global"]
 
     assert limits["sample_limit"] and limits["label_limit"] and limits["body_size_limit"]
-    assert JOBS["web"]["sample_limit"] >= 1000 * 30
+    assert JOBS["web"]["sample_limit"] >= 1000 * 60
 
 
 def test_a_scrape_ends_before_the_next_begins() -> None:
