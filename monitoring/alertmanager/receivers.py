@@ -12,9 +12,10 @@ file (*_FILE) only the path is written: Alertmanager reads the file, in its own 
                                   (host:port) and, where the server asks for them,
                                   ALERT_SMTP_USERNAME and ALERT_SMTP_PASSWORD[_FILE];
                                   ALERT_SMTP_REQUIRE_TLS=false for one without STARTTLS
-    ALERT_HEARTBEAT_URL[_FILE]    the dead man's switch, every five minutes
+    ALERT_HEARTBEAT_URL[_FILE]    the dead man's switch, every minute
 
-Exit status: 0 written; 2 a wrong setting, which one line on stderr names.
+One line on stdout says who is notified. Exit status: 0 written; 2 a wrong setting, which one line
+on stderr names.
 """
 
 import hashlib
@@ -35,11 +36,7 @@ class WrongSetting(Exception):
 
 def render(source: str, env: Mapping[str, str]) -> str:
     """`source` with integrations under its receivers, as JSON, which is valid YAML."""
-    people = {
-        "webhook_configs": _webhook(env, "ALERT_WEBHOOK_URL", send_resolved=True),
-        "slack_configs": _slack(env),
-        "email_configs": _email(env),
-    }
+    people = _people(env)
     heartbeat = {"webhook_configs": _webhook(env, "ALERT_HEARTBEAT_URL", send_resolved=False)}
     integrations = {"page": people, "ticket": people, "heartbeat": heartbeat}
     lines = []
@@ -49,6 +46,22 @@ def render(source: str, env: Mapping[str, str]) -> str:
             if settings:
                 lines.append(f"    {kind}: {json.dumps([settings])}")
     return "\n".join(lines) + "\n"
+
+
+def notified(env: Mapping[str, str]) -> str:
+    """Who hears of alerts, in one line."""
+    kinds = [kind.removesuffix("_configs") for kind, settings in _people(env).items() if settings]
+    if not kinds:
+        return "no receiver is set: alerts show on its page only (docs/MONITORING.md, Receivers)"
+    return f"alerts are sent by {', '.join(kinds)}"
+
+
+def _people(env: Mapping[str, str]) -> dict[str, Settings]:
+    return {
+        "webhook_configs": _webhook(env, "ALERT_WEBHOOK_URL", send_resolved=True),
+        "slack_configs": _slack(env),
+        "email_configs": _email(env),
+    }
 
 
 def _webhook(env: Mapping[str, str], name: str, *, send_resolved: bool) -> Settings:
@@ -135,6 +148,7 @@ def main(arguments: list[str]) -> int:
     except (WrongSetting, OSError) as problem:
         print(f"alertmanager: {problem}", file=sys.stderr)
         return 2
+    print(f"alertmanager: {notified(os.environ)}")
     return 0
 
 

@@ -8,11 +8,14 @@ beside it, is printed (error_log.py).
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 from functools import partial
+from http import HTTPStatus
+from itertools import product
 from pathlib import Path
 
 import error_log
@@ -22,6 +25,11 @@ from prometheus_client import disable_created_metrics
 DATAGRAM_BYTES = 65_536
 # The service's own buckets, so that the two can be compared.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+STATUSES = [*map(int, HTTPStatus), 499]  # 499 is nginx's: the client left
+TRAFFIC = ("users", "other")
+# Not the users': unknown paths, probes and scrapes, the demo routes (they fail on request), and
+# requests that were never readable (no path at all).
+OTHER = re.compile(r"unmatched$|/(health|metrics)(/|$)|/api/v1/demo/|$")
 
 
 class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
@@ -31,7 +39,8 @@ class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry, buckets=BUCKETS)
-        self.requests = counter("edge_requests", "Requests answered by nginx.", ["status"])
+        text = "Requests answered by nginx; traffic: users, or other (probes, demo, unknown paths)."
+        self.requests = counter("edge_requests", text, ["status", "traffic"])
         text = "Answers of the service, retries included."
         self.attempts = counter("edge_upstream_attempts", text, ["status"])
         text = "Requests under the rate limit, by result."
@@ -41,10 +50,14 @@ class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
         text = "From the first byte of a request to the last of its answer, client included."
         self.duration = histogram("edge_request_duration_seconds", text)
         text = "Time spent on the service, all attempts of a request together."
-        self.upstream_duration = histogram("edge_upstream_duration_seconds", text)
+        labels = ["traffic", "status_class"]
+        self.upstream_duration = histogram("edge_upstream_duration_seconds", text, labels)
         # A counter that is absent until its first event hides that event from `increase()`.
-        for status in ("200", "429", "499", "500", "502", "503", "504"):
-            self.requests.labels(status)
+        self._children: dict[tuple[int, str], tuple[Counter, Histogram]] = {}
+        for status, traffic in product(STATUSES, TRAFFIC):
+            self._series(status, traffic)
+        for status in STATUSES:
+            self.attempts.labels(str(status))
         for result in ("passed", "delayed", "rejected"):
             self.rate_limit.labels(result)
 
@@ -52,22 +65,34 @@ class EdgeMetrics:  # pylint: disable=too-many-instance-attributes
         """Count the request of one syslog message."""
         try:
             line = json.loads(datagram[datagram.index(b"{") :])
-            status = str(int(line["status"]))
+            status, traffic = int(line["status"]), "users"
+            if OTHER.match(line["route"] or line["path"]):
+                traffic = "other"
             sent, seconds = float(line["bytes"]), float(line["request_time"])
             upstream = [float(part) for part in _parts(line["upstream_response_time"])]
             attempts, result = _parts(line["upstream_status"]), line["rate_limit"].lower()
         except (ValueError, KeyError, TypeError, AttributeError):
             self.unreadable.inc()
             return
-        self.requests.labels(status).inc()
+        requests, upstream_duration = self._series(status, traffic)
+        requests.inc()
         self.bytes.inc(sent)
         self.duration.observe(seconds)
         if upstream:
-            self.upstream_duration.observe(sum(upstream))
+            upstream_duration.observe(sum(upstream))
         for attempt in attempts:
             self.attempts.labels(attempt).inc()
         if result:
             self.rate_limit.labels(result).inc()
+
+    def _series(self, status: int, traffic: str) -> tuple[Counter, Histogram]:
+        # Looking up a labelled child costs as much as reading the line.
+        found = self._children.get((status, traffic))
+        if found is None:
+            times = self.upstream_duration.labels(traffic, f"{status // 100}xx")
+            found = self.requests.labels(str(status), traffic), times
+            self._children[status, traffic] = found
+        return found
 
 
 def _parts(field: str) -> list[str]:

@@ -265,6 +265,7 @@ WELCOME
     address=$(published "${name%:*}" "${name#*:}")
     [[ -z $address ]] || printf '  %-13s http://%s\n' "${name%:*}" "$address"
   done
+  compose logs --no-log-prefix --tail 1 alertmanager-config 2>/dev/null || true
   cat <<WELCOME
 
 Grafana's user is admin, with the password in infrastructure/secrets/grafana_admin_password. Try:

@@ -1,8 +1,8 @@
 """A failure sends an alert, and its end sends the resolution.
 
 The drills are the ones people hold by hand (scripts/drill.sh), with the real rules and windows.
-They are short here because the stack is new: its last hour holds little good traffic for the errors
-to hide in, and plenty of it afterwards thins them out of the last five minutes.
+They are short here because the stack is new: its last minutes hold little good traffic for the
+errors to hide in, and plenty of it afterwards thins them out again.
 """
 
 import os
@@ -14,7 +14,7 @@ from tests.e2e.watched import Watched
 from tests.support.paths import ROOT
 from tests.support.processes import run, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 def test_errors_on_demand_page_by_the_webhook_and_resolve(watched: Watched) -> None:
@@ -26,7 +26,9 @@ def test_errors_on_demand_page_by_the_webhook_and_resolve(watched: Watched) -> N
     assert fired["annotations"]["summary"].startswith("The availability budget burns ")
     runbook = "https://git.example.com/docs/MONITORING.md#errorbudgetburnsfast"
     assert fired["annotations"]["runbook_url"] == runbook
-    assert "runbooks" not in fired["labels"]
+    dashboard = f"http://localhost:{watched.stack.settings['GRAFANA_PORT']}/d/ds-slo"
+    assert fired["annotations"]["dashboard_url"] == dashboard
+    assert not {"runbooks", "grafana"} & fired["labels"].keys()
     assert resolved["endsAt"] > fired["startsAt"]
 
 
@@ -42,7 +44,7 @@ def test_a_stopped_redis_silences_the_alerts_it_causes(watched: Watched) -> None
     told_before = len(watched.received("CacheCircuitOpen"))
     watched.stack.compose("stop", "redis")
     try:
-        # CacheCircuitOpen waits for two minutes, RedisDown for half of one.
+        # CacheCircuitOpen takes two minutes, RedisDown half of one.
         wait_until(
             lambda: "RedisDown" in watched.silenced_by("CacheCircuitOpen"),
             seconds=300,
@@ -52,9 +54,10 @@ def test_a_stopped_redis_silences_the_alerts_it_causes(watched: Watched) -> None
     finally:
         watched.stack.compose("start", "redis")
 
+    # RedisDown fires on for eight minutes, so that nothing it silences comes after it.
     wait_until(
         lambda: not watched.alerts("firing") & {"RedisDown", "CacheCircuitOpen"},
-        seconds=180,
+        seconds=600,
         interval=2,
         why="both are over",
     )
@@ -69,10 +72,10 @@ def hold(watched: Watched, name: str, *options: str) -> None:
             *("--url", stack.http, "--prometheus", stack.prometheus),
             *("--alertmanager", stack.alertmanager),
             *("--token-file", stack.folder / "secrets" / "api_token"),
-            *("--wait", "400", *options),
+            *("--wait", "600", *options),
         ],
         env=os.environ | {"NO_COLOR": "1"},
-        seconds=900,
+        seconds=1200,
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -84,7 +87,7 @@ def both_messages(watched: Watched, name: str) -> tuple[dict[str, Any], dict[str
     def first(status: str) -> dict[str, Any] | None:
         return next((one for one in watched.received(name) if one["status"] == status), None)
 
-    # Alertmanager sends news of a group once a minute (group_interval of the receiver `page`).
+    # Alertmanager sends news of a group each 30 seconds (group_interval of the receiver `page`).
     wait_until(lambda: first("resolved"), seconds=120, interval=2, why=f"{name} is reported over")
     fired, resolved = first("firing"), first("resolved")
     assert fired and resolved

@@ -112,5 +112,7 @@ def _run_helper(stack: Stack, name: str, network: str, program: str, *options: s
         *("run", "--detach", "--name", f"{stack.project}-{name}"),
         *("--network", f"{stack.project}_{network}", "--network-alias", name),
         *("--volume", f"{HERE / program}:/program.py:ro", *options),
+        # The image's own label would make it a container of `web`.
+        *("--label", f"com.docker.compose.service={name}"),
         *(stack.settings["WEB_IMAGE"], "python", "/program.py"),
     )

@@ -33,6 +33,14 @@ def read_yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def seconds(duration: str) -> int:
+    """Prometheus' notation, such as 1h30m, in seconds."""
+    parts = re.findall(r"(\d+)([smhd])", duration)
+    return sum(
+        int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[unit] for number, unit in parts
+    )
+
+
 def all_rules() -> list[dict[str, Any]]:
     return [
         rule for path in RULES for group in read_yaml(path)["groups"] for rule in group["rules"]

@@ -1,7 +1,9 @@
-"""Enough of PromQL to know which metrics and labels an expression names."""
+"""Enough of PromQL to know which metrics, labels and windows an expression names."""
 
 import re
 from dataclasses import dataclass, field
+
+from tests.support.monitoring import seconds
 
 # Variables and templates are replaced by a name that parses.
 _FILLED = re.compile(r"\$__\w+|\$\{?\w+(?::\w+)?\}?|\{\{.*?\}\}")
@@ -37,3 +39,32 @@ def parse(text: str) -> Expression:
         labels = re.findall(r"([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)", matchers)
         found.selectors.append((name, frozenset(labels)))
     return found
+
+
+def memory(text: str) -> list[int]:
+    """For how many seconds an alert's expression may stay true after its cause has ended.
+
+    One number for each operand of `or`. Of operands of `and`, the shortest window decides. A
+    recorded metric has its window in its name; windows of windows add up.
+    """
+    return [min(map(_windows, _split(each, "and|unless"))) for each in _split(text, "or")]
+
+
+def _windows(text: str) -> int:
+    """The longest window in the selectors, and the longest in the names of recorded metrics."""
+    given = re.findall(r"\[(\w+)\]", text)
+    recorded = re.findall(r":\w*?(\d+[smhd])\b", text)
+    return sum(max(map(seconds, found), default=0) for found in (given, recorded))
+
+
+def _split(text: str, operators: str) -> list[str]:
+    """The operands outside of parentheses, or directly inside of those around the whole."""
+    parts, depth, start = [], 0, 0
+    outside = 1 if operators != "or" and text.startswith("(") and text.endswith(")") else 0
+    for found in re.finditer(rf"[()]|\b(?:{operators})\b", text):
+        if found[0] in "()":
+            depth += 1 if found[0] == "(" else -1
+        elif depth == outside:
+            parts.append(text[start : found.start()].strip())
+            start = found.end()
+    return [*parts, text[start:].strip()]

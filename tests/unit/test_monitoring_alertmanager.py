@@ -1,9 +1,11 @@
 """Alertmanager's file, and the receivers that the environment adds to it."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -61,10 +63,11 @@ def test_alertmanager_accepts_the_file(tmp_path: Path, environment: dict[str, st
     assert "1 templates" in done.stdout
 
 
-def test_without_settings_the_file_stays_as_it_is_and_alerts_stay_in_the_page(
-    tmp_path: Path,
-) -> None:
-    assert render(tmp_path / "made").returncode == 0
+def test_without_settings_the_file_stays_as_it_is_and_the_program_says_so(tmp_path: Path) -> None:
+    done = render(tmp_path / "made")
+
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert "no receiver is set: alerts show on its page only" in done.stdout
     assert (tmp_path / "made").read_text() == SOURCE.read_text()
     assert receivers(tmp_path / "made")["page"] == {}
 
@@ -74,9 +77,10 @@ def test_without_settings_the_file_stays_as_it_is_and_alerts_stay_in_the_page(
     ("labels", "receiver"),
     [
         ({"severity": "critical", "alertname": "RedisDown"}, "page"),
+        ({"severity": "critical", "alertname": "RedisDown", "component": "redis"}, "page"),
         ({"severity": "warning", "alertname": "RedisEvicts"}, "ticket"),
         ({"severity": "none", "alertname": "DeadMansSwitch"}, "heartbeat"),
-        ({"severity": "none", "alertname": "Anything"}, "nobody"),
+        ({"severity": "none", "alertname": "Anything"}, "ticket"),
     ],
 )
 def test_an_alert_goes_where_its_severity_sends_it(labels: dict[str, str], receiver: str) -> None:
@@ -96,7 +100,78 @@ def test_people_get_pages_and_tickets_and_the_heartbeat_gets_the_dead_mans_switc
     assert made["ticket"] == made["page"]
     (heartbeat,) = made["heartbeat"]["webhook_configs"]
     assert heartbeat["url"] == EVERYTHING["ALERT_HEARTBEAT_URL"]
-    assert made["nobody"] == {}
+
+
+def test_the_program_says_how_alerts_are_sent(tmp_path: Path) -> None:
+    done = render(tmp_path / "made", **EVERYTHING)
+    assert done.stdout == "alertmanager: alerts are sent by webhook, slack, email\n"
+
+
+NOTIFICATION = {
+    "receiver": "page",
+    "status": "firing",
+    "externalURL": "https://alerts.example.org",
+    "groupLabels": {"namespace": "shop"},
+    "alerts": [
+        {
+            "status": status,
+            "labels": {"alertname": name, "namespace": "shop", "severity": "critical", **labels},
+            "annotations": {
+                "summary": f"{name} summary",
+                "description": "What it means.",
+                "runbook_url": f"https://git.example.org/docs/MONITORING.md#{name.lower()}",
+                "dashboard_url": f"https://grafana.example.org/d/{dashboard}",
+            },
+            "startsAt": "2026-05-01T03:00:00Z",
+            "endsAt": "2026-05-01T03:20:00Z",
+        }
+        for status, name, labels, dashboard in (
+            ("firing", "ErrorBudgetBurnsFast", {"slo": "availability"}, "ds-slo"),
+            ("firing", "ErrorBudgetBurnsFast", {"slo": "latency"}, "ds-slo"),
+            ("firing", "RedisDown", {}, "ds-redis?var-instance=a"),
+            ("resolved", "TargetMissing", {"instance": "http://a/"}, "ds-system"),
+        )
+    ],
+}
+
+
+def message(tmp_path: Path, template: str) -> str:
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps(NOTIFICATION))
+    glob = MONITORING / "alertmanager" / "templates" / "*.tmpl"
+    text = f'{{{{ template "{template}" . }}}}'
+    where = (f"--template.glob={glob}", f"--template.text={text}", f"--template.data={data}")
+    done = run_tool("amtool", "template", "render", *where)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_title_names_each_alert_that_fires_once(tmp_path: Path) -> None:
+    title = message(tmp_path, "ds.title").strip()
+
+    assert title == "[FIRING] ErrorBudgetBurnsFast, RedisDown (shop)"
+
+
+@pytest.mark.slow
+def test_a_message_links_to_runbook_dashboard_at_its_time_and_silence(tmp_path: Path) -> None:
+    lines = message(tmp_path, "ds.text").splitlines()
+
+    # 2:30 to now; the one that is over, until 3:30. Milliseconds, in UTC.
+    since, until = 1777602600000, 1777606200000
+    redis, gone = (
+        "https://grafana.example.org/d/ds-redis",
+        "https://grafana.example.org/d/ds-system",
+    )
+    assert f"Dashboard: {redis}?var-instance=a&from={since}&to=now&var-namespace=shop" in lines
+    assert f"Dashboard: {gone}?from={since}&to={until}&var-namespace=shop" in lines
+    assert "Runbook: https://git.example.org/docs/MONITORING.md#redisdown" in lines
+    silence = next(line for line in lines if line.startswith("Silence: "))
+    page, _, matchers = silence.removeprefix("Silence: ").partition("?filter=")
+    assert page == "https://alerts.example.org/#/silences/new"
+    assert unquote(matchers) == (
+        '{alertname="ErrorBudgetBurnsFast",namespace="shop",severity="critical",slo="availability"}'
+    )
 
 
 @pytest.mark.parametrize(("setting", "required"), [("", True), ("true", True), ("false", False)])

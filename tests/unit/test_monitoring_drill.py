@@ -16,7 +16,7 @@ from tests.support.listener import Asked, listening
 from tests.support.paths import ROOT
 from tests.support.processes import wait_until
 
-LABELS = {"alertname": "ErrorBudgetBurnsFast", "slo": "availability", "window": "1h"}
+LABELS = {"alertname": "ErrorBudgetBurnsFast", "slo": "availability"}
 
 
 class Played:

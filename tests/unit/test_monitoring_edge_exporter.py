@@ -1,6 +1,7 @@
 """The exporter that counts nginx's access log."""
 
 import importlib.util
+import itertools
 import json
 import os
 import socket
@@ -19,6 +20,8 @@ from tests.support.processes import free_port, run, wait_until
 FOLDER = MONITORING / "edge-exporter"
 LINE = {
     "status": 200,
+    "route": "/api/v1/items",
+    "path": "/api/v1/items",
     "bytes": 512,
     "request_time": 0.004,
     "upstream_status": "200",
@@ -46,14 +49,54 @@ def value(edge: Any, name: str, **labels: str) -> float | None:
     return found
 
 
+def upstream(edge: Any, suffix: str, traffic: str, status_class: str) -> float | None:
+    labels = {"traffic": traffic, "status_class": status_class}
+    return value(edge, f"edge_upstream_duration_seconds_{suffix}", **labels)
+
+
 def test_a_request_is_counted_by_status_with_its_time_and_bytes(edge: Any) -> None:
     edge.count(datagram(status=404))
 
-    assert value(edge, "edge_requests_total", status="404") == 1
+    assert value(edge, "edge_requests_total", status="404", traffic="users") == 1
     assert value(edge, "edge_response_bytes_total") == 512
     assert value(edge, "edge_request_duration_seconds_sum") == 0.004
-    assert value(edge, "edge_upstream_duration_seconds_sum") == 0.003
+    assert upstream(edge, "sum", "users", "4xx") == 0.003
     assert value(edge, "edge_rate_limit_total", result="passed") == 1
+
+
+@pytest.mark.parametrize(
+    ("route", "path", "traffic"),
+    [
+        ("/", "/", "users"),
+        ("/api/v1/items/<item_id>", "/api/v1/items/health", "users"),
+        ("/health", "/health", "other"),
+        ("/health/ready", "/health/ready", "other"),
+        ("/api/v1/demo/status/<int:code>", "/api/v1/demo/status/500", "other"),
+        ("unmatched", "/api/v1/itemz", "other"),
+        # Without an answer of the service.
+        ("", "/api/v1/items", "users"),
+        ("", "/static/console.css", "users"),
+        ("", "/healthy-food", "users"),
+        ("", "/health/live", "other"),
+        ("", "/api/v1/demo/delay/1", "other"),
+        ("", "/metrics", "other"),
+        ("", "", "other"),
+    ],
+)
+def test_health_checks_demo_routes_and_unknown_paths_are_other_traffic(
+    edge: Any, route: str, path: str, traffic: str
+) -> None:
+    edge.count(datagram(status=502, route=route, path=path))
+
+    assert value(edge, "edge_requests_total", status="502", traffic=traffic) == 1
+    assert upstream(edge, "count", traffic, "5xx") == 1
+
+
+def test_a_client_that_left_waited_as_long_as_nginx_did(edge: Any) -> None:
+    line = {"status": 499, "route": "", "upstream_status": "-", "upstream_response_time": "0.5"}
+    edge.count(datagram(**line))
+
+    assert upstream(edge, "sum", "users", "4xx") == 0.5
 
 
 @pytest.mark.parametrize("separator", [", ", " : "])
@@ -62,18 +105,18 @@ def test_a_retried_request_is_one_request_and_two_attempts(edge: Any, separator:
         datagram(upstream_status=f"502{separator}200", upstream_response_time=f"0.5{separator}0.25")
     )
 
-    assert value(edge, "edge_requests_total", status="200") == 1
+    assert value(edge, "edge_requests_total", status="200", traffic="users") == 1
     assert value(edge, "edge_upstream_attempts_total", status="502") == 1
     assert value(edge, "edge_upstream_attempts_total", status="200") == 1
-    assert value(edge, "edge_upstream_duration_seconds_sum") == 0.75
+    assert upstream(edge, "sum", "users", "2xx") == 0.75
 
 
 @pytest.mark.parametrize("nothing", ["", "-"])
 def test_what_nginx_answers_itself_adds_nothing_to_the_upstream(edge: Any, nothing: str) -> None:
     edge.count(datagram(status=429, upstream_status=nothing, upstream_response_time=nothing))
 
-    assert value(edge, "edge_requests_total", status="429") == 1
-    assert value(edge, "edge_upstream_duration_seconds_count") == 0
+    assert value(edge, "edge_requests_total", status="429", traffic="users") == 1
+    assert upstream(edge, "count", "users", "4xx") == 0
 
 
 def test_a_location_without_a_rate_limit_is_in_none_of_its_results(edge: Any) -> None:
@@ -93,6 +136,7 @@ def test_a_location_without_a_rate_limit_is_in_none_of_its_results(edge: Any) ->
         b'<190>{"status":200}',
         datagram(status="x"),
         datagram(status=None),
+        datagram(route=None, path=None),
         datagram(request_time="x"),
         datagram(bytes=None),
         datagram(upstream_response_time="x"),
@@ -104,10 +148,15 @@ def test_an_unreadable_line_is_counted_as_such_and_as_nothing_else(edge: Any, li
     edge.count(line)
 
     assert value(edge, "edge_unreadable_lines_total") == 1
-    # Exported as 0 from the start: a counter that appears with 1 hides its first event.
-    for status in ("200", "429", "502", "504"):
-        assert value(edge, "edge_requests_total", status=status) == 0
     assert value(edge, "edge_request_duration_seconds_count") == 0
+
+
+def test_every_series_is_exported_as_zero_before_its_first_request(edge: Any) -> None:
+    """A counter that appears with 1 hides its first event from `increase()`."""
+    for status, traffic in itertools.product((200, 429, 499, 500, 502, 507), ("users", "other")):
+        assert value(edge, "edge_requests_total", status=str(status), traffic=traffic) == 0
+        assert upstream(edge, "count", traffic, f"{status // 100}xx") == 0
+        assert value(edge, "edge_upstream_attempts_total", status=str(status)) == 0
 
 
 @pytest.fixture
@@ -140,7 +189,7 @@ def test_every_line_sent_to_its_socket_is_on_the_next_scrape(exporter: dict[str,
 
     def counted() -> bool:
         answer = requests.get(f"http://127.0.0.1:{exporter['EDGE_PORT']}/metrics", timeout=5)
-        return 'edge_requests_total{status="200"} 500.0' in answer.text
+        return 'edge_requests_total{status="200",traffic="users"} 500.0' in answer.text
 
     wait_until(counted, seconds=20, why="all 500 lines are counted")
 

@@ -1,5 +1,6 @@
 """prometheus.yml and the rules: valid, tested, and with a runbook for each alert."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from tests.support.monitoring import (
     RULES,
     alerts,
     all_rules,
+    dashboards,
     headings,
     queries,
     read_yaml,
     run_tool,
+    seconds,
 )
 from tests.support.paths import ROOT
 
@@ -28,6 +31,16 @@ pytestmark = pytest.mark.timeout(600)
 ALERTS = {alert["alert"]: alert for alert in alerts()}
 CASES = [case for path in RULE_TESTS for case in read_yaml(path)["tests"]]
 RECORDED = {rule["record"] for rule in all_rules() if "record" in rule}
+CONFIG = read_yaml(MONITORING / "prometheus" / "prometheus.yml")
+JOBS = {job["job_name"]: job for job in CONFIG["scrape_configs"]}
+ALERTMANAGER = read_yaml(MONITORING / "alertmanager" / "alertmanager.yml")
+ROUTE = ALERTMANAGER["route"]
+GROUP_OF = {
+    rule.get("alert") or rule["record"]: group
+    for path in RULES
+    for group in read_yaml(path)["groups"]
+    for rule in group["rules"]
+}
 
 
 @pytest.mark.slow
@@ -46,10 +59,19 @@ def test_the_rules_do_what_their_promtool_cases_say(path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_target_may_grow_without_bound() -> None:
-    limits = read_yaml(MONITORING / "prometheus" / "prometheus.yml")["global"]
+def test_no_target_may_grow_without_bound_and_a_thousand_routes_fit() -> None:
+    limits = CONFIG["global"]
 
     assert limits["sample_limit"] and limits["label_limit"] and limits["body_size_limit"]
+    assert JOBS["web"]["sample_limit"] >= 1000 * 60
+
+
+def test_a_scrape_ends_before_the_next_begins() -> None:
+    fast = {name for name, job in JOBS.items() if job.get("scrape_interval") == "5s"}
+
+    assert fast == {"web", "edge", "redis", "blackbox-http", "blackbox-tls"}
+    for name in fast:
+        assert seconds(JOBS[name]["scrape_timeout"]) < 5
 
 
 def test_data_is_kept_longer_than_the_error_budget_looks_back() -> None:
@@ -64,7 +86,8 @@ def test_data_is_kept_longer_than_the_error_budget_looks_back() -> None:
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 class TestEveryAlert:
     def test_says_what_is_wrong_how_bad_it_is_and_what_to_do(self, alert: dict[str, Any]) -> None:
-        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+        links = {"runbook_url", "dashboard_url"}
+        assert set(alert["annotations"]) == {"summary", "description"} | links
         assert alert["labels"]["severity"] in {"critical", "warning", "none"}
         assert alert["labels"]["component"] in {"web", "edge", "redis", "host", "monitoring"}
 
@@ -75,6 +98,27 @@ class TestEveryAlert:
         assert base == "{{ $externalLabels.runbooks "
         assert anchor in headings(ROOT / page)
         assert anchor == alert["alert"].lower()
+
+    def test_links_to_a_dashboard_and_sets_variables_that_it_has(
+        self, alert: dict[str, Any]
+    ) -> None:
+        base, _, link = alert["annotations"]["dashboard_url"].partition("}}")
+        uid, _, query = link.removeprefix("d/").partition("?")
+        known = {one["uid"]: one["templating"] for one in dashboards().values()}
+
+        assert base == "{{ $externalLabels.grafana "
+        variables = {f"var-{each['name']}" for each in known[uid].get("list", [])}
+        assert set(re.findall(r"([\w-]+)=", query)) <= variables
+
+    def test_fires_for_long_enough_not_to_be_reported_as_resolved_only(
+        self, alert: dict[str, Any]
+    ) -> None:
+        """An alert that joins a group is sent when Alertmanager looks at the group again."""
+        page = next(one for one in ROUTE["routes"] if one["receiver"] == "page")
+        route = page if alert["labels"]["severity"] == "critical" else ROUTE
+
+        if alert["alert"] != "DeadMansSwitch":
+            assert min(_memory(alert)) >= seconds(route["group_interval"])
 
     def test_has_a_case_that_fires_and_one_that_stays_quiet(self, alert: dict[str, Any]) -> None:
         name = alert["alert"]
@@ -111,7 +155,7 @@ def test_every_metric_of_the_service_that_is_asked_for_exists_with_those_labels(
 
 def test_every_metric_asked_for_is_recorded_or_comes_from_something_that_is_scraped() -> None:
     exported = _exported_by_the_service().keys() | RECORDED | {"up", "ALERTS"}
-    scraped = r"(node|redis|nginx|edge|container|probe|prometheus|alertmanager|process)_\w+"
+    scraped = r"(node|redis|nginx|edge|container|probe|prometheus|alertmanager|process|scrape)_\w+"
     texts = [rule["expr"] for rule in all_rules()] + [expr for _, expr in queries()]
     asked = {name for text in texts for name in promql.parse(text).metrics}
 
@@ -119,33 +163,86 @@ def test_every_metric_asked_for_is_recorded_or_comes_from_something_that_is_scra
 
 
 def test_an_alert_that_silences_others_names_alerts_that_exist() -> None:
-    config = read_yaml(MONITORING / "alertmanager" / "alertmanager.yml")
-    matchers = [
-        matcher
-        for rule in config["inhibit_rules"]
-        for matcher in rule["source_matchers"] + rule["target_matchers"]
-        if matcher.startswith("alertname")
-    ]
-
-    for matcher in matchers:
-        pattern = re.split(r"=~?", matcher, maxsplit=1)[1].strip(' "')
-        for name in pattern.split("|"):
-            assert any(re.fullmatch(name, alert) for alert in ALERTS), name
+    for rule in ALERTMANAGER["inhibit_rules"]:
+        for matchers in (rule["source_matchers"], rule["target_matchers"]):
+            (names,) = (one for one in matchers if one.startswith("alertname"))
+            assert len({alert["alert"] for alert in _named(matchers)}) == names.count("|") + 1
 
 
-def test_the_heartbeat_comes_every_five_minutes() -> None:
+def test_an_inhibitor_fires_for_longer_than_what_it_inhibits() -> None:
+    """Else the inhibited alerts would be sent after the recovery."""
+    short = []
+    for rule in ALERTMANAGER["inhibit_rules"]:
+        assert "namespace" in rule["equal"]
+        for source, target in itertools.product(
+            _named(rule["source_matchers"]), _named(rule["target_matchers"])
+        ):
+            # A scrape, two evaluations and the way to Alertmanager take part of a minute.
+            if seconds(source["keep_firing_for"]) < max(_memory(target)) + 60:
+                short.append(f"{source['alert']} ends before {target['alert']}")
+
+    assert ALERTMANAGER["inhibit_rules"] and not short
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "most"),
+    [("ServiceUnreachable", "blackbox-http", 75), ("RedisDown", "redis", 90)],
+)
+def test_an_outage_pages_in_time(name: str, job: str, most: int) -> None:
+    """The longest that each step may take: scrape, alert, evaluation, group."""
+    page = next(one for one in ROUTE["routes"] if one["receiver"] == "page")
+    steps = [JOBS[job]["scrape_interval"], JOBS[job]["scrape_timeout"], ALERTS[name]["for"]]
+    steps += [GROUP_OF[name]["interval"], page["group_wait"]]
+
+    assert sum(map(seconds, steps)) <= most
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.get("alert") or rule["record"])
+class TestEveryRule:
+    """A second service with the same names has its own alerts and its own budget."""
+
+    def test_takes_metrics_of_named_jobs_only(self, rule: dict[str, Any]) -> None:
+        selectors = promql.parse(rule["expr"]).selectors
+        free = {name for name, labels in selectors if "job" not in labels} - RECORDED
+        # About every target, and about those that are gone.
+        assert free <= {"up", "scrape_samples_post_metric_relabeling", "scrape_sample_limit"}
+
+    def test_keeps_the_namespace(self, rule: dict[str, Any]) -> None:
+        groupings = re.findall(r"\bby \(([^)]*)\)", rule["expr"])
+        over_everything = re.search(r"\b(?:sum|avg|min|max|count|group) *\(", rule["expr"])
+
+        assert all("namespace" in labels.split(", ") for labels in groupings)
+        assert not over_everything
+
+
+def test_the_counts_of_requests_use_the_interval_of_the_rates() -> None:
+    """sum_over_time(slo:bad:rate5m[…]) * 15 is a number of requests."""
+    count = re.compile(r"sum_over_time\(slo:\w+:rate5m\[\w+\]\) \* (\d+)")
+    factors = {int(found) for rule in all_rules() for found in count.findall(rule["expr"])}
+
+    assert factors == {seconds(GROUP_OF["slo:bad:rate5m"]["interval"])}
+
+
+def test_the_heartbeat_comes_every_minute() -> None:
     """Alertmanager looks at a group each group_interval, and sends again at the first look that is
     later than repeat_interval after the last notification."""
-    config = read_yaml(MONITORING / "alertmanager" / "alertmanager.yml")
-    (route,) = (one for one in config["route"]["routes"] if one["receiver"] == "heartbeat")
-    every, repeat = _seconds(route["group_interval"]), _seconds(route["repeat_interval"])
+    (route,) = (one for one in ROUTE["routes"] if one["receiver"] == "heartbeat")
+    every, repeat = seconds(route["group_interval"]), seconds(route["repeat_interval"])
 
-    assert (repeat // every + 1) * every == 300
+    assert (repeat // every + 1) * every == 60
 
 
-def _seconds(duration: str) -> int:
-    parts = re.findall(r"(\d+)([ms])", duration)
-    return sum(int(number) * {"m": 60, "s": 1}[unit] for number, unit in parts)
+def _named(matchers: list[str]) -> list[dict[str, Any]]:
+    """The alerts that a rule's matcher of `alertname` names."""
+    (matcher,) = (one for one in matchers if one.startswith("alertname"))
+    pattern = re.split(r"=~?", matcher, maxsplit=1)[1].strip(' "')
+    return [alert for alert in alerts() if re.fullmatch(pattern, alert["alert"])]
+
+
+def _memory(alert: dict[str, Any]) -> list[int]:
+    """For how many seconds it may fire on after each of its causes has ended."""
+    kept = seconds(alert.get("keep_firing_for", "0s"))
+    return [kept + memory for memory in promql.memory(alert["expr"])]
 
 
 def _cases(beginning: str) -> list[dict[str, Any]]:
