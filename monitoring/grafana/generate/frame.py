@@ -17,17 +17,14 @@ TAG = "devops-starter"
 LOGS = "/d/ds-logs/log-lines?${__url_time_range}&${namespace:queryparam}&var-route="
 LINES_OF_ROW = link("Its log lines", LOGS + "${__data.fields.Route}")
 
-# A mark where a version is seen first. Evaluated once a minute, so a deploy gives one mark.
+# A mark where a version begins. The series has one sample, which lies in exactly one interval.
 DEPLOYS = {
     "name": "Deploys",
     "datasource": {"type": "prometheus", "uid": DATASOURCE.uid},
     "enable": True,
     "hide": False,
     "iconColor": "purple",
-    "expr": bound(
-        f"count by (version, commit) ({n.APP_INFO})"
-        f" unless on (version, commit) count by (version, commit) ({n.APP_INFO} offset 1m)"
-    ),
+    "expr": bound("max_over_time(deploy:version:changed[$__interval])"),
     "step": "60s",
     "titleFormat": "{{version}} deployed",
     "textFormat": "commit {{commit}}",

@@ -15,7 +15,7 @@ from monitoring.grafana.generate.panels import (
     or_zero, series, stat, states, table)
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus" / "rules"
-WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+WINDOWS = ("1m", "5m", "10m", "30m", "1h", "2h", "6h", "1d", "3d")
 COUNTED = 'route!~"/health.*|/api/v1/demo/.*|unmatched", route=~"$route"'
 COLORS = {"availability": BLUE, "latency": ORANGE}
 
