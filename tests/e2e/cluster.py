@@ -98,9 +98,10 @@ class Release:
         return kubectl("--namespace", self.namespace, "get", *arguments)
 
     def objects(self, kind: str, component: str) -> list[dict[str, Any]]:
+        """All of this kind that are not being deleted."""
         selector = f"app.kubernetes.io/component={component}"
         found: dict[str, Any] = json.loads(self.get(kind, "--selector", selector, "-o", "json"))
-        return list(found["items"])
+        return [each for each in found["items"] if "deletionTimestamp" not in each["metadata"]]
 
     def upgrade(self, **settings: str) -> str:
         """Install or upgrade, and wait until all is ready; `settings` stay for later upgrades.

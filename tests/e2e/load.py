@@ -10,6 +10,7 @@ import math
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -46,8 +47,12 @@ class Target(Protocol):
 class MixedLoad:
     """Usage: `with MixedLoad(stack) as mix: …`. Every fifth request has a connection of its own."""
 
-    def __init__(self, stack: Target, *, rate: float = 200) -> None:
-        """`rate` is in requests a second."""
+    def __init__(self, stack: Target, *, rate: float = 200, repeats: bool = False) -> None:
+        """Args:
+        rate: requests a second.
+        repeats: whether a write over HTTP/2 is sent again, under its Idempotency-Key, when the
+            connection is ended. httpx drops the answers that may still come after a GOAWAY.
+        """
         self.failures: list[str] = []
         """The requests that were not answered with 2xx within ANSWER_SECONDS."""
         self.items: list[str] = []
@@ -58,7 +63,7 @@ class MixedLoad:
             "Content-Type": "application/json",
         }
         self._keys: list[str] = []
-        self._others = OtherClients(stack, self._headers, self.failures, self.items)
+        self._others = OtherClients(stack, self._headers, self.failures, self.items, repeats)
         self._load = Load(
             stack.http,
             self._requests(),
@@ -141,11 +146,16 @@ class OtherClients:
     """Each on a connection of its own; what fails and what is created goes into the given lists."""
 
     def __init__(
-        self, stack: Target, headers: dict[str, str], failures: list[str], items: list[str]
+        self,
+        stack: Target,
+        headers: dict[str, str],
+        failures: list[str],
+        items: list[str],
+        repeats: bool,
     ) -> None:
         self.http2_requests = 0
         self._stack, self._headers = stack, headers
-        self._failures, self._items = failures, items
+        self._failures, self._items, self._repeats = failures, items, repeats
         self._ended = threading.Event()
         clients = [*[self._post_over_http2] * HTTP2_CLIENTS, self._pause_between, self._read_slowly]
         self._threads = [threading.Thread(target=self._repeat, args=(one,)) for one in clients]
@@ -186,7 +196,13 @@ class OtherClients:
 
     def _post_over_http2(self, _session: requests.Session, client: httpx.Client) -> None:
         url = f"{self._stack.https}/api/v1/items"
-        answer = client.post(url, json={"name": "over HTTP/2"}, headers=self._headers)
+        headers = self._headers | {"Idempotency-Key": uuid.uuid4().hex}
+        try:
+            answer = client.post(url, json={"name": "over HTTP/2"}, headers=headers)
+        except httpx.RemoteProtocolError:
+            if not self._repeats:
+                raise
+            answer = client.post(url, json={"name": "over HTTP/2"}, headers=headers)
         assert answer.status_code == 201, f"POST /api/v1/items: {answer.status_code} {answer.text}"
         assert answer.http_version == "HTTP/2"
         self._items.append(answer.json()["id"])

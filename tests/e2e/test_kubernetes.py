@@ -25,7 +25,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
 @pytest.fixture
 def load(release: Release) -> Iterator[MixedLoad]:
     """Requests all the while; afterwards none has failed and no item is lost."""
-    with MixedLoad(release, rate=RATE) as mixed:
+    with MixedLoad(release, rate=RATE, repeats=True) as mixed:
         time.sleep(2)
         yield mixed
         time.sleep(3)

@@ -129,7 +129,6 @@ redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:637
   "API_TOKENS_FILE" "/etc/devops-starter/secrets/api_tokens"
   "REDIS_URL" (include "ds.redisUrl" .)
   "WEB_CONCURRENCY" "2"
-  "REPLICAS" (ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled)
 -}}
 {{- if ne .Values.redis.mode "external" -}}
 {{- $_ := set $own "REDIS_USERNAME" "app" -}}
