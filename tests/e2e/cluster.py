@@ -1,6 +1,6 @@
 """The chart, installed in a real cluster of several nodes for these tests alone.
 
-E2E_KUBECONFIG names the cluster: never the context that somebody works with. E2E_CLUSTER_LOAD is the
+E2E_KUBECONFIG names the cluster: never the context that somebody works with. E2E_CLUSTER_LOAD is a
 command that puts local images on its nodes (`kind load docker-image --name NAME`, for example).
 """
 
@@ -75,12 +75,17 @@ class Release:
     name: str = "web"
 
     @property
+    def entry(self) -> str:
+        """The address of the node by which the load comes in."""
+        return min(self.nodes.values())
+
+    @property
     def http(self) -> str:
-        return f"http://{next(iter(self.nodes.values()))}:{HTTP_PORT}"
+        return f"http://{self.entry}:{HTTP_PORT}"
 
     @property
     def https(self) -> str:
-        return f"https://{next(iter(self.nodes.values()))}:{HTTPS_PORT}"
+        return f"https://{self.entry}:{HTTPS_PORT}"
 
     @property
     def fullname(self) -> str:
@@ -135,8 +140,22 @@ def installed(folder: Path, namespace: str, **settings: str) -> Iterator[Release
         yield release
     finally:
         if not os.environ.get("E2E_KEEP"):
-            helm("uninstall", release.name, "--namespace", namespace, check=False)
-            kubectl("delete", "namespace", namespace, "--wait=true", seconds=180, check=False)
+            _remove(release)
+
+
+def _remove(release: Release) -> None:
+    """Uninstall it, and empty its volumes for the next release."""
+    space = ("--namespace", release.namespace)
+    for pod in release.objects("pods", "redis"):
+        clear = ("--container", "redis", "--", "sh", "-c", "rm -rf /data/*")
+        kubectl(*space, "exec", pod["metadata"]["name"], *clear, check=False)
+    helm("uninstall", release.name, *space, check=False)
+    kubectl("delete", "namespace", release.namespace, "--wait=true", seconds=180, check=False)
+    for volume in json.loads(kubectl("get", "pv", "-o", "json"))["items"]:
+        claimed = volume["spec"].get("claimRef", {}).get("namespace") == release.namespace
+        if claimed and volume["status"]["phase"] == "Released":
+            name = volume["metadata"]["name"]
+            kubectl("patch", "pv", name, "--patch", '{"spec":{"claimRef":null}}')
 
 
 def _make_certificate(release: Release) -> None:
