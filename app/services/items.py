@@ -89,9 +89,9 @@ class ItemService:
     def __init__(self, redis: RedisClient, cache: CacheService) -> None:
         self._redis = redis
         self._cache = cache
-        self._create = redis.script(_CREATE)
-        self._update = redis.script(_UPDATE)
-        self._delete = redis.script(_DELETE)
+        self._create = redis.script(_CREATE, replicated=True)
+        self._update = redis.script(_UPDATE, replicated=True)
+        self._delete = redis.script(_DELETE, replicated=True)
 
     def create(
         self, fields: Mapping[str, Any], idempotency_key: str | None = None, caller: str = ""
