@@ -54,6 +54,13 @@ return redis.call('ZREM', KEYS[1], unpack(ended))
 """
 
 
+# A write that changes nothing, and that a full Redis does as well: WAIT covers what is before it.
+_CONFIRM = """
+redis.call('EXPIRE', KEYS[1], 60)
+return redis.call('PERSIST', KEYS[1])
+"""
+
+
 class RedisFailure(Exception):
     """Redis did not do what it was asked to; `tried` is whether it was asked at all."""
 
@@ -112,8 +119,8 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         self._connections = _ThreadConnections(self._redis.connection_pool)
         self.ends_key = self.key("ends")
         """Sorted set of keys by the time when they end."""
-        # Replicated: so it finds out twice a second whether replicas confirm writes again.
-        self._delete_ended = self.script(_DELETE_ENDED, replicated=True)
+        self._delete_ended = self.script(_DELETE_ENDED)
+        self._confirm = self.script(_CONFIRM, replicated=True)
         self._publish(State.CLOSED)
 
     def key(self, *parts: str) -> str:
@@ -129,8 +136,15 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         return "ZADD", self.ends_key, time.time() + seconds, key
 
     def delete_ended(self) -> None:
-        """Delete data that has ended; a periodic task."""
+        """Delete data that has ended, and see whether replicas confirm again; a periodic task."""
         self._delete_ended([self.ends_key], [time.time()])
+        if self.trouble.refusal:
+            self.confirm(self.ends_key)
+
+    def confirm(self, key: str) -> None:
+        """Return when REDIS_WAIT_REPLICAS replicas have what this key, which exists, holds."""
+        if self._wait_replicas:
+            self._confirm([key], [])
 
     def read(self, *commands: Command) -> list[Any]:
         """Send commands that only read, in one round trip; an answer for each, as RESP2 has it."""
@@ -148,7 +162,7 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         """A function of keys and arguments that runs a Lua script as one step.
 
         With `replicated`, it returns only when REDIS_WAIT_REPLICAS replicas have what the script
-        wrote, or read. If they are too few, it raises `RedisRefused`, and `maybe_stored` is set.
+        wrote. If they are too few, it raises `RedisRefused`, and `maybe_stored` is set.
         """
         script = self._redis.register_script(source)
         if not (replicated and self._wait_replicas):

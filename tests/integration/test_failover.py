@@ -7,7 +7,9 @@ import pytest
 
 from app.redis_client import name_lookup
 from app.redis_client.client import RedisClient, RedisUnavailable
-from tests.support.app_parts import make_redis, one_request
+from app.services.cache_service import CacheService
+from app.services.items import ItemService
+from tests.support.app_parts import make_redis, make_settings, one_request
 from tests.support.processes import free_port, wait_until
 from tests.support.redis_server import RedisSentinel, RedisServer
 from tests.support.service import Service, StartService
@@ -220,6 +222,29 @@ def test_what_a_replica_has_not_confirmed_is_not_acknowledged(
         assert again.status_code == 201 and again.headers["Idempotency-Replayed"] == "true"
         assert len(service.get(ITEMS).json()["items"]) == 2
         assert len(messages(service, "fewer than 1 replicas have confirmed")) == 1
+
+
+def test_a_replayed_write_waits_for_replicas_as_the_first_one_did(
+    own_redis: RedisServer, replicated: RedisServer
+) -> None:
+    """On Redis 8, WAIT is about the connection's own writes; the first one was another's."""
+    replicated.pause()
+    for _ in range(2):
+        with pytest.raises(RedisUnavailable) as caught:
+            items_of(own_redis).create({"name": "Tea"}, "mine")
+        assert caught.value.maybe_stored
+    replicated.resume()
+
+    assert items_of(own_redis).create({"name": "Tea"}, "mine").replayed
+    with own_redis.client() as client:
+        assert {client.ttl(key) for key in client.scan_iter("*")} == {-1}
+
+
+def items_of(server: RedisServer) -> ItemService:
+    """Items behind a connection of their own."""
+    settings = {"REDIS_WAIT_REPLICAS": "1", "REDIS_TIMEOUT_MS": "1000"}
+    redis = make_redis(REDIS_URL=server.url, **settings)
+    return ItemService(redis, CacheService(make_settings(), redis))
 
 
 def test_an_unknown_script_is_loaded_where_replicas_must_confirm(
