@@ -260,6 +260,13 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         self.breaker.success()
         return result
 
+    def log_in(self, settings: Settings) -> None:
+        """Use other passwords from now on; operations under way keep their connections."""
+        if self._budget:
+            former, self._redis = self._redis, connect.client(settings, self._budget)
+            self._connections = _ThreadConnections(self._redis.connection_pool)
+            former.connection_pool.disconnect(inuse_connections=False)
+
     def _disconnect(self) -> None:
         self._connections = _ThreadConnections(self._redis.connection_pool)
         self._redis.connection_pool.disconnect(inuse_connections=False)
