@@ -243,6 +243,8 @@ class Settings(BaseSettings):
     redis_data_timeout_ms: int = Field(2_000, ge=20, le=10_000)
     """Milliseconds that a request may wait for items, sessions and to change a cache entry in all;
     then it is a 503."""
+    redis_wait_replicas: int = Field(0, ge=0, le=10)
+    """Replicas that must have a write of items or sessions before it is acknowledged; 0: none."""
     readiness_requires_redis: bool = False
     """Whether an instance without Redis reports that it is not ready."""
 

@@ -36,6 +36,7 @@ from app.routes import (
 from app.server import lifecycle
 from app.server.periodic_tasks import PeriodicTasks
 from app.server.process_metrics import ServiceCollector, WorkerProcessCollector
+from app.server.secret_files import SecretFiles
 from app.services.cache_service import CacheService
 from app.services.faults import FaultService
 from app.services.health import HealthService
@@ -94,14 +95,16 @@ def create_app(settings: Settings | None = None) -> Flask:
         ),
     ]
     app.extensions["services"] = {type(each): each for each in services}
-    app.extensions["auth"] = TokenAuth(settings.api_tokens)
+    auth = app.extensions["auth"] = TokenAuth(settings.api_tokens)
     app.extensions["collectors"] = (
         ServiceCollector(settings),
         WorkerProcessCollector(),
         PopulationCollector(usage),
     )
+    secrets = SecretFiles(settings, _secrets_user(auth, data, redis))
     app.extensions["periodic_tasks"] = PeriodicTasks(
-        (usage.flush, faults.refresh, data.delete_ended)
+        # Secrets first: a new worker has those that the master has read at its start.
+        (secrets.refresh, usage.flush, faults.refresh, data.delete_ended)
     )
     app.session_interface = RedisSessionInterface(app, data)
 
@@ -140,6 +143,15 @@ def _flask(settings: Settings) -> Flask:
         PROPAGATE_EXCEPTIONS=False,
     )
     return app
+
+
+def _secrets_user(auth: TokenAuth, *clients: RedisClient) -> Callable[[Settings], None]:
+    def use(settings: Settings) -> None:
+        auth.use(settings.api_tokens)
+        for client in clients:
+            client.log_in(settings)
+
+    return use
 
 
 def _recorder(usage: StatsService, cookie_name: str) -> Recorder:

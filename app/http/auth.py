@@ -9,6 +9,11 @@ class TokenAuth:
     """Checks `Authorization` headers. Without any tokens, writing is open to all."""
 
     def __init__(self, tokens: tuple[str, ...]) -> None:
+        self._tokens: list[bytes] = []
+        self.use(tokens)
+
+    def use(self, tokens: tuple[str, ...]) -> None:
+        """Accept these tokens, and no others, from now on."""
         self._tokens = [token.encode() for token in tokens]
 
     @property

@@ -28,6 +28,7 @@ ROUTE = "app.route"
 ROUTE_HEADER = "X-Route"
 """The same for the proxy in front, which cannot know the rule: its log and metrics need it."""
 METRICS_PATH = "/metrics"
+_PROBES = {"/health", "/health/live", "/health/ready"}
 MANAGEMENT = "app.management"
 """Key of the WSGI environment: set if the request came by the management port."""
 
@@ -56,7 +57,7 @@ class RequestMiddleware:
         self._log = RequestLog(settings)
         self._record = record
         # Looking up a labelled child costs more than counting on it; routes are few.
-        self._children: dict[tuple[str, str, int], tuple[Any, Any, Any, Any]] = {}
+        self._children: dict[tuple[str, str, int], tuple[int, Any, Any, Any, Any]] = {}
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         context = context_of(environ, self._proxies)
@@ -96,7 +97,7 @@ class RequestMiddleware:
     ) -> None:
         route = environ.get(ROUTE, metrics.UNMATCHED)
         method = metrics.method_label(environ["REQUEST_METHOD"])
-        requests, duration, received, sent = self._series(method, route, answer.status)
+        level, requests, duration, received, sent = self._series(method, route, answer.status)
         requests.inc()
         duration.observe(seconds)
         if announced := _length(environ.get("CONTENT_LENGTH")):
@@ -113,9 +114,9 @@ class RequestMiddleware:
             "client_ip": context.client_ip,
             "user_agent": environ.get("HTTP_USER_AGENT"),
         }
-        self._log.write(logging.INFO if answer.status < 500 else logging.WARNING, context, fields)
+        self._log.write(level, context, fields)
 
-    def _series(self, method: str, route: str, status: int) -> tuple[Any, Any, Any, Any]:
+    def _series(self, method: str, route: str, status: int) -> tuple[int, Any, Any, Any, Any]:
         key = method, route, status
         series = self._children.get(key)
         if series is None:
@@ -123,6 +124,7 @@ class RequestMiddleware:
             for error in ("500", "503"):
                 metrics.REQUESTS.labels(method, route, error)
             series = self._children[key] = (
+                _level(route, status),
                 metrics.REQUESTS.labels(method, route, str(status)),
                 metrics.DURATION.labels(method, route, f"{status // 100}xx"),
                 metrics.REQUEST_BYTES.labels(route),
@@ -161,6 +163,13 @@ class _Answer:
         if "content-security-policy" not in given:
             sent.append(API_POLICY)
         return self._start_response(status, sent, exc_info)
+
+
+def _level(route: str, status: int) -> int:
+    """Of a request's line; probes, several a second for ever, tell something when they fail."""
+    if status >= 500:
+        return logging.WARNING
+    return logging.DEBUG if status < 400 and route in _PROBES else logging.INFO
 
 
 def _path(environ: Environ) -> str:

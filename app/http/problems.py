@@ -15,6 +15,7 @@ from app.utils import request_context
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+UNAVAILABLE = "The store behind this endpoint is unavailable. Try again in a moment."
 BUG = "The service failed to answer. The log has more under the request ID."
 
 log = logging.getLogger("app.error")
@@ -84,11 +85,8 @@ def problem_for(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RedisUnavailable):
-        return Problem(
-            503,
-            "The store behind this endpoint is unavailable. Try again in a moment.",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+        detail = _maybe_stored() if error.maybe_stored else UNAVAILABLE
+        return Problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, RedisFull):
         return Problem(507, "The store is full and accepts no writes; reads still work.")
     if isinstance(error, HTTPException) and error.code and error.code != 500:
@@ -96,6 +94,18 @@ def problem_for(error: Exception) -> Problem:
         detail = _DETAILS.get(error.code) or error.description or title(error.code)
         return Problem(error.code, detail, headers=headers)
     return Problem(500, BUG)
+
+
+def _maybe_stored() -> str:
+    """What to do about a write without an answer: only a key makes its repetition safe."""
+    if request.method != "POST":
+        advice = "It may have been stored; read it before you repeat it."
+    elif "Idempotency-Key" in request.headers:
+        advice = "It may have been stored; repeat it with the same Idempotency-Key."
+    else:
+        advice = "It may have been stored; look for it before you repeat it (an Idempotency-Key"
+        advice += " makes a repetition safe)."
+    return f"The store behind this endpoint did not confirm the change in time. {advice}"
 
 
 def cause(error: BaseException) -> str:

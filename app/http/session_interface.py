@@ -37,6 +37,13 @@ return redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 """
 
 
+# Keys: the session, the index. ARGV: its hash. It returns whether there was one.
+_DELETE = """
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('DEL', KEYS[1])
+"""
+
+
 class LazySession(SessionMixin):
     """A session that is fetched when it is first used."""
 
@@ -80,7 +87,8 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
         self._redis = redis
         # Sorted set of session hashes by the time they end, for counting those that have not.
         self._index = redis.key("sessions")
-        self._store = redis.script(_STORE)
+        self._store = redis.script(_STORE, replicated=True)
+        self._delete = redis.script(_DELETE, replicated=True)
 
     def open_session(self, app: Flask, request: Request) -> LazySession:
         return LazySession(self, app, request)
@@ -148,10 +156,7 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
 
     def _delete_session(self, store_id: str) -> bool:
         """Whether there was one."""
-        deleted, _ = self._redis.write(
-            ("DEL", self._key(store_id)), ("ZREM", self._index, store_id)
-        )
-        return bool(deleted)
+        return bool(self._delete([self._key(store_id), self._index], [store_id]))
 
     def _upsert_session(
         self, session_lifetime: timedelta, session: ServerSideSession, store_id: str

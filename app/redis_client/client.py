@@ -9,15 +9,24 @@ from typing import Any, TypeVar
 
 from hiredis import pack_command
 from redis import ConnectionPool, Redis
+from redis.commands.core import Script
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import DataError, InvalidResponse, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import (
+    DataError,
+    InvalidResponse,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.config import Settings
 from app.redis_client import connect
 from app.redis_client.circuit_breaker import CircuitBreaker, State
-from app.redis_client.time_budget import TimeBudget
-from app.redis_client.trouble import Trouble, cause
+from app.redis_client.time_budget import NOT_SENT, TimeBudget
+from app.redis_client.trouble import Trouble, cause, code
 from app.utils import metrics
 
 T = TypeVar("T")
@@ -30,6 +39,12 @@ READ_CONNECTION_SECONDS = 30.0
 # No answer, or none of a Redis. Any other error is an answer, and the next one may be better.
 _NO_ANSWER = (RedisConnectionError, RedisTimeoutError, InvalidResponse)
 
+# Codes of answers that a server gives which is not the primary, or was cut off from its replicas.
+_NOT_PRIMARY = {"READONLY", "NOREPLICAS", "MASTERDOWN"}
+
+# Of the remaining time; the rest is left for the answer to arrive.
+_WAIT_SHARE = 0.8
+
 # Deletes up to 500 keys that have ended.
 _DELETE_ENDED = """
 local ended = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, 500)
@@ -39,8 +54,18 @@ return redis.call('ZREM', KEYS[1], unpack(ended))
 """
 
 
+# A write that changes nothing, and that a full Redis does as well: WAIT covers what is before it.
+_CONFIRM = """
+redis.call('EXPIRE', KEYS[1], 60)
+return redis.call('PERSIST', KEYS[1])
+"""
+
+
 class RedisFailure(Exception):
     """Redis did not do what it was asked to; `tried` is whether it was asked at all."""
+
+    maybe_stored = False
+    """Whether it was asked to write, and may have done so without saying it."""
 
     def __init__(self, reason: str, *, tried: bool = True) -> None:
         super().__init__(reason)
@@ -57,6 +82,10 @@ class RedisRefused(RedisUnavailable):
 
 class RedisFull(RedisFailure):
     """Redis refuses writes for lack of memory or disk space; reads still work."""
+
+
+class NotReplicated(RedisError):
+    """A write is stored, but not on as many replicas as REDIS_WAIT_REPLICAS demands."""
 
 
 class RedisClient:  # pylint: disable=too-many-instance-attributes
@@ -80,6 +109,7 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         self.prefix = settings.redis_key_prefix
         self.embedded = settings.embedded_store
         self.trouble = trouble or Trouble()
+        self._wait_replicas = 0 if self.embedded else settings.redis_wait_replicas
         self._purpose = purpose
         self._failure = ""
         self.breaker = CircuitBreaker(on_change=self._publish)
@@ -90,6 +120,7 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         self.ends_key = self.key("ends")
         """Sorted set of keys by the time when they end."""
         self._delete_ended = self.script(_DELETE_ENDED)
+        self._confirm = self.script(_CONFIRM, replicated=True)
         self._publish(State.CLOSED)
 
     def key(self, *parts: str) -> str:
@@ -105,8 +136,15 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         return "ZADD", self.ends_key, time.time() + seconds, key
 
     def delete_ended(self) -> None:
-        """Delete data that has ended; a periodic task."""
+        """Delete data that has ended, and see whether replicas confirm again; a periodic task."""
         self._delete_ended([self.ends_key], [time.time()])
+        if self.trouble.refusal:
+            self.confirm(self.ends_key)
+
+    def confirm(self, key: str) -> None:
+        """Return when REDIS_WAIT_REPLICAS replicas have what this key, which exists, holds."""
+        if self._wait_replicas:
+            self._confirm([key], [])
 
     def read(self, *commands: Command) -> list[Any]:
         """Send commands that only read, in one round trip; an answer for each, as RESP2 has it."""
@@ -118,10 +156,24 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         """Run commands as one transaction, in one round trip; an answer for each."""
         return self._run_write(lambda redis: _transaction(redis, commands), commands[0][0])
 
-    def script(self, source: str) -> Callable[[list[str], list[Any]], Any]:
-        """A function of keys and arguments that runs a Lua script as one step."""
+    def script(
+        self, source: str, replicated: bool = False
+    ) -> Callable[[list[str], list[Any]], Any]:
+        """A function of keys and arguments that runs a Lua script as one step.
+
+        With `replicated`, it returns only when REDIS_WAIT_REPLICAS replicas have what the script
+        wrote. If they are too few, it raises `RedisRefused`, and `maybe_stored` is set.
+        """
         script = self._redis.register_script(source)
-        return lambda keys, args: self._run_write(lambda _: script(keys=keys, args=args), "EVALSHA")
+        if not (replicated and self._wait_replicas):
+            return lambda keys, args: self._run_write(
+                lambda redis: script(keys=keys, args=args, client=redis), "EVALSHA"
+            )
+        return lambda keys, args: self._run_write(
+            lambda redis: self._replicated(redis, script, (len(keys), *keys, *args)),
+            "EVALSHA",
+            True,
+        )
 
     def ping(self) -> float:
         """Ask Redis for an answer, and return the milliseconds that it took."""
@@ -147,10 +199,37 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         finally:
             budget.stop()
 
-    def _run_write(self, operation: Callable[[Redis], T], name: object) -> T:
-        result = self.run(operation, name)
-        if self.trouble.refusal:
+    def _run_write(
+        self, operation: Callable[[Redis], T], name: object, replicated: bool = False
+    ) -> T:
+        try:
+            result = self.run(operation, name)
+        except RedisUnavailable as error:
+            error.maybe_stored = _maybe_done(error.__cause__)
+            raise
+        # Where replicas must confirm, a write that did not wait for them proves nothing.
+        if self.trouble.refusal and (replicated or not self._wait_replicas):
             self.trouble.wrote()
+        return result
+
+    def _replicated(self, redis: Redis, script: Script, arguments: tuple[Any, ...]) -> Any:
+        """Run a script, and WAIT on the same connection; one round trip."""
+        remaining = self._budget.remaining() if self._budget else 0.0
+        milliseconds = max(1, int(_WAIT_SHARE * remaining * 1000))  # 0 would mean for ever
+        result: Any = None
+        for command in (("EVALSHA", script.sha), ("EVAL", script.script)):
+            pipeline = redis.pipeline(transaction=False)
+            pipeline.execute_command(*command, *arguments)  # type: ignore[no-untyped-call]
+            pipeline.wait(self._wait_replicas, milliseconds)
+            result, replicas = pipeline.execute(raise_on_error=False)
+            if not isinstance(result, NoScriptError):
+                break
+        if isinstance(result, Exception):
+            raise result
+        # WAIT itself is refused if the primary became a replica meanwhile.
+        if not isinstance(replicas, int) or replicas < self._wait_replicas:
+            too_few = f"fewer than {self._wait_replicas} replicas have confirmed a write"
+            raise NotReplicated(too_few, status_code="UNREPLICATED")
         return result
 
     def _attempt(self, operation: Callable[[Redis], T], name: object) -> T:
@@ -158,8 +237,10 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         try:
             try:
                 result = operation(self._redis)
-            except ReadOnlyError:
-                # A failover: the name may belong to another server now. Nothing was written.
+            except (ResponseError, RedisConnectionError) as error:
+                if not _not_primary(error):
+                    raise
+                # A failover: the primary may be another server now. Nothing was written.
                 self._disconnect()
                 result = operation(self._redis)
         except _NO_ANSWER as error:
@@ -178,6 +259,13 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
             raise RedisRefused(f"Redis refuses {name}: {cause(error)}") from error
         self.breaker.success()
         return result
+
+    def log_in(self, settings: Settings) -> None:
+        """Use other passwords from now on; operations under way keep their connections."""
+        if self._budget:
+            former, self._redis = self._redis, connect.client(settings, self._budget)
+            self._connections = _ThreadConnections(self._redis.connection_pool)
+            former.connection_pool.disconnect(inuse_connections=False)
 
     def _disconnect(self) -> None:
         self._connections = _ThreadConnections(self._redis.connection_pool)
@@ -211,15 +299,20 @@ class _ThreadConnections:
         """
         connection, ends_at = getattr(self._thread, "connection", (None, 0.0))
         now = time.monotonic()
-        if connection is not None and now < ends_at and connection.pid == os.getpid():
-            try:
-                return _exchange(connection, commands)
-            except RedisConnectionError:
-                pass  # a new connection shows whether Redis is unavailable
-        connection = self._pool.make_connection()
-        connection.connect()  # type: ignore[no-untyped-call]
-        self._thread.connection = connection, now + READ_CONNECTION_SECONDS
-        return _exchange(connection, commands)
+        try:
+            if connection is not None and now < ends_at and connection.pid == os.getpid():
+                try:
+                    return _exchange(connection, commands)
+                except RedisConnectionError:
+                    pass  # a new connection shows whether Redis is unavailable
+            connection = self._pool.make_connection()
+            connection.connect()  # type: ignore[no-untyped-call]
+            self._thread.connection = connection, now + READ_CONNECTION_SECONDS
+            return _exchange(connection, commands)
+        except BaseException:
+            # It would connect to the same address again, without asking Sentinel.
+            self._thread.connection = None, 0.0
+            raise
 
 
 def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
@@ -247,6 +340,19 @@ def _transaction(redis: Redis, commands: tuple[Command, ...]) -> list[Any]:
     for command in commands:
         pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
     return pipeline.execute()
+
+
+def _not_primary(error: RedisError) -> bool:
+    # redis-py's connections to a primary that Sentinel named make a ConnectionError of READONLY.
+    return code(error) in _NOT_PRIMARY or isinstance(error.__context__, ReadOnlyError)
+
+
+def _maybe_done(error: BaseException | None) -> bool:
+    """Whether Redis may have done what it was asked to although the caller got this error."""
+    if isinstance(error, _NO_ANSWER):
+        # An answer such as LOADING, which redis-py takes for a lost connection, has a code.
+        return not (getattr(error, NOT_SENT, False) or error.status_code)
+    return isinstance(error, NotReplicated)
 
 
 def _refused_for_lack_of_space(error: RedisError) -> bool:

@@ -90,7 +90,9 @@ def _sentinel_pool(
         [(host.strip("[]"), int(port)) for host, port in addresses],
         sentinel_kwargs={**options, **tls, "password": settings.redis_sentinel_password},
     )
+    # One that does not answer must leave time for the next, and for the primary.
+    share = 1 / (len(addresses) + 1)
     for each in sentinel.sentinels:
-        budget.bind(each.connection_pool)
+        budget.bind(each.connection_pool, share)
     of_pool = {**of_pool, **of_url, "ssl": tls["ssl"]}
     return SentinelConnectionPool(name, sentinel, **of_pool)  # type: ignore[no-untyped-call]

@@ -13,6 +13,7 @@ from typing import Any
 
 from redis import ConnectionPool
 from redis.connection import AbstractConnection
+from redis.exceptions import RedisError
 
 from app.redis_client import name_lookup
 from app.utils import request_context
@@ -22,6 +23,8 @@ HEALTHY_SECONDS = 0.005
 REQUEST_SHARE = 0.9
 UNTOUCHED_SHARE = 0.9
 MIN_SECONDS = 0.01
+NOT_SENT = "not_sent"
+"""Attribute of an error: set if no command was sent, because there was no connection."""
 
 
 class RequestBudget:
@@ -70,11 +73,21 @@ class TimeBudget:
             budget = self._thread.budget = RequestBudget(request, self.seconds)
         return budget
 
-    def bind(self, pool: ConnectionPool) -> ConnectionPool:
-        """Make the connections of `pool`, which has not made any yet, keep to this budget."""
+    def remaining(self) -> float:
+        """Seconds that this thread's request, or an operation outside of one, may still take."""
+        request = self.of_request()
+        return request.remaining() if request else self.seconds
+
+    def bind(self, pool: ConnectionPool, share: float = 1.0) -> ConnectionPool:
+        """Make the connections of `pool`, which has not made any yet, keep to this budget.
+
+        Each step may take at most `share` of it.
+        """
         kind = pool.connection_class
-        name = f"Bounded{kind.__name__}"
-        pool.connection_class = type(name, (BoundedConnection, kind), {"budget": self})
+        attributes = {"budget": self, "limit": share * self.seconds}
+        pool.connection_class = type(
+            f"Bounded{kind.__name__}", (BoundedConnection, kind), attributes
+        )
         return pool
 
 
@@ -82,11 +95,16 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
     """Mixed into redis-py's connections: no step takes longer than the request's budget allows."""
 
     budget: TimeBudget
+    limit: float
     name = ""
 
     def connect(self) -> None:
         self.socket_timeout = self.socket_connect_timeout = self._step()
-        super().connect()  # type: ignore[no-untyped-call]
+        try:
+            super().connect()  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            setattr(error, NOT_SENT, True)
+            raise
 
     def _connect(self) -> Any:
         """Try each address of the host, as redis-py does, but look them up within the budget."""
@@ -120,7 +138,7 @@ class BoundedConnection(AbstractConnection):  # pylint: disable=abstract-method
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
     def _step(self) -> float:
-        limit, request = self.budget.seconds, self.budget.of_request()
+        limit, request = self.limit, self.budget.of_request()
         remaining = request.remaining() if request else limit
         # A limit that stays the same costs no system call.
         return limit if remaining > UNTOUCHED_SHARE * limit else max(MIN_SECONDS, remaining)

@@ -36,7 +36,7 @@ class Trouble:
 
     def refused(self, error: Exception) -> None:
         """Redis answered, but did not do what it was asked."""
-        self.refusal, self._refused_at = _code(error), time.monotonic()
+        self.refusal, self._refused_at = code(error), time.monotonic()
         self._name(f"Redis refuses commands: {self.refusal}: {cause(error)}")
 
     def circuit_changed(self, purpose: str, state: State, failure: str) -> None:
@@ -85,6 +85,7 @@ def cause(error: Exception) -> str:
     return _OF_THE_COMMAND.sub("", str(error))[:300]
 
 
-def _code(error: Exception) -> str:
+def code(error: Exception) -> str:
+    """What the answer begins with, such as READONLY; else the type of the error."""
     found = re.match(r"[A-Z]{3,}\b", cause(error))
     return str(getattr(error, "status_code", None) or (found[0] if found else type(error).__name__))

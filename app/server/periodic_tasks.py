@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class PeriodicTasks:
-    """Runs its tasks every half second until stopped.
+    """Runs its tasks at once, and every half second until stopped.
 
     The tasks use Redis, so the circuit to it closes again without waiting for a request.
     """
@@ -44,6 +44,7 @@ class PeriodicTasks:
                 log.exception("A periodic task failed")
 
     def _run(self) -> None:
+        self.run_once()
         stopped = False
         while not stopped:
             stopped = self._stop.wait(INTERVAL_SECONDS)

@@ -25,6 +25,9 @@ PAGE_TTL_SECONDS = 60
 IDEMPOTENCY_SECONDS = 24 * 3600
 UPDATE_ATTEMPTS = 5
 
+# Of the idempotency record among the keys of a script.
+RECORD = 4
+
 # The position after which a page starts. Not encoded, so that the pattern shows every valid value.
 CURSOR_PATTERN = r"^c[0-9]{1,15}$"
 
@@ -89,9 +92,9 @@ class ItemService:
     def __init__(self, redis: RedisClient, cache: CacheService) -> None:
         self._redis = redis
         self._cache = cache
-        self._create = redis.script(_CREATE)
-        self._update = redis.script(_UPDATE)
-        self._delete = redis.script(_DELETE)
+        self._create = redis.script(_CREATE, replicated=True)
+        self._update = redis.script(_UPDATE, replicated=True)
+        self._delete = redis.script(_DELETE, replicated=True)
 
     def create(
         self, fields: Mapping[str, Any], idempotency_key: str | None = None, caller: str = ""
@@ -114,12 +117,14 @@ class ItemService:
         fingerprint = b"" if idempotency_key is None else _digest(orjson.dumps(dict(fields)))
         record = _digest(f"{caller}\n{idempotency_key}".encode()).decode()
         arguments = [item_id, orjson.dumps(item), fingerprint, time.time() + IDEMPOTENCY_SECONDS]
-        created, payload = self._create(self._keys(item_id, record), arguments)
+        keys = self._keys(item_id, record)
+        created, payload = self._create(keys, arguments)
         if created:
             metrics.ITEM_CHANGES.labels("create").inc()
             return Created(item, replayed=False)
         if not payload.startswith(fingerprint):
             raise IdempotencyMismatch
+        self._redis.confirm(keys[RECORD])  # the first request may have ended before replicas did
         return Created(orjson.loads(payload[len(fingerprint) :]), replayed=True)
 
     def get(self, item_id: str) -> Item:

@@ -19,7 +19,8 @@ from app.utils.request_context import RequestContext
 
 REQUEST_LOGGER = "app.request"
 
-_LEVEL_NAMES = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING)}
+_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING)
+_LEVEL_NAMES = {level: logging.getLevelName(level) for level in _LEVELS}
 # Above PIPE_BUF a pipe may mix what several processes write. JSON needs at most six bytes for each
 # character, so fields of this length stay below.
 _SHORT = 160

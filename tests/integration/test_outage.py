@@ -187,3 +187,29 @@ def test_a_replica_that_has_lost_its_master_counts_as_unavailable(
         seconds=5,
         why="as a master itself, it answers",
     )
+
+
+def test_a_write_without_an_answer_may_be_repeated_with_its_key(
+    start_service: StartService, own_redis: RedisServer
+) -> None:
+    key = {"Idempotency-Key": "mine"}
+    with start_service(
+        redis=own_redis.url, WEB_CONCURRENCY="1", REDIS_DATA_TIMEOUT_MS="500"
+    ) as service:
+        assert service.post(ITEMS, {"name": "Tea"}).status_code == 201
+        own_redis.pause()
+        written = service.post(ITEMS, {"name": "Coffee"}, headers=key)
+        read = service.get("/api/v1/session", cookies={"session": "x" * 43})
+        own_redis.resume()
+        wait_until(lambda: health(service) == (200, "healthy"), seconds=20, why="healthy")
+        wait_until(
+            lambda: service.post(ITEMS, {"name": "Coffee"}, headers=key).status_code == 201,
+            seconds=20,
+            why="the repetition is answered",
+        )
+        names = [item["name"] for item in service.get(ITEMS).json()["items"]]
+
+    assert (written.status_code, read.status_code) == (503, 503)
+    assert "stored; repeat it with the same Idempotency-Key." in written.json()["detail"]
+    assert "unavailable. Try again in a moment." in read.json()["detail"]
+    assert names == ["Tea", "Coffee"]

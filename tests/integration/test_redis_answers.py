@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from app.redis_client.client import RedisRefused
-from tests.support.app_parts import make_redis
+from app.redis_client.client import RedisRefused, RedisUnavailable
+from tests.support.app_parts import make_redis, nowhere
 from tests.support.processes import free_port, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, StartService
@@ -137,6 +137,8 @@ class Scripted:
     def _serve(self, client: socket.socket) -> None:
         with client:
             while data := client.recv(65536):
+                if not self._answer:
+                    return
                 client.sendall(self._answer * data.count(b"*"))
 
 
@@ -193,6 +195,37 @@ def test_whatever_redis_answers_nothing_is_a_500_and_no_password_is_shown(
         assert statuses <= {200, 404, 503, 507}
         assert health == "degraded"
         assert "s3cret-w0rd" not in "".join(service.log_lines) + service.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "maybe_stored"),
+    [
+        (b"", True),  # it gets the command, and closes the connection
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", True),
+        (b"-NOPERM no\r\n", False),
+        (b"-LOADING no\r\n", False),
+        (b"-NOAUTH no\r\n", False),
+    ],
+)
+def test_a_write_without_an_answer_may_have_been_stored_and_one_that_is_refused_not(
+    scripted: Callable[[bytes], Scripted], answer: bytes, maybe_stored: bool
+) -> None:
+    redis = make_redis(REDIS_URL=scripted(answer).url.replace("user:s3cret-w0rd@", "").rstrip("/0"))
+
+    with pytest.raises(RedisUnavailable) as of_a_write:
+        redis.script("return 1")([], [])
+    with pytest.raises(RedisUnavailable) as of_a_read:
+        redis.read(("GET", "key"))
+
+    assert of_a_write.value.maybe_stored is maybe_stored
+    assert not of_a_read.value.maybe_stored
+
+
+def test_what_was_not_sent_is_not_stored() -> None:
+    with pytest.raises(RedisUnavailable) as caught:
+        make_redis(REDIS_URL=nowhere()).script("return 1")([], [])
+
+    assert not caught.value.maybe_stored
 
 
 def test_a_refused_command_does_not_open_the_circuit(

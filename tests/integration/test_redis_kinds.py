@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.support.processes import end_group, free_port, wait_until
-from tests.support.redis_server import RedisServer
+from tests.support.processes import free_port, wait_until
+from tests.support.redis_server import RedisSentinel, RedisServer
 from tests.support.service import Service, StartService
 
 ITEMS = "/api/v1/items"
@@ -108,33 +108,23 @@ def client(server: RedisServer) -> Redis:
 
 
 @pytest.fixture
-def sentinel(replicated: tuple[RedisServer, RedisServer], tmp_path: Path) -> Iterator[Redis]:
+def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[Redis]:
     """A Sentinel that watches them, with a password of its own."""
     primary, replica = replicated
     wait_until(
         lambda: answers(client(primary)) and answers(client(replica)), seconds=10, why="both"
     )
     client(replica).replicaof("127.0.0.1", primary.port)
-    port = free_port()
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"port {port}\nrequirepass of-sentinel\n"
-        f"sentinel monitor MyMaster 127.0.0.1 {primary.port} 1\n"
-        f'sentinel auth-pass MyMaster "{PASSWORD}"\n'
-        "sentinel down-after-milliseconds MyMaster 1000\n"
-        "sentinel failover-timeout MyMaster 5000\n",
-        encoding="ascii",
+    running = RedisSentinel(
+        f"sentinel monitor MyMaster 127.0.0.1 {primary.port} 1",
+        f'sentinel auth-pass MyMaster "{PASSWORD}"',
+        "sentinel down-after-milliseconds MyMaster 1000",
+        "sentinel failover-timeout MyMaster 5000",
+        password="of-sentinel",
     )
-    # pylint: disable-next=consider-using-with
-    process = subprocess.Popen(
-        ["redis-server", str(config), "--sentinel"],
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    with Redis(port=port, password="of-sentinel", protocol=2, decode_responses=True) as redis:
-        wait_until(lambda: answers(redis) and knows_replica(redis), seconds=30, why="it watches")
-        yield redis
-    end_group(process)
+    wait_until(lambda: knows_replica(running.client), seconds=30, why="it watches")
+    yield running.client
+    running.close()
 
 
 def stored(server: RedisServer) -> int:
@@ -194,7 +184,7 @@ def test_sentinel_says_which_server_is_the_primary_before_and_after_a_failover(
         assert len(service.get(ITEMS).json()["items"]) == stored(replica) == 2
 
 
-def test_a_redis_cluster_is_refused_in_one_line(start_service: StartService) -> None:
+def test_a_redis_cluster_is_refused_in_one_line() -> None:
     server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     server.start()
     service = Service({"REDIS_URL": server.url})

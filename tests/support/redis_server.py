@@ -108,6 +108,49 @@ class RedisServer:
             return False
 
 
+class RedisSentinel:
+    """A Sentinel on a free port; `arguments` are lines of its configuration."""
+
+    def __init__(self, *arguments: str, password: str = "") -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="sentinel-"))
+        self.port = free_port()
+        config = self._folder / "sentinel.conf"
+        lines = [
+            f"port {self.port}",
+            *([f"requirepass {password}"] if password else []),
+            *arguments,
+        ]
+        config.write_text("\n".join(lines) + "\n", encoding="ascii")
+        self.client = Redis(port=self.port, password=password, protocol=2, decode_responses=True)
+        # pylint: disable-next=consider-using-with
+        self._process = subprocess.Popen(
+            ["redis-server", str(config), "--sentinel"],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(self._answers, seconds=START_SECONDS, why="Sentinel answers")
+
+    def monitor(self, port: int, name: str = "MyMaster") -> None:
+        """Call the server at this port the primary from now on; the former one is not asked."""
+        if self.client.sentinel_masters():
+            self.client.sentinel_remove(name)
+        self.client.sentinel_monitor(name, "127.0.0.1", port, 1)
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def close(self) -> None:
+        self.client.close()
+        end_group(self._process)
+        shutil.rmtree(self._folder)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except RedisError:
+            return False
+
+
 def delete_keys(url: str, prefix: str) -> None:
     """Delete all keys with this prefix, and no others."""
     with Redis.from_url(url) as client:

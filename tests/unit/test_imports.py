@@ -19,6 +19,7 @@ RANKS = {
     "app.server.lifecycle": 3,
     "app.server.periodic_tasks": 4,
     "app.server.process_metrics": 4,
+    "app.server.secret_files": 4,
     "app.server.cpu_limit": 4,
     "app.http": 4,
     "app.services": 4,

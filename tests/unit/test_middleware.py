@@ -133,6 +133,25 @@ def test_a_failure_of_the_service_is_logged_as_a_warning(
     assert ("exception" in vars(line(caplog))) == (level == logging.WARNING)
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        ("200 OK", logging.DEBUG),
+        ("405 Method Not Allowed", logging.INFO),
+        ("503 Unavailable", logging.WARNING),
+    ],
+)
+def test_a_probe_is_a_line_of_interest_only_if_it_fails(
+    caplog: pytest.LogCaptureFixture, path: str, status: str, level: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    observed(answering(status, [], route=path)).get(path)
+
+    assert line(caplog).levelno == level
+
+
 def test_an_error_outside_of_the_application_is_a_500_without_internals(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

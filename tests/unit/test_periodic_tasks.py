@@ -60,7 +60,7 @@ def test_stopping_runs_every_task_once_more(monkeypatch: pytest.MonkeyPatch) -> 
 
     tasks.stop()
 
-    assert rounds == [1]
+    assert rounds == [1, 1]
 
 
 def test_tasks_that_never_started_can_be_stopped() -> None:

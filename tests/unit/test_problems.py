@@ -49,6 +49,30 @@ def test_an_unavailable_redis_is_a_503_with_retry_after(app: Flask) -> None:
     assert "10.0.0.3" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "advice"),
+    [
+        ("POST", {"Idempotency-Key": "k"}, "stored; repeat it with the same Idempotency-Key."),
+        ("POST", {}, "It may have been stored; look for it before you repeat it"),
+        ("PUT", {}, "It may have been stored; read it before you repeat it."),
+        ("DELETE", {}, "It may have been stored; read it before you repeat it."),
+    ],
+)
+def test_a_write_whose_answer_is_missing_says_how_to_repeat_it(
+    app: Flask, method: str, headers: dict[str, str], advice: str
+) -> None:
+    @app.route("/writes", methods=[method])
+    def writes() -> str:
+        error = RedisUnavailable("TimeoutError while EVALSHA")
+        error.maybe_stored = True
+        raise error
+
+    response: Any = app.test_client().open("/writes", method=method, headers=headers)
+
+    assert response.status_code == 503 and "Retry-After" in response.headers
+    assert advice in response.json["detail"]
+
+
 def test_a_full_store_is_a_507(app: Flask) -> None:
     assert fail_with(app, RedisFull("full")).status_code == 507
 

@@ -1,0 +1,262 @@
+"""A primary that is lost: the next one is found, and no write is acknowledged that may be lost."""
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from app.redis_client import name_lookup
+from app.redis_client.client import RedisClient, RedisUnavailable
+from app.services.cache_service import CacheService
+from app.services.items import ItemService
+from tests.support.app_parts import make_redis, make_settings, one_request
+from tests.support.processes import free_port, wait_until
+from tests.support.redis_server import RedisSentinel, RedisServer
+from tests.support.service import Service, StartService
+
+ITEMS = "/api/v1/items"
+KEY = {"Idempotency-Key": "mine"}
+
+
+@pytest.fixture
+def second_redis() -> Iterator[RedisServer]:
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def sentinel() -> Iterator[RedisSentinel]:
+    running = RedisSentinel()
+    yield running
+    running.close()
+
+
+def follow(replica: RedisServer, primary: RedisServer) -> None:
+    """Make `replica` one of `primary`, and return when it is up to date."""
+    with replica.client() as redis:
+        redis.replicaof("127.0.0.1", primary.port)
+    with primary.client() as redis:
+        redis.config_set("repl-ping-replica-period", 1)
+        wait_until(
+            lambda: redis.info("replication").get("slave0", {}).get("state") == "online",
+            seconds=20,
+            why="the replica is online",
+        )
+
+
+def messages(service: Service, text: str) -> list[str]:
+    return [line["message"] for line in service.log_records if text in line["message"]]
+
+
+def turn_into_a_replica(server: RedisServer) -> None:
+    with server.client() as redis:
+        redis.replicaof("127.0.0.1", free_port())
+
+
+def serve_nothing_stale(server: RedisServer) -> None:
+    with server.client() as redis:
+        redis.config_set("replica-serve-stale-data", "no")
+    turn_into_a_replica(server)
+
+
+def cut_off_from_replicas(server: RedisServer) -> None:
+    with server.client() as redis:
+        redis.config_set("min-replicas-to-write", 1)
+
+
+@pytest.mark.parametrize("lose", [turn_into_a_replica, serve_nothing_stale, cut_off_from_replicas])
+def test_the_first_request_after_a_failover_reaches_the_new_primary(
+    start_service: StartService,
+    sentinel: RedisSentinel,
+    own_redis: RedisServer,
+    second_redis: RedisServer,
+    lose: Callable[[RedisServer], None],
+) -> None:
+    sentinel.monitor(own_redis.port)
+    with start_service(
+        redis="redis://MyMaster/0",
+        REDIS_SENTINELS=f"127.0.0.1:{sentinel.port}",
+        REDIS_TIMEOUT_MS="10000",
+        REDIS_DATA_TIMEOUT_MS="10000",
+        WEB_CONCURRENCY="1",
+    ) as service:
+        assert service.post(ITEMS, {"name": "Tea"}).status_code == 201
+        assert service.get(ITEMS).status_code == 200
+        sentinel.monitor(second_redis.port)
+        lose(own_redis)
+
+        written = service.post(ITEMS, {"name": "Tea"})
+        read = service.get(ITEMS, headers={"Cache-Control": "no-cache"})
+
+    assert written.status_code == 201, written.text
+    assert [item["id"] for item in read.json()["items"]] == [written.json()["id"]]
+
+
+def through(*sentinels: str | int, **settings: str) -> RedisClient:
+    """A client that asks these Sentinels: `host:port`, or a port of this machine."""
+    addresses = [each if isinstance(each, str) else f"127.0.0.1:{each}" for each in sentinels]
+    return make_redis(
+        REDIS_URL="redis://MyMaster/0", REDIS_SENTINELS=",".join(addresses), **settings
+    )
+
+
+def test_a_read_after_a_time_out_asks_sentinel_anew(
+    sentinel: RedisSentinel, own_redis: RedisServer, second_redis: RedisServer
+) -> None:
+    sentinel.monitor(own_redis.port)
+    redis = through(sentinel.port, REDIS_TIMEOUT_MS="1000")
+    with second_redis.client() as second:
+        second.set("name", "second")
+    assert redis.read(("GET", "name")) == [None]
+    own_redis.pause()
+    with pytest.raises(RedisUnavailable, match="TimeoutError"):
+        redis.read(("GET", "name"))
+
+    sentinel.monitor(second_redis.port)
+
+    assert redis.read(("GET", "name")) == [b"second"]
+
+
+def test_a_sentinel_that_hangs_leaves_time_for_the_next(
+    sentinel: RedisSentinel, own_redis: RedisServer
+) -> None:
+    sentinel.monitor(own_redis.port)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        redis = through(hanging.getsockname()[1], sentinel.port, REDIS_TIMEOUT_MS="1000")
+
+        with one_request():
+            answers = [redis.ping() for _ in range(2)]
+
+    assert len(answers) == 2
+
+
+def test_names_of_sentinels_and_of_their_primary_are_looked_up_within_the_budget(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_names = ("sentinel resolve-hostnames yes", "sentinel announce-hostnames yes")
+    sentinel = RedisSentinel(*of_names, f"sentinel monitor MyMaster localhost {own_redis.port} 1")
+    looked_up: list[str] = []
+
+    def addresses(host: str, seconds: float) -> list[str]:
+        looked_up.append(host)
+        assert 0 < seconds <= 10
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(name_lookup, "addresses", addresses)
+    redis = through(f"sentinel.example:{sentinel.port}")
+    redis.ping()
+    redis.read(("GET", "name"))
+    sentinel.close()
+
+    assert {"sentinel.example", "localhost"} == set(looked_up)
+
+
+@pytest.mark.slow
+def test_a_primary_without_replicas_refuses_writes_until_it_has_one(
+    start_service: StartService, own_redis: RedisServer, second_redis: RedisServer
+) -> None:
+    with start_service(redis=own_redis.url, WEB_CONCURRENCY="1") as service:
+        cut_off_from_replicas(own_redis)
+        refused = [service.post(ITEMS, {"name": "Tea"}) for _ in range(3)]
+        read = service.get(ITEMS).status_code
+        follow(second_redis, own_redis)
+        wait_until(
+            lambda: service.post(ITEMS, {"name": "Tea"}).status_code == 201,
+            seconds=20,
+            why="writes are accepted again",
+        )
+        wait_until(
+            lambda: messages(service, "Redis serves again"), seconds=20, why="the log says so"
+        )
+
+        assert [answer.status_code for answer in refused] == [503] * 3
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+        assert "may have been stored" not in refused[0].text
+        assert read == 200
+        assert len(messages(service, "NOREPLICAS")) == 1
+
+
+@pytest.fixture
+def replicated(own_redis: RedisServer, second_redis: RedisServer) -> RedisServer:
+    """The replica of `own_redis`."""
+    follow(second_redis, own_redis)
+    return second_redis
+
+
+@pytest.mark.slow
+def test_what_a_replica_has_not_confirmed_is_not_acknowledged(
+    start_service: StartService, own_redis: RedisServer, replicated: RedisServer
+) -> None:
+    with start_service(
+        redis=own_redis.url, REDIS_WAIT_REPLICAS="1", WEB_CONCURRENCY="1"
+    ) as service:
+        confirmed = service.post(ITEMS, {"name": "Tea"})
+        place = confirmed.headers["Location"]
+        replicated.pause()
+        posted = service.post(ITEMS, {"name": "Coffee"}, headers=KEY)
+        repeated = service.post(ITEMS, {"name": "Coffee"}, headers=KEY)
+        replaced = service.put(place, {"name": "Green tea"})
+        of_a_session = service.put("/api/v1/session", {"data": {}})
+        cached = service.put("/api/v1/cache/key", 1)
+        listed = service.get(ITEMS)
+        wait_until(
+            lambda: service.get("/health").json()["checks"]["redis"].get("refuses"),
+            seconds=10,
+            why="health tells",
+        )
+        replicated.resume()
+        again = service.post(ITEMS, {"name": "Coffee"}, headers=KEY)
+        wait_until(lambda: messages(service, "serves again"), seconds=20, why="it is over")
+
+        assert confirmed.status_code == 201
+        for refused in (posted, repeated):
+            assert refused.status_code == 503 and "Retry-After" in refused.headers
+            assert "may have been stored; repeat it with the same Idempotency-Key" in refused.text
+        for refused in (replaced, of_a_session):
+            assert refused.status_code == 503
+            assert "may have been stored; read it before you repeat it" in refused.text
+        assert "Set-Cookie" not in of_a_session.headers
+        assert (cached.status_code, listed.status_code) == (201, 200)
+        assert again.status_code == 201 and again.headers["Idempotency-Replayed"] == "true"
+        assert len(service.get(ITEMS).json()["items"]) == 2
+        assert len(messages(service, "fewer than 1 replicas have confirmed")) == 1
+
+
+def test_a_replayed_write_waits_for_replicas_as_the_first_one_did(
+    own_redis: RedisServer, replicated: RedisServer
+) -> None:
+    """On Redis 8, WAIT is about the connection's own writes; the first one was another's."""
+    replicated.pause()
+    for _ in range(2):
+        with pytest.raises(RedisUnavailable) as caught:
+            items_of(own_redis).create({"name": "Tea"}, "mine")
+        assert caught.value.maybe_stored
+    replicated.resume()
+
+    assert items_of(own_redis).create({"name": "Tea"}, "mine").replayed
+    with own_redis.client() as client:
+        assert {client.ttl(key) for key in client.scan_iter("*")} == {-1}
+
+
+def items_of(server: RedisServer) -> ItemService:
+    """Items behind a connection of their own."""
+    settings = {"REDIS_WAIT_REPLICAS": "1", "REDIS_TIMEOUT_MS": "1000"}
+    redis = make_redis(REDIS_URL=server.url, **settings)
+    return ItemService(redis, CacheService(make_settings(), redis))
+
+
+def test_an_unknown_script_is_loaded_where_replicas_must_confirm(
+    own_redis: RedisServer, replicated: RedisServer
+) -> None:
+    redis = make_redis(REDIS_URL=own_redis.url, REDIS_WAIT_REPLICAS="1")
+    script = redis.script("return redis.call('INCRBY', KEYS[1], ARGV[1])", replicated=True)
+
+    with own_redis.client() as client, replicated.client() as copy:
+        first = script(["number"], [2])
+        client.script_flush()
+        second = script(["number"], [3])
+        stored = copy.get("number")
+
+    assert (first, second, stored) == (2, 5, "5")
