@@ -28,8 +28,11 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
 
 def serves(release: Release) -> bool:
     """Whether writes are acknowledged."""
+    token = {"Authorization": f"Bearer {release.token}"}
     try:
-        answer = requests.put(f"{release.http}/api/v1/session", json={"data": {}}, timeout=5)
+        answer = requests.put(
+            f"{release.http}/api/v1/session", json={"data": {}}, headers=token, timeout=5
+        )
     except requests.RequestException:
         return False
     return answer.ok
