@@ -105,4 +105,4 @@ def test_a_killed_node_with_the_primary_loses_nothing_that_was_acknowledged(
 
     print(json.dumps(mixed.summary(), indent=1))
     assert len(mixed.items) > 100
-    wait_until(lambda: not mixed.lost_items(), seconds=60, why="all items are there")
+    assert mixed.lost_items() == set()

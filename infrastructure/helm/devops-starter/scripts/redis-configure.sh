@@ -47,7 +47,9 @@ secret=$(password operator)
   [ "$primary" = "$own" ] || echo "replicaof $primary 6379"
 } >>/run/redis/extra.conf
 
-# Sentinel writes what it learns into this file.
+# Sentinel keeps what it learns in this file, and its own name: under a new one, the others would count it twice and
+# wait for a majority that does not exist.
+[ ! -e /data/sentinel.conf ] || exit 0
 cat >/data/sentinel.conf <<SENTINEL
 port 26379
 sentinel resolve-hostnames yes

@@ -79,8 +79,8 @@ securityContext:
 terminationMessagePolicy: FallbackToLogsOnError
 {{- end }}
 
-{{- /* Where pods go: (list CONTEXT COMPONENT). Off a dead node in 30 s instead of 300; spread over nodes
-and zones, but never Pending for it. */ -}}
+{{- /* Where pods go: (list CONTEXT COMPONENT). Off a dead node in 30 s instead of 300; spread over the
+nodes that take pods, which a cordoned or dead one does not, and over zones where possible. */ -}}
 {{- define "ds.placement" -}}
 {{- $root := index . 0 -}}
 {{- with $root.Values.image.pullSecrets }}
@@ -99,7 +99,7 @@ topologySpreadConstraints:
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - topologyKey: {{ . }}
     maxSkew: 1
-    whenUnsatisfiable: ScheduleAnyway
+    whenUnsatisfiable: {{ eq . "kubernetes.io/hostname" | ternary "DoNotSchedule" "ScheduleAnyway" }}
     nodeTaintsPolicy: Honor
     labelSelector: {matchLabels: {{ include "ds.selector" $ | fromYaml | toJson }}}
     matchLabelKeys: [pod-template-hash]
