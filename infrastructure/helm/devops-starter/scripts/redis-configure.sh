@@ -22,20 +22,22 @@ digest=$(password operator | sha256sum)
   echo "user sentinel on #${digest%% *} resetkeys allchannels -@all +multi +exec +slaveof +replicaof +ping +subscribe +psubscribe +publish +config|rewrite +config|set +role +info +client|setname +client|kill +client|no-evict +script|kill +failover"
 } >>/run/redis/users.acl
 
+# Each pod has a Service, whose address stays: by name, Redis and Sentinel would stand still for each look-up
+# while a name server is away, and take the others for dead.
+address() { getent hosts "$1" | { read -r first _ && echo "$first"; }; }
+
 # A Sentinel that answers knows the primary. If none does, all were down: the one that this pod knew last. At the
 # very first start: the first pod.
-primary=""
+primary="" own=""
 for pod in $PODS; do
+  case $pod in "$(hostname)".*) own=$(address "$pod") ;; esac
+  [ -z "$primary" ] || continue
   primary=$(redis-cli -h "$pod" -p 26379 -t 1 --raw sentinel get-master-addr-by-name primary 2>/dev/null | head -n 1) || primary=""
-  case $primary in *.*) break ;; *) primary="" ;; esac
+  case $primary in *.*.*.*) ;; *) primary="" ;; esac
 done
 [ -n "$primary" ] || [ ! -e /data/sentinel.conf ] || primary=$(sed -n 's/^sentinel monitor primary \([^ ]*\) .*/\1/p' /data/sentinel.conf)
-[ -n "$primary" ] || primary=${PODS%% *}
+[ -n "$primary" ] || primary=$(address "${PODS%% *}")
 
-own=""
-for pod in $PODS; do
-  case $pod in "$(hostname)".*) own=$pod ;; esac
-done
 secret=$(password operator)
 {
   echo "replica-announce-ip $own"
@@ -52,8 +54,6 @@ secret=$(password operator)
 [ ! -e /data/sentinel.conf ] || exit 0
 cat >/data/sentinel.conf <<SENTINEL
 port 26379
-sentinel resolve-hostnames yes
-sentinel announce-hostnames yes
 sentinel announce-ip $own
 sentinel monitor primary $primary 6379 2
 sentinel auth-user primary sentinel

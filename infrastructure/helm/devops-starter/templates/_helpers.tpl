@@ -165,7 +165,7 @@ REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_r
 HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}    {{ lower . }} \"\";\n{{ end }}"
 {{- end }}
 
-{{- /* The pods of Redis by their full names. */ -}}
+{{- /* The Services of Redis' pods, by their full names. */ -}}
 {{- define "ds.redisPods" -}}
-{{- range $number := until 3 }}{{ if $number }} {{ end }}{{ include "ds.fullname" $ }}-redis-{{ $number }}.{{ include "ds.host" (list $ "redis") }}{{ end -}}
+{{- range $number := until 3 }}{{ if $number }} {{ end }}{{ include "ds.fullname" $ }}-redis-{{ $number }}.{{ $.Release.Namespace }}.svc.{{ $.Values.clusterDomain }}{{ end -}}
 {{- end }}
