@@ -51,7 +51,13 @@ def primary(release: Release) -> str:
         "primary",
     )
     said = kubectl("-n", release.namespace, "exec", pod, "-c", "sentinel", "--", *command)
-    return said.partition(".")[0]
+    services = json.loads(release.get("services", "-o", "json"))["items"]
+    # The Service of a pod has the pod's name.
+    return next(
+        str(each["metadata"]["name"])
+        for each in services
+        if each["spec"]["clusterIP"] == said.split()[0]
+    )
 
 
 def node_of(release: Release, pod: str) -> str:
