@@ -19,7 +19,7 @@ digest=$(password operator | sha256sum)
 {
   # What a replica and a Sentinel need (redis.io/docs, "Redis Sentinel", "Redis Access Control List").
   echo "user replication on #${digest%% *} resetkeys resetchannels -@all +psync +replconf +ping"
-  echo "user sentinel on #${digest%% *} resetkeys allchannels -@all +multi +exec +slaveof +replicaof +ping +subscribe +psubscribe +publish +config|rewrite +config|set +role +info +client|setname +client|kill +client|no-evict +script|kill +failover"
+  echo "user sentinel on #${digest%% *} resetkeys allchannels -@all +multi +exec +slaveof +replicaof +ping +subscribe +psubscribe +publish +config|rewrite +config|set +role +info +client|setname +client|kill +client|pause +script|kill +failover"
 } >>/run/redis/users.acl
 
 # Each pod has a Service, whose address stays: by name, Redis and Sentinel would stand still for each look-up
