@@ -40,7 +40,7 @@ def serves(release: Release) -> bool:
 
 def primary(release: Release) -> str:
     """The name of the pod that Sentinel calls the primary."""
-    pod = f"{release.fullname}-redis-1"
+    pod = f"statefulset/{release.fullname}-redis"
     command = (
         "redis-cli",
         "-p",
@@ -95,7 +95,8 @@ def test_a_killed_node_with_the_primary_loses_nothing_that_was_acknowledged(
     (entry,) = (name for name, address in release.nodes.items() if address == release.entry)
     if node_of(release, primary(release)) == entry:  # the load comes in by that node
         kubectl("-n", release.namespace, "delete", "pod", primary(release), "--wait=true")
-        wait_until(lambda: node_of(release, primary(release)) != entry, seconds=60, why="moved")
+        ready = ("rollout", "status", f"statefulset/{release.fullname}-redis", "--timeout=90s")
+        kubectl("-n", release.namespace, *ready)
     victim = node_of(release, primary(release))
     with MixedLoad(release, rate=RATE, repeats=True) as mixed:
         time.sleep(3)
