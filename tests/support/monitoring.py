@@ -84,6 +84,25 @@ def queries() -> list[tuple[str, str]]:
     return found
 
 
+def fill_in(expression: str, seconds: int) -> str:
+    """A panel's expression as Grafana sends it with everything chosen."""
+    for variable, value in {
+        "$__rate_interval": f"{max(60, seconds // 700 + 15)}s",
+        "$__range": f"{seconds}s",
+        "$__interval": "60s",
+        "$namespace": ".*",
+        "$job": "web",
+        'route="$route"': 'route="/api/v1/items"',
+        "$instance": ".*",
+        "$route": ".*",
+        "$service": ".*",
+        "$project": ".*",
+    }.items():
+        expression = expression.replace(variable, value)
+    assert "$" not in expression.replace("${1}", ""), expression
+    return expression
+
+
 def headings(markdown: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+\s+(.*)$", markdown.read_text(encoding="utf-8"), re.MULTILINE)

@@ -154,7 +154,7 @@ def test_every_metric_of_the_service_that_is_asked_for_exists_with_those_labels(
 
 
 def test_every_metric_asked_for_is_recorded_or_comes_from_something_that_is_scraped() -> None:
-    exported = _exported_by_the_service().keys() | RECORDED | {"up", "ALERTS"}
+    exported = _exported_by_the_service().keys() | RECORDED | {"up", "ALERTS", "ALERTS_FOR_STATE"}
     scraped = r"(node|redis|nginx|edge|container|probe|prometheus|alertmanager|process|scrape)_\w+"
     texts = [rule["expr"] for rule in all_rules()] + [expr for _, expr in queries()]
     asked = {name for text in texts for name in promql.parse(text).metrics}
@@ -257,6 +257,6 @@ def _exported_by_the_service() -> dict[str, set[str]]:
     """Metric: labels, with those that Prometheus adds."""
     found: dict[str, set[str]] = {}
     for metric, labels, _text in described():
-        known = {*filter(None, labels.split(", ")), "job", "instance", "pool"}
+        known = {*filter(None, labels.split(", ")), "job", "namespace", "instance", "pool"}
         found |= {metric: known, f"{metric}_count": known, f"{metric}_bucket": known | {"le"}}
     return found

@@ -5,17 +5,19 @@
 
 from typing import Any
 
-from monitoring.grafana.generate import names as n
-from monitoring.grafana.generate.frame import cache_hits, choice, dashboard
+from monitoring.grafana.generate import common, names as n
+from monitoring.grafana.generate.frame import LINES_OF_ROW, LOGS, choice, dashboard
 from monitoring.grafana.generate.panels import (
-    BLUE, GREEN, ORANGE, QUANTILE_COLORS, RED, STATUS_COLORS, Column, column, good_above,
-    good_below, heatmap, limit, link, quantiles, series, stat, table)
+    BLUE, GREEN, IDLE, ORANGE, RED, STATUS_COLORS, Column, cell, column,
+    good_above, good_below, heatmap, limit, link, or_zero, series, stat, table)
 
 PICKED = 'instance=~"$instance", route=~"$route"'
 OF_ROUTES = f"sum by (route) (instance_route:%s:rate5m{{{PICKED}}})"
 BUCKETS = f"instance_route_le:{n.DURATION}_bucket:rate5m{{{PICKED}}}"
-LOGS = "/d/ds-logs/log-lines?${__url_time_range}&var-route=${__data.fields.Route}"
-LOGS_OF = "/d/ds-logs/log-lines?${__url_time_range}&var-route=${__field.labels.route}"
+# When no replica answers, the last hour tells.
+WANTED = f"""sum(max by (namespace) ({n.APP_REPLICAS_WANTED}) > 0
+or max by (namespace) (last_over_time({n.APP_REPLICAS_WANTED}[1h])) > 0)"""
+ANSWER = 'sum(up{job="$job"})'
 
 
 def build() -> dict[str, Any]:
@@ -43,37 +45,36 @@ def rate(metric: str, labels: str = PICKED) -> str:
 
 def numbers() -> list[Any]:
     return [
-        stat("Requests", "Requests answered per second, health checks included.",
-             f"sum({rate(n.REQUESTS)}) or vector(0)", "reqps", decimals=1),
-        stat("Errors",
-             "Share of requests answered with a 5xx. The objective allows 0.1 % over 30 days.",
-             f"""sum({rate(n.REQUESTS, f'{PICKED}, status=~"5.."')})
-             / (sum({rate(n.REQUESTS)}) > 0) or vector(0)""",
-             "percentunit", steps=good_below(0.001, 0.01), decimals=2),
-        stat("p95", "Latency: 95 % of the requests of the last five minutes were answered faster.",
-             f"histogram_quantile(0.95, sum by (le) ({BUCKETS}))", "s",
-             steps=good_below(0.1, 0.25), empty="idle"),
+        stat("Requests", "Users' requests answered by nginx per second, on all routes.",
+             f"sum(rate({common.USERS}[2m]))", "reqps", decimals=1),
+        common.errors(),
+        common.latency("p95"),
         stat("Budget left",
              "Share of the errors that 99.9 % availability allows in 30 days. Overspent is shown "
              "down to −100 %.",
-             'clamp_min(slo:budget_left:30d{slo="availability"}, -1)', "percentunit",
+             'clamp_min(min(slo:budget_left:30d{slo="availability"}), -1)', "percentunit",
              steps=good_above(0, 0.25), decimals=1),
         stat("Active users",
              "Different users of the last five minutes over all instances, estimated within 1 %.",
-             f'max({n.USERS_ACTIVE}{{window="5m"}}) or vector(0)'),
+             f'max({n.USERS_ACTIVE}{{window="5m"}})'),
         stat("Sessions", "Sessions that have not ended, over all instances.",
-             f"max({n.SESSIONS_ACTIVE}) or vector(0)"),
-        cache_hits(),
-        stat("Replicas", "Replicas that answer Prometheus.",
-             'sum(up{job="web"}) or vector(0)', steps=good_above(1, 1)),
+             f"max({n.SESSIONS_ACTIVE})"),
+        common.cache_hits(),
+        stat("Replicas",
+             "Replicas that do not answer Prometheus, of those wanted (REPLICAS) or, if that is "
+             "not set, of those known.",
+             f"""clamp_min({WANTED} - ({or_zero(ANSWER, WANTED)}), 0)
+             or sum(up{{job="$job"}} == bool 0)""", "suffix: missing", steps=limit(1),
+             names={"0": ("all", GREEN)}),
     ]
 
 
 def by_route() -> list[Any]:
     def lines(title: str, description: str, expr: str, unit: str, **more: Any) -> Any:
-        links = [link("Log lines of ${__field.labels.route}", LOGS_OF)]
-        fixed: dict[str, Any] = {"width": 12, "height": 9, "legend_right": True, "links": links}
-        return series(title, description, {"{{route}}": expr}, unit, **fixed, **more)
+        route = "${__field.labels.route}"
+        links = [link(f"Log lines of {route}", LOGS + route)]
+        return series(title, description, {"{{route}}": expr}, unit, width=12, height=9,
+                      legend_right=True, links=links, empty=IDLE, **more)
 
     return [
         lines("Requests by route",
@@ -104,24 +105,23 @@ def routes() -> Any:
     errors = f"{OF_ROUTES % 'http_errors'} / ({requests})"
     errors_good, slow_good = good_below(0.001, 0.01), good_below(0.005, 0.01)
     return table("Routes, last five minutes",
-                 "All routes with requests. Click one for the commands that find its log lines.",
+                 "Routes with requests, as the service counts them: without what nginx answered "
+                 "itself. Click one for the commands that find its log lines.",
                  {"Requests": column(requests, "reqps", decimals=2),
                   "Errors": column(errors, "percentunit", steps=errors_good, decimals=2),
                   "Slower than 250 ms": column(slow, "percentunit", steps=slow_good, decimals=2),
                   "p50": quantile(0.5),
                   "p95": quantile(0.95),
                   "p99": quantile(0.99)},
-                 labels={"route": "Route"}, sort="Requests", height=11, first_width=260,
-                 links=[link("Its log lines", LOGS)])
+                 labels={"route": "Route"}, sort="Requests", height=11, empty=IDLE,
+                 cells={"Route": cell(260, [LINES_OF_ROW])})
 
 
 def together() -> list[Any]:
     return [
         series("Answers by status", "Requests per second by the first digit of their status.",
                {"{{status_class}}": f"sum by (status_class) ({rate(f'{n.DURATION}_count')})"},
-               "reqps", width=6, stacked=True, colors=STATUS_COLORS),
-        series("Latency", "50 %, 95 % and 99 % of the requests are answered faster.",
-               quantiles(f"sum by (le) ({BUCKETS})"), "s", width=6, colors=QUANTILE_COLORS),
+               "reqps", width=12, stacked=True, colors=STATUS_COLORS),
         series("In flight",
                "Requests in progress, and the threads that can answer them. At the dashed line "
                "requests wait.",
@@ -129,11 +129,7 @@ def together() -> list[Any]:
                 "threads":
                     f"""sum({n.APP_WORKERS}{{instance=~"$instance"}}
                     * {n.APP_WORKER_THREADS})"""},
-               width=6, colors={"threads": RED}, dashed="threads"),
-        series("Bytes in and out", "Bytes of bodies received and sent per second.",
-               {"received": f"sum({rate(n.REQUEST_BYTES)})",
-                "sent": f"sum({rate(n.RESPONSE_BYTES)})"},
-               "Bps", width=6),
+               width=12, colors={"threads": RED}, dashed="threads"),
     ]
 
 
@@ -161,7 +157,8 @@ def versions() -> list[Any]:
         series("Replicas by version",
                "Two colours at once: a deploy is running. A purple mark: the first replica of a "
                "version.",
-               {"{{version}}": f"count by (version) ({n.APP_INFO})"}, stacked=True),
+               {"{{version}}": f"count by (version) ({n.APP_INFO})", "wanted": WANTED},
+               stacked=True, colors={"wanted": RED}, dashed="wanted"),
         table("What runs now",
               "One row for each version. Outside a deploy there should be one row.",
               {"Replicas": column(f"count by ({', '.join(labels)}) ({n.APP_INFO})")},

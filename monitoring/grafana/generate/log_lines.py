@@ -13,12 +13,13 @@ from monitoring.grafana.generate import names as n
 from monitoring.grafana.generate.frame import dashboard, one_of
 from monitoring.grafana.generate.panels import STATUS_COLORS, limit, quantiles, series, text
 
-LOGS = "docker compose logs web --no-log-prefix --since 1h"
+SPAN = "--no-log-prefix --since ${__from:date:iso} --until ${__to:date:iso}"
+LOGS = f"docker compose logs web {SPAN}"
 COMMANDS = f"""\
 Run these where the stack runs. Each line of the log is a JSON object (docs/MONITORING.md, "Find the
 log lines"). Choose the route above, or click a route on another dashboard.
 
-**Failed requests of this route**, the last hour:
+**Failed requests of this route**, in the time range:
 
 ```sh
 {LOGS} | jq -cR 'fromjson? | select(.route == "${{route}}" and .status >= 500)'
@@ -28,6 +29,12 @@ log lines"). Choose the route above, or click a route on another dashboard.
 
 ```sh
 {LOGS} | jq -cR 'fromjson? | select(.route == "${{route}}" and .duration_ms > 250)'
+```
+
+**What nginx answered itself**, without the service (502, 504):
+
+```sh
+docker compose logs nginx {SPAN} | jq -cR 'fromjson? | select(.status == 502 or .status == 504)'
 ```
 
 **All lines of one request**, nginx's and the service's, by its `request_id`, which is also in the
@@ -43,7 +50,7 @@ def build() -> dict[str, Any]:
     counted = f'{n.DURATION}_count{{route="$route"}}'
     buckets = f'sum by (le) (instance_route_le:{n.DURATION}_bucket:rate5m{{route="$route"}})'
     panels = [
-        text("How to find them", COMMANDS, height=11),
+        text("How to find them", COMMANDS, height=13),
         series("Answers of ${route}", "Requests per second by the first digit of their status.",
                {"{{status_class}}": f"sum by (status_class) (rate({counted}[$__rate_interval]))"},
                "reqps", stacked=True, width=12, colors=STATUS_COLORS),

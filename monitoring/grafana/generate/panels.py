@@ -2,12 +2,14 @@
 
 A panel always has a title, a description, a unit and a text for "no data". Sizes are in Grafana's
 grid: 24 columns; a row of height 1 is 38 pixels. `queries` map a series' legend to its expression.
+bound.py binds every expression to this service.
 """
 
 # Every setting of a panel is an argument, given by name.
 # pylint: disable=too-many-arguments,too-many-locals,too-many-positional-arguments
 
 from collections.abc import Iterable, Mapping
+from string import ascii_uppercase
 from typing import Any
 
 from grafana_foundation_sdk.builders import bargauge, common as c, heatmap as hm
@@ -19,6 +21,8 @@ from grafana_foundation_sdk.models import dashboard as d
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
+from monitoring.grafana.generate.bound import bound
+
 DATASOURCE = d.DataSourceRef(type_val="prometheus", uid="prometheus")
 
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
@@ -29,6 +33,8 @@ Steps = list[tuple[float | None, str]]
 Names = Mapping[str, tuple[str, str]]
 Queries = Mapping[str, str]
 Column = tuple[str, list[d.DynamicConfigValue]]
+NO_DATA = "no data"
+IDLE = "idle, or no data"  # of a query without a value when there is nothing to measure
 
 
 def good_below(warn: float, bad: float) -> Steps:
@@ -57,6 +63,11 @@ def quantiles(buckets: str) -> dict[str, str]:
     return {name: f"histogram_quantile({q}, {buckets}) >= 0" for name, q in shares.items()}
 
 
+def or_zero(expr: str, source: str) -> str:
+    """Zero where the expression gives nothing, but only while its source answers."""
+    return f"{expr} or 0 * {source}"
+
+
 def link(title: str, url: str) -> DashboardLink:
     """A link of a series or of a table's cell."""
     return DashboardLink(title).url(url).target_blank(False)
@@ -71,17 +82,20 @@ def stat(
     width: int = 3,
     steps: Steps | None = None,
     names: Names | None = None,
-    empty: str = "none",
+    idle: tuple[str, str] | None = None,
     decimals: int | None = None,
-    line: bool = True,
 ) -> Any:
-    """One number before its recent graph. `names` gives words and colours to values."""
-    panel = _framed(st.Panel(), title, description, unit, empty, width, 4)
-    _last_value(panel, {"": expr}, decimals)
+    """One number: the value at the end of the time range, never one from before an outage.
+
+    `names` gives words and colours to values. `idle` is a word for "nothing to measure", and an
+    expression that has a value while the source answers.
+    """
+    panel = _framed(st.Panel(), title, description, unit, NO_DATA, width, 4)
+    word, source = idle or (NO_DATA, "")
+    _values_at_the_end(panel, {"": f"{expr} or NaN * {source}" if source else expr}, decimals)
     panel.color_mode(m.BigValueColorMode.VALUE).text(c.VizTextDisplayOptions().value_size(30))
-    panel.graph_mode(m.BigValueGraphMode.AREA if line else m.BigValueGraphMode.NONE)
-    panel.thresholds(_thresholds(steps or [(None, BLUE)]))
-    return panel.mappings(_mappings(names or {}, empty))
+    panel.graph_mode(m.BigValueGraphMode.NONE).thresholds(_thresholds(steps or [(None, BLUE)]))
+    return panel.mappings(_mappings(names or {}, RED if steps or names else GREY, word))
 
 
 def series(
@@ -100,7 +114,7 @@ def series(
     at_least: float = 1e-3,
     colors: Mapping[str, str] | None = None,
     dashed: str | None = None,
-    empty: str = "none",
+    empty: str = NO_DATA,
     links: Iterable[DashboardLink] = (),
 ) -> Any:
     """Lines over time; `steps` and the series `dashed` are dashed limits, `colors` by legend.
@@ -144,15 +158,21 @@ def bars(
     width: int = 8,
     height: int = 8,
     steps: Steps | None = None,
+    steps_of: Mapping[str, Steps] | None = None,
     highest: float | None = None,
     decimals: int | None = None,
 ) -> Any:
-    """One horizontal bar a series: its value at the end of the time range."""
-    panel = _framed(bargauge.Panel(), title, description, unit, "none", width, height)
-    _last_value(panel, queries, decimals, instant=True)
+    """One horizontal bar a series: its value at the end of the time range.
+
+    `steps_of` are thresholds by legend, `steps` those of the others.
+    """
+    panel = _framed(bargauge.Panel(), title, description, unit, NO_DATA, width, height)
+    _values_at_the_end(panel, queries, decimals)
     panel.orientation(m.VizOrientation.HORIZONTAL).display_mode(m.BarGaugeDisplayMode.BASIC)
-    panel.text(c.VizTextDisplayOptions().title_size(14).value_size(18))
+    panel.text(c.VizTextDisplayOptions().value_size(18))
     panel.thresholds(_thresholds(steps or [(None, BLUE)])).min(0)
+    for name, own in (steps_of or {}).items():
+        panel.override_by_name(name, [_override("thresholds", _thresholds(own).build())])
     if highest is not None:
         panel.max(highest)
     return panel
@@ -168,9 +188,9 @@ def states(
     height: int = 8,
 ) -> Any:
     """One band a series over time, in the colours of its values."""
-    panel = _framed(tl.Panel(), title, description, "short", "none", width, height)
+    panel = _framed(tl.Panel(), title, description, "short", NO_DATA, width, height)
     _targets(panel, queries)
-    panel.mappings(_mappings(names, "none"))
+    panel.mappings(_mappings(names))
     panel.show_value(m.VisibilityMode.NEVER).row_height(0.8).fill_opacity(80).line_width(0)
     panel.color_scheme(FieldColor().mode(d.FieldColorModeId.THRESHOLDS))
     return panel.thresholds(_thresholds([(None, GREY)])).legend(_legend(m.LegendPlacement.BOTTOM))
@@ -178,7 +198,7 @@ def states(
 
 def heatmap(title: str, description: str, expr: str, *, width: int = 8, height: int = 8) -> Any:
     """The rate of each bucket of a histogram in seconds, over time."""
-    panel = _framed(hm.Panel(), title, description, "reqps", "none", width, height)
+    panel = _framed(hm.Panel(), title, description, "reqps", NO_DATA, width, height)
     made = _query(expr, "{{le}}").format(PromQueryFormat.HEATMAP).ref_id("A")
     panel.with_target(made).calculate(False)
     panel.y_axis(hm.YAxisConfig().unit("s").axis_placement(m.AxisPlacement.LEFT))
@@ -193,15 +213,19 @@ def table(
     *,
     labels: Mapping[str, str],
     sort: str,
+    descending: bool = True,
     width: int = 24,
     height: int = 8,
-    first_width: int | None = None,
-    links: Iterable[DashboardLink] = (),
+    cells: Mapping[str, list[d.DynamicConfigValue]] | None = None,
+    empty: str = NO_DATA,
 ) -> Any:
-    """One row for each combination of `labels` (label: heading), one column for each query."""
-    panel = _framed(tb.Panel(), title, description, "short", "none", width, height)
+    """One row for each combination of `labels` (label: heading), one column for each query.
+
+    `cells` are properties of a label's column, by its heading.
+    """
+    panel = _framed(tb.Panel(), title, description, "short", empty, width, height)
     renamed, order = dict(labels), {label: place for place, label in enumerate(labels)}
-    for ref, (heading, (expr, properties)) in zip("ABCDEFGH", columns.items(), strict=False):
+    for ref, (heading, (expr, properties)) in zip(ascii_uppercase, columns.items(), strict=False):
         made = _query(expr, instant=True).format(PromQueryFormat.TABLE)
         panel.with_target(made.ref_id(ref)).override_by_name(heading, properties)
         value = f"Value #{ref}" if len(columns) > 1 else "Value"
@@ -214,13 +238,22 @@ def table(
     }
     panel.with_transformation(d.DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(d.DataTransformerConfig(id_val="organize", options=organized))
-    panel.sort_by([c.TableSortByFieldState().display_name(sort).desc(True)])
-    first = [_override("custom.width", first_width)] if first_width else []
-    if links:
-        first.append(_override("links", [each.build() for each in links]))
-    if first:
-        panel.override_by_name(next(iter(labels.values())), first)
+    panel.sort_by([c.TableSortByFieldState().display_name(sort).desc(descending)])
+    for heading, properties in (cells or {}).items():
+        panel.override_by_name(heading, properties)
     return panel
+
+
+def cell(
+    width: int, links: Iterable[DashboardLink] = (), names: Names | None = None
+) -> list[d.DynamicConfigValue]:
+    """Properties of a label's column: width in pixels, links, words and colours of its values."""
+    found: list[Any] = [_override("custom.width", width), _override("noValue", "–")]
+    found.append(_override("links", [each.build() for each in links]))
+    if names:
+        found.append(_override("mappings", _mappings(names)))
+        found.append(_override("custom.cellOptions", {"type": "color-text"}))
+    return found
 
 
 def column(
@@ -251,20 +284,18 @@ def _framed(
 
 def _query(expr: str, legend: str = "", *, instant: bool = False) -> prom.Dataquery:
     """A query over the time range, or at its end."""
-    made = prom.Dataquery().expr(" ".join(expr.split())).legend_format(legend or "__auto")
+    made = prom.Dataquery().expr(bound(" ".join(expr.split()))).legend_format(legend or "__auto")
     return made.instant() if instant else made.range()
 
 
 def _targets(panel: Any, queries: Queries, *, instant: bool = False) -> None:
-    for ref, (legend, expr) in zip("ABCDEFGH", queries.items(), strict=False):
+    for ref, (legend, expr) in zip(ascii_uppercase, queries.items(), strict=False):
         panel.with_target(_query(expr, legend, instant=instant).ref_id(ref))
 
 
-def _last_value(
-    panel: Any, queries: Queries, decimals: int | None, *, instant: bool = False
-) -> None:
-    _targets(panel, queries, instant=instant)
-    panel.reduce_options(c.ReduceDataOptions().calcs(["lastNotNull"]))
+def _values_at_the_end(panel: Any, queries: Queries, decimals: int | None) -> None:
+    _targets(panel, queries, instant=True)
+    panel.reduce_options(c.ReduceDataOptions().calcs(["last"]))
     if decimals is not None:
         panel.decimals(decimals)
 
@@ -279,18 +310,19 @@ def _thresholds(steps: Steps) -> ThresholdsConfig:
     return ThresholdsConfig().mode(d.ThresholdsMode.ABSOLUTE).steps(made)
 
 
-def _mappings(names: Names, empty: str) -> list[d.ValueMapping]:
-    """Words and colours for values, and `empty` for 0/0."""
+def _mappings(names: Names, absent: str = GREY, idle: str = NO_DATA) -> list[d.ValueMapping]:
+    """Words and colours for values; "no data" in the colour `absent`, and `idle` for NaN."""
     options = {
         value: d.ValueMappingResult(text=word, color=color, index=place)
         for place, (value, (word, color)) in enumerate(names.items())
     }
-    result = d.ValueMappingResult(text=empty)
-    nothing = d.DashboardSpecialValueMapOptions(
-        match=d.SpecialValueMatch.NULL_AND_NAN, result=result
-    )
-    found = [d.ValueMap(options=options)] if options else []
-    return [*found, d.SpecialValueMap(options=nothing)]
+    found: list[d.ValueMapping] = [d.ValueMap(options=options)] if options else []
+    special = ((d.SpecialValueMatch.NULL, NO_DATA, absent), (d.SpecialValueMatch.NA_N, idle, GREY))
+    for match, word, color in special:
+        result = d.ValueMappingResult(text=word, color=color)
+        nothing = d.DashboardSpecialValueMapOptions(match=match, result=result)
+        found.append(d.SpecialValueMap(options=nothing))
+    return found
 
 
 def _override(name: str, value: object) -> d.DynamicConfigValue:

@@ -5,11 +5,11 @@
 
 from typing import Any
 
-from monitoring.grafana.generate import names as n
-from monitoring.grafana.generate.frame import cache_hits, choice, dashboard, redis_answers
+from monitoring.grafana.generate import common, names as n
+from monitoring.grafana.generate.frame import choice, dashboard
 from monitoring.grafana.generate.panels import (
-    BLUE, GREEN, GREY, ORANGE, QUANTILE_COLORS, RED, good_below, quantiles, rate, series, stat,
-    states)
+    BLUE, GREEN, GREY, IDLE, ORANGE, QUANTILE_COLORS, RED, good_below, limit, quantiles,
+    rate, series, stat, states)
 
 CIRCUIT = {"0": ("closed", GREEN), "1": ("half-open", ORANGE), "2": ("open", RED)}
 
@@ -36,21 +36,22 @@ def total(metric: str, labels: str = "") -> str:
 
 def numbers() -> list[Any]:
     return [
-        redis_answers(),
-        cache_hits(),
+        common.redis_answers(),
+        common.cache_hits(),
         stat("Memory", "Used share of maxmemory.",
              "max(redis_memory_used_bytes / (redis_memory_max_bytes > 0))", "percentunit",
-             steps=good_below(0.8, 0.9), empty="no limit", decimals=1),
+             steps=good_below(0.8, 0.9), idle=("no limit", "max(redis_memory_max_bytes)"),
+             decimals=1),
         stat("Evictions", "Keys evicted per second to free memory.",
-             total("redis_evicted_keys_total"), "cps", steps=good_below(1, 10)),
+             "sum(rate(redis_evicted_keys_total[2m]))", "cps", steps=good_below(1, 10)),
         stat("Commands", "Commands per second.",
-             total("redis_commands_processed_total"), "ops", decimals=0),
+             "sum(rate(redis_commands_processed_total[2m]))", "ops", decimals=0),
         stat("Clients", "Open connections; the service has at most one for each thread.",
              "sum(redis_connected_clients)"),
         stat("Keys", "Keys of all kinds: items, cache entries, sessions, bookkeeping.",
              "sum(redis_db_keys)"),
         stat("Uptime", "Time since Redis started.",
-             "min(redis_uptime_in_seconds)", "s", decimals=0, line=False),
+             "min(redis_uptime_in_seconds)", "s", decimals=0),
     ]
 
 
@@ -60,18 +61,18 @@ def seen_by_service() -> list[Any]:
     hits, misses = (f"rate(redis_keyspace_{what}_total[5m])" for what in ("hits", "misses"))
     return [
         series("Hit ratio", "Share of hits in the service's lookups, and in all reads of Redis.",
-               {"service": "cache:hit_ratio:rate5m",
+               {"service": common.HIT_RATIO,
                 "Redis, all keys": f"sum({hits}) / (sum({hits} + {misses}) > 0)"},
                "percentunit", highest=1, colors={"service": GREEN, "Redis, all keys": BLUE},
-               empty="idle"),
+               empty=IDLE),
         series("Cache lookups and writes", "Operations per second by kind and result.",
-               {"{{operation}} {{result}}": f"sum by (operation, result) ({operations}) > 0"},
-               "ops", empty="idle"),
+               {"{{operation}} {{result}}": f"sum by (operation, result) ({operations})"},
+               "ops"),
         series("Time of a cache operation",
                "Measured in the service, network included. A request waits at most 250 ms for the "
                "cache.",
                quantiles(f"sum by (le) (operation_le:{n.CACHE_DURATION}_bucket:rate5m)"), "s",
-               colors=QUANTILE_COLORS, empty="idle"),
+               colors=QUANTILE_COLORS, steps=limit(0.25), at_least=0.3, empty=IDLE),
         states("Circuit to Redis",
                "Open: the instance does not use Redis and tries it once a second.",
                {"{{instance}}": f"max by (instance) ({n.CIRCUIT_STATE}{picked})"}, CIRCUIT,
@@ -102,7 +103,7 @@ def memory() -> list[Any]:
                "Keys with a TTL (cache), which may be evicted, and without one (all other data).",
                {"with a TTL": "sum(redis_db_keys_expiring)",
                 "kept": "sum(redis_db_keys) - sum(redis_db_keys_expiring)"},
-               stacked=True, colors={"with a TTL": BLUE, "kept": GREEN}),
+               stacked=True, at_least=5, colors={"with a TTL": BLUE, "kept": GREEN}),
     ]
 
 
@@ -121,18 +122,14 @@ def commands() -> list[Any]:
                {"connected": "sum(redis_connected_clients)",
                 "blocked": "sum(redis_blocked_clients)",
                 "refused in 5 min": "sum(increase(redis_rejected_connections_total[5m]))"},
-               width=6, colors={"connected": BLUE, "blocked": ORANGE, "refused in 5 min": RED}),
-        series("Network", "Bytes per second.",
-               {"received": total("redis_net_input_bytes_total"),
-                "sent": total("redis_net_output_bytes_total")},
-               "Bps", width=6),
+               colors={"connected": BLUE, "blocked": ORANGE, "refused in 5 min": RED}),
         series("CPU of Redis", "Share of one core; one thread runs all commands.",
                {"user": total("redis_cpu_user_seconds_total"),
                 "system": total("redis_cpu_sys_seconds_total")},
-               "percentunit", width=6, stacked=True),
+               "percentunit", stacked=True),
         series("Slow commands",
                "Commands of the last five minutes that took over 10 ms; SLOWLOG GET lists them.",
-               {"slower than 10 ms": "sum(delta(redis_slowlog_last_id[5m]))"}, width=6,
+               {"slower than 10 ms": "sum(delta(redis_slowlog_last_id[5m]))"},
                colors={"slower than 10 ms": ORANGE}, at_least=1),
     ]
 
@@ -141,7 +138,7 @@ def persistence() -> list[Any]:
     writes = {"aof_last_write": "append", "aof_last_bgrewrite": "rewrite",
               "rdb_last_bgsave": "snapshot"}
     stalls = """max by (event_name) (redis_latency_spike_duration_seconds)
-    or label_replace(vector(0), "event_name", "none so far", "", "")
+    or label_replace(0 * max(redis_up), "event_name", "none so far", "", "")
     unless on () redis_latency_spike_duration_seconds"""
     return [
         states("Last write to disk", "Whether the last append, rewrite and snapshot succeeded.",

@@ -5,14 +5,15 @@
 
 from typing import Any
 
-from monitoring.grafana.generate import names as n
-from monitoring.grafana.generate.frame import certificate, choice, dashboard, probes, redis_answers
+from monitoring.grafana.generate import common, names as n
+from monitoring.grafana.generate.frame import choice, dashboard
 from monitoring.grafana.generate.panels import (
-    BLUE, GREEN, GREY, ORANGE, RED, bars, column, good_below, limit, rate, series, stat, states,
-    table)
+    BLUE, GREEN, GREY, IDLE, ORANGE, RED, bars, cell, column, good_below, limit, link, or_zero,
+    rate, series, stat, states, table)
 
 NAMED = 'project=~"$project", service=~"$service"'
 DISKS = 'fstype!~"tmpfs|ramfs|overlay|squashfs|iso9660"'
+GONE = "(group by (job) (max_over_time(up[6h])) unless on (job) up)"
 
 
 def build() -> dict[str, Any]:
@@ -41,64 +42,81 @@ def numbers() -> list[Any]:
         return stat(title, description, expr, "percentunit", steps=steps, decimals=0)
 
     return [
-        stat("Alerts", "Alerts that fire now, without the dead man's switch.",
-             'count(ALERTS{alertstate="firing", alertname!="DeadMansSwitch"}) or vector(0)',
-             steps=good_below(1, 3)),
-        stat("Down", "Targets of Prometheus that do not answer.",
-             "count(up == 0) or vector(0)", steps=good_below(1, 3)),
-        probes(),
-        redis_answers(),
-        used("CPU", "Used share of the machine's cores.",
-             f"""1 - avg({rate('node_cpu_seconds_total{mode="idle"}')})""", 0.7, 0.9),
+        stat("Critical",
+             "Critical alerts that fire now. No data: not even the dead man's switch fires.",
+             or_zero('count(ALERTS{alertstate="firing", severity="critical"})',
+                     'count(ALERTS{alertstate="firing", alertname="DeadMansSwitch"})'),
+             steps=limit(1)),
+        stat("Down",
+             "Targets of Prometheus that do not answer, and jobs of the last six hours that have "
+             "none.",
+             f"sum(up == bool 0) + ({or_zero(f'count({GONE})', 'count(up)')})", steps=limit(1)),
+        common.probes(),
+        common.redis_answers(),
+        used("CPU", "Used share of the machine's cores in five minutes.",
+             '1 - avg(rate(node_cpu_seconds_total{mode="idle"}[5m]))', 0.7, 0.9),
         used("Memory", "Used share of the machine's memory, without caches.",
              "max(1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)", 0.8, 0.9),
         used("Disk", "Used share of the fullest file system.",
              f"max(1 - node_filesystem_avail_bytes{{{DISKS}}} / node_filesystem_size_bytes)", 0.8,
              0.95),
-        certificate(),
+        common.certificate(),
     ]
 
 
 def services() -> list[Any]:
-    alerts = 'count by (severity, component, alertname) (ALERTS{alertstate="firing"})'
+    alerts = 'ALERTS_FOR_STATE and ignoring (alertstate) ALERTS{alertstate="firing"}'
+    # The label `dashboard` is the last that fits. "watchdog" is sorted after "warning".
+    for target, value, label, pattern in (
+            ("severity", "watchdog", "severity", "none"),
+            ("dashboard", "${1}", "component", "(.*)"),
+            ("dashboard", "overview", "component", "web"),
+            ("dashboard", "system", "component", "host|monitoring"),
+            ("dashboard", "slo", "slo", ".+")):
+        alerts = f'label_replace({alerts}, "{target}", "{value}", "{label}", "{pattern}")'
+    labels = {"severity": "Severity", "alertname": "Alert", "instance": "Instance",
+              "dashboard": "Dashboard"}
+    then = "/d/ds-${__value.raw}?time=${__data.fields.Since.numeric}&time.window=3600000"
+    silence = "/alerting/silence/new?alertmanager=Alertmanager&matcher=alertname%3D${__value.raw}"
+    severities = {"critical": ("critical", RED), "warning": ("warning", ORANGE)}
     return [
         states("Targets", "Whether each part answers Prometheus; of several replicas the worst.",
-               {"{{job}}": "min by (job) (up)"}, {"1": ("up", GREEN), "0": ("down", RED)},
-               height=11),
+               {"{{job}}": or_zero("min by (job) (up)", GONE)},
+               {"1": ("up", GREEN), "0": ("down", RED)}, width=10, height=11),
         table("Alerts now",
-              "Alerts that fire. The dead man's switch always does: it proves that alerting works.",
-              {"Firing": column(alerts)},
-              labels={"alertname": "Alert", "severity": "Severity", "component": "Part"},
-              sort="Severity", width=12, height=11),
+              "Alerts that fire; the watchdog always does, to prove that alerting works. Click an "
+              "alert to silence it, a dashboard to see the hour around its beginning.",
+              {"Since": column(f"min by ({', '.join(labels)}) ({alerts}) * 1000",
+                               "dateTimeFromNow")},
+              labels=labels, sort="Severity", descending=False, width=14, height=11,
+              cells={"Severity": cell(80, names=severities),
+                     "Alert": cell(210, [link("Silence it", silence)]),
+                     "Instance": cell(150),
+                     "Dashboard": cell(100, [link("At its beginning",
+                                                  then + "&${namespace:queryparam}")])}),
     ]
 
 
 def workers() -> list[Any]:
-    picked = '{job="web", instance=~"$instance"}'
+    picked = '{instance=~"$instance"}'
     name = "{{instance}} #{{worker}}"
-    exits = rate(f'{n.WORKER_EXITS}{{instance=~"$instance"}}')
+    exits = rate(n.WORKER_EXITS + picked)
     return [
         series("CPU of each worker",
                "Share of one core; a Python process cannot use more than one.",
                {name: rate(f"process_cpu_seconds_total{picked}")}, "percentunit",
-               steps=limit(0.85)),
+               width=6, steps=limit(0.85)),
         series("Memory of each worker",
                "Resident memory; a page shared by workers counts for each of them.",
-               {name: f"process_resident_memory_bytes{picked}"}, "bytes"),
+               {name: f"process_resident_memory_bytes{picked}"}, "bytes", width=6),
         series("Open files",
                "Open files and sockets of each worker; the dashed line is the lowest limit.",
                {name: f"process_open_fds{picked}", "limit": f"min(process_max_fds{picked})"},
-               colors={"limit": RED}, dashed="limit"),
-        series("Threads of each worker", "Threads of the operating system.",
-               {name: f"{n.PROCESS_THREADS}{picked}"}),
+               width=6, colors={"limit": RED}, dashed="limit"),
         series("Workers that ended",
                "Per minute: recycled after their share of requests, or died.",
                {"{{reason}}": f"sum by (reason) ({exits}) * 60"},
-               colors={"died": RED, "recycled": BLUE}, at_least=1),
-        states("Draining",
-               "An instance that stops accepts no new requests and finishes the others.",
-               {"{{instance}}": f'{n.APP_DRAINING}{{instance=~"$instance"}}'},
-               {"0": ("serving", GREEN), "1": ("draining", ORANGE)}, width=8),
+               width=6, colors={"died": RED, "recycled": BLUE}, at_least=1),
     ]
 
 
@@ -108,7 +126,7 @@ def containers() -> list[Any]:
         return series(title, description, queries, unit, width=12, legend_right=True)
 
     def now(expr: str, unit: str, **more: Any) -> Any:
-        return column(f"max by (project, service, name) ({expr}{{{NAMED}}})", unit, **more)
+        return column(f"max by (name) ({expr}{{{NAMED}}})", unit, **more)
 
     def counted(what: str) -> str:
         return rate(f"container_{what}_total{{{NAMED}}}")
@@ -124,8 +142,8 @@ def containers() -> list[Any]:
                "Of its limit": now("container:memory_used:ratio", percent, steps=near, decimals=0),
                "Throttled": now(throttled, percent, steps=held, decimals=0),
                "Runs for": now("time() - container:start_time_seconds:max", "s", decimals=0)},
-              labels={"name": "Container", "service": "Service", "project": "Project"},
-              sort="Memory", height=12, first_width=280),
+              labels={"name": "Container"},
+              sort="Memory", height=12, cells={"Container": cell(280)}),
         lines("CPU", "In cores, by service.", counted("cpu_usage_seconds"), "short"),
         lines("Memory",
               "Working set by service: memory that the kernel cannot reclaim without killing.",
@@ -138,6 +156,12 @@ def containers() -> list[Any]:
 def node() -> list[Any]:
     device = '{device!~"lo|veth.*|br-.*|docker.*"}'
     cores = 'count(node_cpu_seconds_total{mode="idle"})'
+    zero = {"processes killed for memory": "node_vmstat_oom_kill",
+            "rule evaluations missed": "prometheus_rule_group_iterations_missed_total",
+            "rule evaluations failed": "prometheus_rule_evaluation_failures_total",
+            "scrapes over their limit": "prometheus_target_scrapes_exceeded_sample_limit_total",
+            "alerts not sent": "prometheus_notifications_dropped_total"}
+    inodes = f"node_filesystem_files_free{{{DISKS}}} / (node_filesystem_files > 0)"
     free = f"node_filesystem_avail_bytes{{{DISKS}}} / node_filesystem_size_bytes"
     busy = rate('node_cpu_seconds_total{mode!="idle"}')
     return [
@@ -152,15 +176,30 @@ def node() -> list[Any]:
                "Processes that run or wait, on average; above the number of cores some wait.",
                {"1 minute": "node_load1", "15 minutes": "node_load15", "cores": cores},
                colors={"cores": RED}, dashed="cores"),
-        bars("Disks", "Used share of each file system.",
-             {"{{mountpoint}}": f"1 - min by (mountpoint) ({free})"}, "percentunit",
-             steps=good_below(0.8, 0.95), highest=1),
-        series("Disk I/O", "Bytes per second, all disks.",
-               {"read": f"sum({rate('node_disk_read_bytes_total')})",
-                "written": f"sum({rate('node_disk_written_bytes_total')})"},
-               "Bps"),
+        bars("Limits",
+             "Used share of each file system, its inodes, the kernel's tables, and of the samples "
+             "that a scrape may have.",
+             {"{{mountpoint}}": f"1 - min by (mountpoint) ({free})",
+              "{{mountpoint}} inodes": f"1 - min by (mountpoint) ({inodes})",
+              "connections tracked":
+                  "max(node_nf_conntrack_entries / node_nf_conntrack_entries_limit)",
+              "samples of {{job}}": """topk(2, max by (job) (
+              scrape_samples_post_metric_relabeling / (scrape_sample_limit > 0)))"""},
+             "percentunit", steps=good_below(0.8, 0.95), highest=1),
+        series("Disk wait",
+               "Mean time of a read and a write on the slowest disk. Redis' fsync waits as long.",
+               {what: f"""max({rate(f'node_disk_{what}_time_seconds_total')}
+               / ({rate(f'node_disk_{what}s_completed_total')} > 0))""" for what in
+                ("read", "write")},
+               "s", empty=IDLE),
         series("Network I/O", "Bytes per second of the machine's own interfaces.",
                {"received": f"sum({rate(f'node_network_receive_bytes_total{device}')})",
                 "sent": f"sum({rate(f'node_network_transmit_bytes_total{device}')})"},
                "Bps"),
+        series("Should be zero",
+               "In 5 minutes. Prometheus' losses make alerts late or blind.",
+               {what: f"sum(increase({metric}[5m]))" for what, metric in zero.items()},
+               width=16, at_least=1),
+        series("Clock", "Difference between the machine's clock and its time servers.",
+               {"difference": "max(abs(node_timex_offset_seconds))"}, "s", steps=limit(0.05)),
     ]
