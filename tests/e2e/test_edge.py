@@ -76,6 +76,7 @@ def test_every_answer_carries_each_security_header_once(stack: Stack, path: str)
     assert len(headers.getlist("Content-Security-Policy")) == 1
     assert len(headers.getlist("X-Request-ID")) == 1
     assert headers["Server"] == "nginx"
+    assert "X-Route" not in headers  # for nginx's log alone
 
 
 @pytest.mark.parametrize(
