@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.monitoring import MONITORING
 
-SPEED = 10
+SPEED = 5
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # Of YAML (`for: 2m`), of PromQL (`[5m]`, `offset 1h`), and in the names of recorded windows.
 _DURATION = re.compile(r"(?<![\w.])(\d+)([smhd])\b")

@@ -52,7 +52,7 @@ def faults(stack: Stack, **fault: float) -> Iterator[None]:
     body = {"duration_seconds": 300, "route": "/api/v1/*", **fault}
     requests.post(address, json=body, headers=headers, timeout=10).raise_for_status()
     yield
-    requests.delete(address, headers=headers, timeout=10)
+    requests.delete(address, headers=headers, timeout=10).raise_for_status()
 
 
 @contextmanager
@@ -183,6 +183,7 @@ def test_every_incident_pages_once_and_nothing_else_does(week: Watched) -> None:
     pager = Pager(week)
     with traffic(week.stack) as load:
         time.sleep(60)  # the first hours of the week
+        assert not pager.pages(), "paged before anything has happened"
         for number, incident in enumerate(incidents):
             pages = pager.pages()
             chance.choice(harmless(week.stack))()
@@ -208,10 +209,10 @@ def hold(week: Watched, incident: Incident, pager: Pager) -> None:
             why=f"{incident.name!r} is told",
         )
         print(f"{incident.name}: told after {time.monotonic() - begun:.0f} s")
-        time.sleep(5)
+        time.sleep(10)
     wait_until(
         lambda: not pager.told("page") and not pager.told(receiver) & incident.told_by,
-        seconds=150,
+        seconds=300,
         interval=1,
         why=f"{incident.name!r} is over",
     )
