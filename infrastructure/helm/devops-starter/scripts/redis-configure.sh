@@ -1,7 +1,8 @@
 #!/bin/sh
 # Before Redis starts: its users with the digests of their passwords, and, with Sentinel, whom to follow.
 #
-# /etc/redis has the files of docker/redis, /passwords one file for each user; /run/redis gets the result.
+# /etc/redis has the files of docker/redis, /passwords one file for each user; /run/redis gets the result,
+# /run/exporter the password of the exporter.
 # PODS names all pods of Redis, most likely primary first; empty without Sentinel. /data outlives the pod.
 set -eu
 
@@ -12,6 +13,8 @@ for user in app jobs exporter operator; do
   digest=$(password $user | sha256sum)
   sed -i "s/#[$]$user /#${digest%% *} /" /run/redis/users.acl
 done
+secret=$(password exporter | sed 's/[\\"]/\\&/g')
+printf '{"redis://exporter@127.0.0.1:6379": "%s"}' "$secret" >/run/exporter/passwords.json
 : >/run/redis/extra.conf
 [ -n "$PODS" ] || exit 0
 
