@@ -125,10 +125,10 @@ class Release:
 def installed(folder: Path, namespace: str, **settings: str) -> Iterator[Release]:
     """The chart in a namespace of its own, in which Pod Security is "restricted"."""
     nodes = {
-        node["metadata"]["name"]: next(
-            each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP"
-        )
+        node["metadata"]["name"]: address["address"]
         for node in json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+        for address in node["status"]["addresses"]
+        if address["type"] == "InternalIP"
     }
     release = Release(namespace, folder, nodes)
     kubectl("create", "namespace", namespace)

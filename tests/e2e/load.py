@@ -142,7 +142,7 @@ class MixedLoad:
             self._keys.append(request.path)
 
 
-class OtherClients:
+class OtherClients:  # pylint: disable=too-many-instance-attributes
     """Each on a connection of its own; what fails and what is created goes into the given lists."""
 
     def __init__(
