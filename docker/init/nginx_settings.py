@@ -30,13 +30,10 @@ def site(folder: Path, environ: Mapping[str, str]) -> dict[str, bytes]:
     Raises:
         ValueError: a setting that nginx would refuse or misunderstand, by name.
     """
-    found = {
-        str(path.relative_to(folder)).removesuffix(".template"): fill_in(
-            path.read_text(encoding="utf-8"), environ
-        ).encode()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    found = {}
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        name = str(path.relative_to(folder)).removesuffix(".template")
+        found[name] = fill_in(path.read_text(encoding="utf-8"), environ).encode()
     version = hashlib.sha256(b"".join(name.encode() + found[name] for name in found))
     return found | {"version": version.hexdigest().encode()}
 

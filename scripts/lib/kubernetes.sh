@@ -22,6 +22,7 @@ run_kubernetes() {
   done
   [[ $namespace =~ ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$ ]] \
     || fail "--namespace needs small letters, digits and hyphens, e.g. --namespace demo, and not '$namespace'"
+  require_writable
   require_tool kubectl https://kubernetes.io/docs/tasks/tools/
   require_tool helm https://helm.sh/docs/intro/install/
   if $kind; then require_tool kind https://kind.sigs.k8s.io/ && kind_cluster; fi
