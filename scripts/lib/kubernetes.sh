@@ -72,6 +72,6 @@ WELCOME
   curl -X PUT$token -H 'Content-Type: application/json' -d '{"hello": "world"}' 'http://127.0.0.1:8080/api/v1/cache/greeting?ttl=60'
   curl http://127.0.0.1:8080/api/v1/cache/greeting
 
-Remove it: ./scripts/setup.sh --kubernetes --down
+Remove it: ./scripts/setup.sh --kubernetes --namespace $2 --down
 WELCOME
 }
