@@ -67,8 +67,8 @@ def service(start_service: StartService) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def embedded_service(start_service: StartService) -> Iterator[Service]:
-    """A service on the embedded store, without tokens."""
-    with start_service(redis=EMBEDDED) as running:
+    """A service as `setup.sh --local` starts it: the embedded store, no tokens, one port."""
+    with start_service(redis=EMBEDDED, MANAGEMENT_BIND="") as running:
         yield running
 
 

@@ -83,9 +83,10 @@ class Service:
         return self.request("PUT", path, json=json_body, **options)
 
     def manage(self, path: str, **options: Any) -> requests.Response:
-        """Ask the management port."""
-        url = f"http://{self.env['MANAGEMENT_BIND']}{path}"
-        return requests.get(url, **{"timeout": 20} | options)
+        """Ask the management port, or the one for all if there is none."""
+        address = self.env["MANAGEMENT_BIND"]
+        url = f"http://{address}" if address else self.base_url
+        return requests.get(url + path, **{"timeout": 20} | options)
 
     def scrape(self) -> str:
         return self.manage("/metrics").text

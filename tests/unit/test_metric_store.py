@@ -22,7 +22,8 @@ def _shared(tmp_path: Path) -> Iterator[None]:
     enter(tmp_path, 1)
     yield
     values.ValueClass, SharedValue.instances = SharedValue, former
-    SharedValue.enter(cells)
+    # Not entered: in memory, that would give each of the application's a second number.
+    SharedValue.cells, SharedValue.values = cells, cells.values
 
 
 def enter(folder: Path, slot: int) -> None:
