@@ -166,13 +166,16 @@ class Pager:
         return pages
 
     def told(self, receiver: str) -> set[str]:
-        """Names of the alerts that this receiver was told of and that are not over."""
-        state: dict[str, bool] = {}
+        """Names of the alerts that fire in the last message of each group to this receiver.
+
+        One that is inhibited meanwhile is left out of its group's messages, and never called over.
+        """
+        state: dict[str, set[str]] = {}
         for message in self._week.messages():
             if message["receiver"] == receiver:
-                for alert in message["alerts"]:
-                    state[alert["labels"]["alertname"]] = alert["status"] == "firing"
-        return {name for name, firing in state.items() if firing}
+                firing = [one for one in message["alerts"] if one["status"] == "firing"]
+                state[message["groupKey"]] = {one["labels"]["alertname"] for one in firing}
+        return set().union(*state.values())
 
 
 def test_every_incident_pages_once_and_nothing_else_does(week: Watched) -> None:
