@@ -34,7 +34,7 @@ def site(folder: Path, environ: Mapping[str, str]) -> dict[str, bytes]:
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         name = str(path.relative_to(folder)).removesuffix(".template")
         found[name] = fill_in(path.read_text(encoding="utf-8"), environ).encode()
-    version = hashlib.sha256(b"".join(name.encode() + found[name] for name in found))
+    version = hashlib.sha256(b"".join(name.encode() + each for name, each in found.items()))
     return found | {"version": version.hexdigest().encode()}
 
 
