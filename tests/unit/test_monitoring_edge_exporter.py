@@ -151,9 +151,11 @@ def test_an_unreadable_line_is_counted_as_such_and_as_nothing_else(edge: Any, li
     assert value(edge, "edge_request_duration_seconds_count") == 0
 
 
-def test_every_series_is_exported_as_zero_before_its_first_request(edge: Any) -> None:
+def test_failures_and_times_are_exported_as_zero_before_the_first_request(edge: Any) -> None:
     """A counter that appears with 1 hides its first event from `increase()`."""
-    for status, traffic in itertools.product((200, 429, 499, 500, 502, 507), ("users", "other")):
+    for status, traffic in itertools.product(
+        (200, 304, 429, 499, 500, 502, 507), ("users", "other")
+    ):
         assert value(edge, "edge_requests_total", status=str(status), traffic=traffic) == 0
         assert upstream(edge, "count", traffic, f"{status // 100}xx") == 0
         assert value(edge, "edge_upstream_attempts_total", status=str(status)) == 0
