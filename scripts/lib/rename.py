@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def rename(name: str) -> int:
-    """Replace the present name everywhere; returns the number of files changed.
+    """Replace the present name everywhere, also of folders; returns the number of files changed.
 
     Raises:
         CommandError: the name cannot be used; nothing has been changed.
@@ -66,6 +66,10 @@ def rename(name: str) -> int:
         if renamed != text:
             path.write_bytes(renamed.encode("utf-8", "surrogateescape"))
             changed += 1
+    parents = {folder for path in files for folder in path.relative_to(ROOT).parents}
+    for folder in parents:
+        if folder.name == present:
+            (ROOT / folder).rename(ROOT / folder.with_name(name))
     return changed
 
 
