@@ -154,7 +154,7 @@ def test_rules_are_the_stacks_bound_to_the_namespace() -> None:
     sources = {path.stem: read_yaml(path) for path in RULES}
     assert len(rendered) >= 5
     for one in rendered:
-        (stem,) = (name for name in sources if one["metadata"]["name"].endswith(f"starter-{name}"))
+        (stem,) = (name for name in sources if one["metadata"]["name"].endswith(f"-{name}"))
         text = json.dumps(one["spec"])
         assert "externalLabels" not in text
         jobs = r'job=\\"(?:web|edge|nginx|redis)\\"'
