@@ -118,7 +118,10 @@ def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> 
 def test_release_please_raises_the_version_that_the_service_reports() -> None:
     config = json.loads((ROOT / "release-please-config.json").read_text(encoding="utf-8"))
 
-    (name,) = config["extra-files"]
-    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    service, chart = config["extra-files"]
+    lines = (ROOT / service).read_text(encoding="utf-8").splitlines()
     (line,) = (line for line in lines if line.startswith("__version__ = "))
     assert re.fullmatch(r'__version__ = "\d+\.\d+\.\d+"  # x-release-please-version', line)
+    lines = (ROOT / chart["path"]).read_text(encoding="utf-8").splitlines()
+    marked = [line.split(":")[0] for line in lines if "x-release-please-version" in line]
+    assert marked == ["version", "appVersion"]
