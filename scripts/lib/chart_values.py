@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-CHART = Path(__file__).resolve().parents[2] / "infrastructure" / "helm" / "devops-starter"
+HELM = Path(__file__).resolve().parents[2] / "infrastructure" / "helm"
+CHART = next(HELM.glob("*/Chart.yaml")).parent  # its folder has the service's name
 README, VALUES = CHART / "README.md", CHART / "values.yaml"
 LINE = re.compile(
     r"^(?P<indent> *)(?P<key>[A-Za-z][\w-]*):(?: (?P<default>.*?))?(?:  # (?P<text>.*))?$"

@@ -186,7 +186,6 @@ def test_a_clone_made_ones_own_passes_the_test_of_every_deploy(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_its_lines_are_as_the_checks_want_them_whatever_the_names_length(
     original: Path, tmp_path: Path
 ) -> None:
