@@ -18,8 +18,14 @@ CHOICES = {
     "APP_ENV": ("production", "development", "testing"),
     "HTTPS_REDIRECT": ("auto", "on", "off"),
 }
-# Where things are in the stack; the Helm chart has others.
-NAMES = {"RESOLVER": "127.0.0.11", "WEB_HOST": "web", "WEB_NEXT_HOST": "web-next"}
+# The stack's; the Helm chart has others.
+FIXED = {
+    "RESOLVER": "127.0.0.11",
+    "WEB_HOST": "web",
+    "WEB_NEXT_HOST": "web-next",
+    # Short: a restart waits for it, and nothing else answers meanwhile.
+    "DRAIN_SECONDS": "2",
+}
 # How much longer than the service nginx waits.
 MARGIN_SECONDS = 5
 
@@ -40,7 +46,7 @@ def site(folder: Path, environ: Mapping[str, str]) -> dict[str, bytes]:
 
 def fill_in(template: str, environ: Mapping[str, str]) -> str:
     """The content of a file; raises as `site` does."""
-    values = dict(NAMES)
+    values = dict(FIXED)
     values |= {name: _number(name, environ[name], least) for name, least in NUMBERS.items()}
     # An address of the host may stand before it.
     values["HTTPS_PORT"] = _number("HTTPS_PORT", environ["HTTPS_PORT"].rpartition(":")[2], 1)

@@ -7,7 +7,6 @@ command that puts local images on its nodes (`kind load docker-image --name NAME
 import json
 import os
 import shlex
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,20 +42,18 @@ SETTINGS = {
 }
 
 
-def kubectl(*arguments: str, seconds: float = 120, check: bool = True, given: str = "") -> str:
+def kubectl(*arguments: str, seconds: float = 120, check: bool = True) -> str:
     """Run kubectl on the cluster for tests and return what it printed."""
-    return _run("kubectl", *arguments, seconds=seconds, check=check, given=given)
+    return _run("kubectl", *arguments, seconds=seconds, check=check)
 
 
 def helm(*arguments: str, seconds: float = 240, check: bool = True) -> str:
     return _run("helm", *arguments, seconds=seconds, check=check)
 
 
-def _run(*command: str, seconds: float, check: bool, given: str = "") -> str:
+def _run(*command: str, seconds: float, check: bool) -> str:
     env = {**os.environ, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
-    done = subprocess.run(
-        command, env=env, input=given, timeout=seconds, text=True, capture_output=True, check=False
-    )
+    done = run(command, env=env, seconds=seconds)
     output = done.stdout + done.stderr
     assert done.returncode == 0 or not check, f"{shlex.join(command)}: {done.returncode}\n{output}"
     return output

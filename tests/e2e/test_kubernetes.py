@@ -9,6 +9,7 @@ import requests
 
 from tests.e2e.cluster import IMAGE, Release, helm, installed, kubectl, load_images
 from tests.e2e.load import MixedLoad
+from tests.support.load import Load, statuses
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -73,7 +74,14 @@ def test_a_new_setting_loses_no_request(release: Release) -> None:
 
 @pytest.mark.usefixtures("load")
 def test_new_settings_of_nginx_lose_no_request(release: Release) -> None:
-    release.upgrade(edge__clientBurst="5001")
+    """Not even of clients that send without a look whether nginx has ended their connection."""
+    careless = Load(
+        release.http, [("GET", "/api/v1/info")], connections=40, pause=4, looks=False, seconds=300
+    )
+    with careless:
+        release.upgrade(edge__clientBurst="5001")
+
+    assert statuses(careless.answers).keys() == {200}
 
 
 @pytest.mark.usefixtures("load")

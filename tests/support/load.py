@@ -65,6 +65,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         seconds: float = 60.0,
         timeout: float = 30.0,
         new_connection_every: int | None = None,
+        looks: bool = True,
         on_answer: Callable[[Request, Answer, bytes], None] | None = None,
     ) -> None:
         """Args:
@@ -77,6 +78,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         seconds: the longest time in which requests are sent.
         timeout: seconds to wait for the server.
         new_connection_every: every n-th request gets a connection of its own.
+        looks: whether it sees that the server has ended a connection, before it sends on it.
         on_answer: called in the sending thread with request, answer and body.
         """
         parts = urlsplit(f"http://127.0.0.1:{target}" if isinstance(target, int) else target)
@@ -90,6 +92,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         self._seconds = seconds
         self._timeout = timeout
         self._new_connection_every = new_connection_every
+        self._looks = looks
         self._on_answer = on_answer
         self._started = 0.0
         self._sent = 0
@@ -143,7 +146,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
 
     def _send_all(self) -> None:
         end = self._started + self._seconds
-        connection = _Connection(*self._address, self._timeout)
+        connection = _Connection(*self._address, self._timeout, self._looks)
         while not self._stop.is_set() and time.monotonic() < end:
             job = self._next()
             if job is None:
@@ -153,7 +156,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
                 break
             every = self._new_connection_every
             if every and number % every == 0:
-                own = _Connection(*self._address, self._timeout)
+                own = _Connection(*self._address, self._timeout, self._looks)
                 self._send(own, request, due)
                 own.close()
             else:
@@ -172,14 +175,15 @@ class Load:  # pylint: disable=too-many-instance-attributes
 class _Connection:
     """A keep-alive connection that is opened again after the server closed it while idle."""
 
-    def __init__(self, host: str, port: int, timeout: float) -> None:
+    def __init__(self, host: str, port: int, timeout: float, looks: bool) -> None:
+        self._looks = looks
         self._http = http.client.HTTPConnection(host, port, timeout=timeout)
         self._used = 0.0
 
     def exchange(self, request: Request) -> tuple[int, bytes]:
         """Send a request; the answer's status and body."""
         try:
-            if self._http.sock and (self._closed() or time.monotonic() - self._used > IDLE_SECONDS):
+            if self._http.sock and self._stale():
                 self._http.close()
             self._http.request(request.method, request.path, request.body, dict(request.headers))
             response = self._http.getresponse()
@@ -194,8 +198,12 @@ class _Connection:
     def close(self) -> None:
         self._http.close()
 
-    def _closed(self) -> bool:
-        """Whether the server has closed the idle connection, which is then readable."""
+    def _stale(self) -> bool:
+        """Whether it was idle for long, or the server has closed it: then it is readable."""
+        if not self._looks:
+            return False
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            return True
         poll = select.poll()
         poll.register(self._http.sock, select.POLLIN)
         return bool(poll.poll(0))
