@@ -18,11 +18,12 @@ printf '{"redis://exporter@127.0.0.1:6379": "%s"}' "$secret" >/run/exporter/pass
 : >/run/redis/extra.conf
 [ -n "$PODS" ] || exit 0
 
-digest=$(password operator | sha256sum)
+secret=$(password replication)
+digest=$(password replication | sha256sum)
 {
-  # What a replica and a Sentinel need (redis.io/docs, "Redis Sentinel", "Redis Access Control List").
+  # What a replica and a Sentinel need (redis.io/docs, "Access Control List"), and what redis-leave.sh does.
   echo "user replication on #${digest%% *} resetkeys resetchannels -@all +psync +replconf +ping"
-  echo "user sentinel on #${digest%% *} resetkeys allchannels -@all +multi +exec +slaveof +replicaof +ping +subscribe +psubscribe +publish +config|rewrite +config|set +role +info +client|setname +client|kill +client|pause +script|kill +failover"
+  echo "user sentinel on #${digest%% *} resetkeys allchannels -@all +multi +exec +slaveof +ping +subscribe +publish +config|rewrite +role +info +client|setname +client|kill +client|pause +script|kill"
 } >>/run/redis/users.acl
 
 # Each pod has a Service, whose address stays: by name, Redis and Sentinel would stand still for each look-up
@@ -41,7 +42,6 @@ done
 [ -n "$primary" ] || [ ! -e /data/sentinel.conf ] || primary=$(sed -n 's/^sentinel monitor primary \([^ ]*\) .*/\1/p' /data/sentinel.conf)
 [ -n "$primary" ] || primary=$(address "${PODS%% *}")
 
-secret=$(password operator)
 {
   echo "replica-announce-ip $own"
   echo "masteruser replication"
@@ -54,14 +54,19 @@ secret=$(password operator)
 
 # Sentinel keeps what it learns in this file, and its own name: under a new one, the others would count it twice and
 # wait for a majority that does not exist.
-[ ! -e /data/sentinel.conf ] || exit 0
-cat >/data/sentinel.conf <<SENTINEL
+[ -e /data/sentinel.conf ] || cat >/data/sentinel.conf <<SENTINEL
 port 26379
 sentinel announce-ip $own
 sentinel monitor primary $primary 6379 2
-sentinel auth-user primary sentinel
-sentinel auth-pass primary $secret
 sentinel down-after-milliseconds primary 4000
 sentinel failover-timeout primary 20000
 sentinel parallel-syncs primary 1
+SENTINEL
+# The password may have changed. Who has none may ask, and say what other Sentinels say.
+sed -i -e '/^user /d' -e '/^sentinel auth-/d' /data/sentinel.conf
+cat >>/data/sentinel.conf <<SENTINEL
+user default on nopass resetkeys allchannels -@all +ping +hello +auth +info +role +subscribe +psubscribe +publish +client|setinfo +client|setname +sentinel|get-master-addr-by-name +sentinel|masters +sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels +sentinel|is-master-down-by-addr
+user replication on #${digest%% *} resetkeys resetchannels -@all +sentinel|failover
+sentinel auth-user primary sentinel
+sentinel auth-pass primary $secret
 SENTINEL

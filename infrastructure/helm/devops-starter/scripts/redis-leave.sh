@@ -3,8 +3,9 @@
 #
 # Writes are held first, until a replica has them all: what this primary and one replica took after the other's
 # promotion would be lost. This pod's own Sentinel ends at the same time, so another one is asked.
-read -r REDISCLI_AUTH </passwords/redis_operator_password || :
-redis() { REDISCLI_AUTH=$REDISCLI_AUTH redis-cli --user sentinel "$@"; }
+read -r REDISCLI_AUTH </passwords/redis_replication_password || :
+export REDISCLI_AUTH
+redis() { redis-cli --user sentinel "$@"; }
 state() { redis info replication | tr -d '\r'; }
 is_primary() { state | grep -q '^role:master'; }
 behind() { state | awk -F'[:=,]' '/^slave[0-9]/ {if (!seen++ || $9 < least) least = $9} /^master_repl_offset/ {own = $2} END {exit seen && least >= own}'; }
@@ -17,7 +18,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 for pod in $PODS; do
   case $pod in "$(hostname)".*) continue ;; esac
-  [ "$(env -u REDISCLI_AUTH redis-cli -h "$pod" -p 26379 -t 1 sentinel failover primary)" != OK ] || break
+  [ "$(redis-cli -h "$pod" -p 26379 -t 1 --user replication sentinel failover primary)" != OK ] || break
 done
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
   is_primary || exit 0
