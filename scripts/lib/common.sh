@@ -130,3 +130,14 @@ install_requirements() {
       --target= --prefix="$VENV" --root=/ --require-hashes --no-deps -r "$1"
   fi
 }
+
+# to_try URL TOKEN: what somebody runs first; TOKEN is what their shell makes a token of, if one is needed
+to_try() {
+  local token=${2:+"-H \"Authorization: Bearer $2\" "}
+  cat <<COMMANDS
+  curl $1/health
+  curl -X PUT $token-H 'Content-Type: application/json' -d '{"hello": "world"}' '$1/api/v1/cache/greeting?ttl=60'
+  curl $1/api/v1/cache/greeting
+
+COMMANDS
+}

@@ -66,12 +66,6 @@ The service runs in the namespace $2. To reach it, in another terminal:
   kubectl --namespace $2 port-forward service/$RELEASE-edge 8080:80
 
 WELCOME
-  local token=" -H \"Authorization: Bearer \$(kubectl --namespace $2 get secret $RELEASE -o jsonpath='{.data.api_token}' | base64 -d)\""
-  cat <<WELCOME
-  curl http://127.0.0.1:8080/health
-  curl -X PUT$token -H 'Content-Type: application/json' -d '{"hello": "world"}' 'http://127.0.0.1:8080/api/v1/cache/greeting?ttl=60'
-  curl http://127.0.0.1:8080/api/v1/cache/greeting
-
-Remove it: ./scripts/setup.sh --kubernetes --namespace $2 --down
-WELCOME
+  to_try http://127.0.0.1:8080 "\$(kubectl --namespace $2 get secret $RELEASE -o jsonpath='{.data.api_token}' | base64 -d)"
+  echo "Remove it: ./scripts/setup.sh --kubernetes --namespace $2 --down"
 }

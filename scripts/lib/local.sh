@@ -90,15 +90,12 @@ serve() {
 local_welcome() {
   local token="" kept=""
   # shellcheck disable=SC2016  # the reader's shell fills in the token, so that no secret is shown
-  [[ -z ${API_TOKENS:-} ]] || token='-H "Authorization: Bearer ${API_TOKENS%%,*}" '
+  [[ -z ${API_TOKENS:-} ]] || token='${API_TOKENS%%,*}'
   [[ ${REDIS_URL:-memory://} != memory:// ]] || kept=" (embedded store: nothing is kept)"
   cat <<WELCOME
 
 The service answers on $1$kept: / is its console, /docs describes its API. To try:
 
-  curl $1/health
-  curl -X PUT $token-H 'Content-Type: application/json' -d '{"hello": "world"}' '$1/api/v1/cache/greeting?ttl=60'
-  curl $1/api/v1/cache/greeting
-
 WELCOME
+  to_try "$1" "$token"
 }

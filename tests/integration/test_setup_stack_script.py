@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clone import Clone
+from tests.support.clone import Clone, assert_refused
 from tests.support.paths import ROOT
 from tests.support.processes import free_port
 
@@ -60,13 +60,6 @@ def setup(
     ports = {name: str(free_port()) for name in PORTS if f"{name}=" not in settings}
     path = {"PATH": f"{folder}:{os.environ['PATH']}"}
     return clone.run("setup.sh", *arguments, env=ports | path)
-
-
-def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert result.returncode == 1, result
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
-    assert all(word in lines[0] for word in words), lines[0]
 
 
 @pytest.mark.parametrize(

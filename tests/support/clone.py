@@ -69,3 +69,11 @@ class Clone:
 
 def environment() -> dict[str, str]:
     return {n: v for n, v in os.environ.items() if n in KEPT or n.startswith("PIP_")}
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One line says no, with all of these words."""
+    assert result.returncode == 1, result
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
+    assert all(word in lines[0] for word in words), lines[0]
