@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 from tests.support.processes import run
 
 MONITORING = ROOT / "monitoring"
-RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
+RULES = sorted((MONITORING / "prometheus" / "rules").rglob("*.yml"))
 RULE_TESTS = sorted((MONITORING / "prometheus" / "tests").glob("*.yml"))
 DASHBOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))
 COMPOSE = ROOT / "infrastructure" / "docker-compose.yml"
