@@ -70,6 +70,7 @@ class Release:
     """Name and address."""
     settings: dict[str, str] = field(default_factory=dict)
     name: str = "web"
+    chart: Path = CHART
 
     @property
     def entry(self) -> str:
@@ -113,13 +114,15 @@ class Release:
         self.settings |= {name.replace("__", "."): value for name, value in settings.items()}
         values = [f"--set={name}={value}" for name, value in (SETTINGS | self.settings).items()]
         return helm(
-            *("upgrade", "--install", self.name, str(CHART), "--namespace", self.namespace),
+            *("upgrade", "--install", self.name, str(self.chart), "--namespace", self.namespace),
             *("--wait", "--timeout", "180s", *values),
         )
 
 
 @contextmanager
-def installed(folder: Path, namespace: str, **settings: str) -> Iterator[Release]:
+def installed(
+    folder: Path, namespace: str, *, chart: Path = CHART, **settings: str
+) -> Iterator[Release]:
     """The chart in a namespace of its own, in which Pod Security is "restricted"."""
     nodes = {
         node["metadata"]["name"]: address["address"]
@@ -127,7 +130,7 @@ def installed(folder: Path, namespace: str, **settings: str) -> Iterator[Release
         for address in node["status"]["addresses"]
         if address["type"] == "InternalIP"
     }
-    release = Release(namespace, folder, nodes)
+    release = Release(namespace, folder, nodes, chart=chart)
     kubectl("create", "namespace", namespace)
     try:
         level = "pod-security.kubernetes.io/enforce=restricted"
@@ -171,8 +174,8 @@ def _make_certificate(release: Release) -> None:
     kubectl("--namespace", release.namespace, "create", "secret", "tls", "tls", *files)
 
 
-def load_images() -> None:
-    """Build the service's image, and put all images of the chart on the nodes."""
+def load_images(*others: str) -> None:
+    """Build the service's image, and put all images of the chart on the nodes, and these."""
     if "E2E_KUBECONFIG" not in os.environ:
         pytest.skip(NO_CLUSTER)
     dockerfile = str(ROOT / "docker" / "Dockerfile")
@@ -184,5 +187,5 @@ def load_images() -> None:
     }
     own = {each for each in named if each.startswith("devops-starter:")}
     command = shlex.split(os.environ["E2E_CLUSTER_LOAD"])
-    done = run([*command, IMAGE, f"{IMAGE}-next", *sorted(named - own)], seconds=600)
+    done = run([*command, IMAGE, f"{IMAGE}-next", *sorted(named - own), *others], seconds=600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -84,6 +84,11 @@ class MixedLoad:
         self._others.stop()
         self._load.stop()
 
+    @property
+    def sent(self) -> int:
+        """The requests that were answered, or failed."""
+        return len(self._load.answers) + self._others.http2_requests
+
     def summary(self) -> dict[str, Any]:
         answers = self._load.answers
         return {

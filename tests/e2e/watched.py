@@ -1,7 +1,6 @@
 """A running stack and its monitoring; the fixture `watched` makes one."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,54 +9,22 @@ from typing import Any
 
 import requests
 
+from tests.e2e.prometheus import Prometheus
 from tests.e2e.stack import Stack, docker
 
 HERE = Path(__file__).parent
 
 
 @dataclass
-class Watched:
+class Watched(Prometheus):
     """A running stack and its monitoring."""
 
     stack: Stack
     recorded: bool
     """Whether cAdvisor is a recording."""
 
-    def ask(self, path: str, **parameters: str | float) -> Any:
-        """Prometheus's answer, by its HTTP API."""
-        answer = requests.get(
-            f"{self.stack.prometheus}/api/v1/{path}", params=parameters, timeout=30
-        )
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        return list(self.ask("query", query=expression)["result"])
-
-    def value(self, expression: str) -> float:
-        """The first series' value, 0 without any."""
-        found = self.query(expression)
-        return float(found[0]["value"][1]) if found else 0.0
-
-    def series(self) -> list[dict[str, str]]:
-        """The labels of every series of the last two minutes, recorded ones included."""
-        everything: dict[str, str | float] = {"match[]": '{__name__!=""}'}
-        return list(self.ask("series", start=time.time() - 120, **everything))
-
-    def exported(self) -> dict[str, set[str]]:
-        """Every metric with its labels."""
-        found: dict[str, set[str]] = {}
-        for series in self.series():
-            found.setdefault(series["__name__"], set()).update(series)
-        return found
-
-    def alerts(self, state: str) -> set[str]:
-        """Names of the alerts in this state, `pending` or `firing`."""
-        return {
-            alert["labels"]["alertname"]
-            for alert in self.ask("alerts")["alerts"]
-            if alert["state"] == state
-        }
+    def __post_init__(self) -> None:
+        super().__init__(self.stack.prometheus)
 
     def silenced_by(self, name: str) -> set[str]:
         """Names of the alerts that inhibit this one in Alertmanager."""

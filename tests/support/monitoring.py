@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.support.processes import run
 
 MONITORING = ROOT / "monitoring"
 RULES = sorted((MONITORING / "prometheus" / "rules").rglob("*.yml"))
+# Without those that the chart alone loads.
+STACK_RULES = sorted((MONITORING / "prometheus" / "rules").glob("*.yml"))
 RULE_TESTS = sorted((MONITORING / "prometheus" / "tests").glob("*.yml"))
 DASHBOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))
 COMPOSE = ROOT / "infrastructure" / "docker-compose.yml"
@@ -41,9 +44,9 @@ def seconds(duration: str) -> int:
     )
 
 
-def all_rules() -> list[dict[str, Any]]:
+def all_rules(paths: Iterable[Path] = RULES) -> list[dict[str, Any]]:
     return [
-        rule for path in RULES for group in read_yaml(path)["groups"] for rule in group["rules"]
+        rule for path in paths for group in read_yaml(path)["groups"] for rule in group["rules"]
     ]
 
 

@@ -180,7 +180,34 @@ def test_dashboards_are_the_stacks() -> None:
     maps = of_kind(render(*VARIANTS["production"]), "ConfigMap", "dashboard")
 
     found = {name: text for each in maps for name, text in each["data"].items()}
-    assert found == {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
+    assert len(found) >= 4
+    assert found == {name: (folder / name).read_text(encoding="utf-8") for name in found}
+
+
+@needs_helm
+def test_no_rule_links_to_a_dashboard_that_is_not_installed() -> None:
+    rendered = render(*VARIANTS["production"])
+    rules, maps = (of_kind(rendered, kind) for kind in ("PrometheusRule", "ConfigMap"))
+
+    linked = set(re.findall(r"/d/([\w-]+)", json.dumps(rules)))
+    texts = (text for each in maps for name, text in each["data"].items() if name.endswith("json"))
+    assert linked
+    assert linked <= {json.loads(text)["uid"] for text in texts}
+
+
+@needs_helm
+def test_a_probe_asks_each_address_by_its_kind() -> None:
+    prober = "--set=metrics.probe.prober=blackbox:9115"
+    (one,) = of_kind(render(prober), "Probe")
+    urls = "--set=metrics.probe.targets={https://a.example.org/health,http://b.example.org/health}"
+    two = of_kind(render(prober, urls), "Probe")
+
+    static = one["spec"]["targets"]["staticConfig"]["static"]
+    assert static == ["http://x-devops-starter-edge.demo.svc.cluster.local/health"]
+    assert {each["spec"]["jobName"]: each["spec"]["targets"]["staticConfig"] for each in two} == {
+        "blackbox-http": {"static": ["http://b.example.org/health"]},
+        "blackbox-tls": {"static": ["https://a.example.org/health"]},
+    }
 
 
 def test_chart_and_service_have_one_version() -> None:

@@ -170,3 +170,15 @@ HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $h
 {{- define "ds.redisPods" -}}
 {{- range $number := until 3 }}{{ if $number }} {{ end }}{{ include "ds.fullname" $ }}-redis-{{ $number }}.{{ $.Release.Namespace }}.svc.{{ $.Values.clusterDomain }}{{ end -}}
 {{- end }}
+
+{{- /* The beginning of a NetworkPolicy: (list CONTEXT NAME PODS). */ -}}
+{{- define "ds.policy" }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "ds.metadata" . | nindent 2 }}
+spec:
+  {{- index . 2 | toYaml | nindent 2 }}
+  policyTypes: [Ingress, Egress]
+{{- end }}

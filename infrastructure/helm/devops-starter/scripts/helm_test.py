@@ -1,0 +1,38 @@
+"""`helm test`: what a release promises, asked from a pod beside it: NAME URL."""
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+
+NAME, URL = sys.argv[1:]
+TOKEN = Path("/secret/api_token").read_text(encoding="utf-8").strip()
+
+
+def call(method, path, body=None, cookie=""):
+    """Status, JSON body and headers of the answer; an error is raised."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(URL + path, data, headers | {"Cookie": cookie}, method=method)
+    with urllib.request.urlopen(request, timeout=5) as answer:  # nosec B310
+        return answer.status, json.loads(answer.read() or b"null"), answer.headers
+
+
+if NAME == "reached":
+    assert call("GET", "/health")[1]["status"] == "healthy"
+elif NAME == "item":
+    status, item, sent = call("POST", "/api/v1/items", {"name": "helm test"})
+    assert status == 201
+    assert call("GET", sent["Location"])[1] == item
+    assert call("DELETE", sent["Location"])[0] == 204
+elif NAME == "cache":
+    assert call("PUT", "/api/v1/cache/helm-test?ttl=60", {"a": 1})[0] in (200, 201)
+    assert call("GET", "/api/v1/cache/helm-test")[1] == {"a": 1}
+elif NAME == "session":
+    started = call("PUT", "/api/v1/session", {"data": {"a": 1}})[2]["Set-Cookie"].partition(";")[0]
+    assert call("GET", "/api/v1/session", cookie=started)[1]["data"] == {"a": 1}
+elif NAME == "metrics":
+    with urllib.request.urlopen(f"{URL}/metrics", timeout=5) as scrape:  # nosec B310
+        assert b"http_requests_total{" in scrape.read()
+else:
+    sys.exit(f"unknown test {NAME}")
