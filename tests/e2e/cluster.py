@@ -7,17 +7,20 @@ command that puts local images on its nodes (`kind load docker-image --name NAME
 import json
 import os
 import shlex
-from collections.abc import Iterator
+import socket
+import subprocess
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.stack import docker
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import end_group, free_port, run, wait_until
 
 CHART = ROOT / "infrastructure" / "helm" / "devops-starter"
 IMAGE = "devops-starter:e2e-cluster"
@@ -51,9 +54,12 @@ def helm(*arguments: str, seconds: float = 240, check: bool = True) -> str:
     return _run("helm", *arguments, seconds=seconds, check=check)
 
 
+def _environment() -> dict[str, str]:
+    return {**os.environ, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
+
+
 def _run(*command: str, seconds: float, check: bool) -> str:
-    env = {**os.environ, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
-    done = run(command, env=env, seconds=seconds)
+    done = run(command, env=_environment(), seconds=seconds)
     output = done.stdout + done.stderr
     assert done.returncode == 0 or not check, f"{shlex.join(command)}: {done.returncode}\n{output}"
     return output
@@ -121,35 +127,95 @@ class Release:
 
 @contextmanager
 def installed(
-    folder: Path, namespace: str, *, chart: Path = CHART, **settings: str
+    folder: Path,
+    namespace: str,
+    *,
+    chart: Path = CHART,
+    beside: Iterable[dict[str, Any]] = (),
+    **settings: str,
 ) -> Iterator[Release]:
-    """The chart in a namespace of its own, in which Pod Security is "restricted"."""
-    nodes = {
-        node["metadata"]["name"]: address["address"]
-        for node in json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
-        for address in node["status"]["addresses"]
-        if address["type"] == "InternalIP"
-    }
-    release = Release(namespace, folder, nodes, chart=chart)
+    """The chart in a namespace of its own, in which Pod Security is "restricted".
+
+    `beside` are objects that are there first.
+    """
+    release = Release(namespace, folder, nodes(), chart=chart)
     kubectl("create", "namespace", namespace)
     try:
         level = "pod-security.kubernetes.io/enforce=restricted"
         kubectl("label", "namespace", namespace, level)
         _make_certificate(release)
+        objects = folder / "beside.yaml"
+        objects.write_text(yaml.safe_dump_all(beside))
+        if any(beside):
+            kubectl("apply", "-n", namespace, "-f", str(objects))
         release.upgrade(**settings)
         yield release
     finally:
         if not os.environ.get("E2E_KEEP"):
-            _remove(release)
+            remove(release)
 
 
-def _remove(release: Release) -> None:
+@contextmanager
+def forwarded(namespace: str, target: str, port: int) -> Iterator[str]:
+    """The URL of a Service's port, on this machine."""
+    local = free_port()
+    command = ["kubectl", "port-forward", "-n", namespace, target, f"{local}:{port}"]
+    process = subprocess.Popen(
+        command, env=_environment(), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    url = f"http://127.0.0.1:{local}"
+    try:
+        wait_until(lambda: _listens(local), seconds=30, why=f"{target} is forwarded")
+        yield url
+    finally:
+        end_group(process)
+
+
+def pod(name: str, image: str, command: list[str], port: int) -> list[dict[str, Any]]:
+    """A pod for `installed`, with a Service of the same name."""
+    metadata = {"name": name, "labels": {"app": name}}
+    container = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": command,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    service = {"selector": metadata["labels"], "ports": [{"port": port}]}
+    spec = {"containers": [container]}
+    return [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+    ]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def nodes() -> dict[str, str]:
+    """Each node's name and address."""
+    return {
+        node["metadata"]["name"]: address["address"]
+        for node in json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+        for address in node["status"]["addresses"]
+        if address["type"] == "InternalIP"
+    }
+
+
+def remove(release: Release) -> None:
     """Uninstall it, and empty its volumes for the next release."""
-    space = ("--namespace", release.namespace)
     for pod in release.objects("pods", "redis"):
         clear = ("--container", "redis", "--", "sh", "-c", "rm -rf /data/*")
-        kubectl(*space, "exec", pod["metadata"]["name"], *clear, check=False)
-    helm("uninstall", release.name, *space, check=False)
+        kubectl("-n", release.namespace, "exec", pod["metadata"]["name"], *clear, check=False)
+    helm("uninstall", release.name, "-n", release.namespace, check=False)
     kubectl("delete", "namespace", release.namespace, "--wait=true", seconds=180, check=False)
     for volume in json.loads(kubectl("get", "pv", "-o", "json"))["items"]:
         claimed = volume["spec"].get("claimRef", {}).get("namespace") == release.namespace

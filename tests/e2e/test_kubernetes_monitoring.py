@@ -1,9 +1,7 @@
 """What the chart gives prometheus-operator: scraped, evaluated, drawn, and told to somebody."""
 
 import json
-import os
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.cluster import CHART, IMAGE, Release, installed, kubectl, load_images
+from tests.e2e.cluster import CHART, IMAGE, Release, forwarded, installed, kubectl, load_images, pod
 from tests.e2e.load import MixedLoad
 from tests.e2e.prometheus import Prometheus
 from tests.support.monitoring import (
@@ -25,7 +23,7 @@ from tests.support.monitoring import (
     panels,
     read_yaml,
 )
-from tests.support.processes import end_group, free_port, wait_until
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -54,17 +52,18 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     for number, scheme in enumerate(("http", "https")):
         url = f"{scheme}://web-devops-starter-edge.{NAMESPACE}/health"
         settings[f"metrics__probe__targets[{number}]"] = url
-    with installed(tmp_path_factory.mktemp("monitoring"), NAMESPACE, **settings) as running:
-        path = running.folder / "helpers.yaml"
-        path.write_text(yaml.safe_dump_all(_helpers()))
-        kubectl("apply", "-n", NAMESPACE, "-f", str(path))
+    folder = tmp_path_factory.mktemp("monitoring")
+    with installed(folder, NAMESPACE, beside=_helpers(), **settings) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def prometheus(release: Release) -> Iterator[Prometheus]:
     """Under a steady load, once it scrapes the release: a new ServiceMonitor takes minutes."""
-    with _forwarded("service/prometheus", 9090) as url, MixedLoad(release, rate=20, repeats=True):
+    with (
+        forwarded(OPERATOR, "service/prometheus", 9090) as url,
+        MixedLoad(release, rate=20, repeats=True),
+    ):
         found = Prometheus(url)
         wait_until(
             lambda: {one["metric"]["job"] for one in found.query(_ours("up"))} >= PODS.keys(),
@@ -128,19 +127,6 @@ def _ours(metric: str) -> str:
 
 
 @contextmanager
-def _forwarded(target: str, port: int) -> Iterator[str]:
-    """The URL of a Service of the operator's, on this machine."""
-    local = free_port()
-    command = ["kubectl", "port-forward", "-n", OPERATOR, target, f"{local}:{port}"]
-    env = os.environ | {"KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield f"http://127.0.0.1:{local}"
-    finally:
-        end_group(process)
-
-
-@contextmanager
 def _scaled(release: Release, kind: str, component: str, pods: int) -> Iterator[None]:
     """Without any of its pods; afterwards with as many as before."""
     target = ("scale", "-n", NAMESPACE, f"{kind}/{release.fullname}-{component}")
@@ -174,43 +160,14 @@ def _helpers() -> list[dict[str, Any]]:
     webhook = {"url": f"http://alert-receiver.{NAMESPACE}:8099/"}
     receiver = {"name": "receiver", "webhookConfigs": [webhook]}
     return [
-        *_pod("alert-receiver", IMAGE, ["python", "-c", program], 8099),
+        *pod("alert-receiver", IMAGE, ["python", "-c", program], 8099),
         {
             "apiVersion": "monitoring.coreos.com/v1alpha1",
             "kind": "AlertmanagerConfig",
             "metadata": {"name": "alert-receiver"},
             "spec": {"route": route, "receivers": [receiver]},
         },
-        *_pod(
+        *pod(
             "blackbox", BLACKBOX, ["sh", "-c", f"echo '{config}' >/tmp/c; {BLACKBOX_COMMAND}"], 9115
         ),
-    ]
-
-
-def _pod(name: str, image: str, command: list[str], port: int) -> list[dict[str, Any]]:
-    """With a Service of the same name."""
-    metadata = {"name": name, "labels": {"app": name}}
-    security = {
-        "runAsNonRoot": True,
-        "runAsUser": 65534,
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    container = {
-        "name": name,
-        "image": image,
-        "imagePullPolicy": "Never",
-        "command": command,
-        "securityContext": security,
-    }
-    service = {"selector": metadata["labels"], "ports": [{"port": port}]}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": metadata,
-            "spec": {"containers": [container]},
-        },
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
     ]
