@@ -77,11 +77,11 @@ class Release:
     settings: dict[str, str] = field(default_factory=dict)
     name: str = "web"
     chart: Path = CHART
+    entry: str = ""
+    """The address of the node by which requests come in."""
 
-    @property
-    def entry(self) -> str:
-        """The address of the node by which the load comes in."""
-        return min(self.nodes.values())
+    def __post_init__(self) -> None:
+        self.entry = self.entry or min(self.nodes.values())
 
     @property
     def http(self) -> str:
