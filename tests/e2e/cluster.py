@@ -55,6 +55,8 @@ def helm(*arguments: str, seconds: float = 240, check: bool = True) -> str:
 
 
 def _environment() -> dict[str, str]:
+    if "E2E_KUBECONFIG" not in os.environ:
+        pytest.skip(NO_CLUSTER)
     return {**os.environ, "KUBECONFIG": os.environ["E2E_KUBECONFIG"]}
 
 
@@ -242,8 +244,7 @@ def _make_certificate(release: Release) -> None:
 
 def load_images(*others: str) -> None:
     """Build the service's image, and put all images of the chart on the nodes, and these."""
-    if "E2E_KUBECONFIG" not in os.environ:
-        pytest.skip(NO_CLUSTER)
+    kubectl("version")
     dockerfile = str(ROOT / "docker" / "Dockerfile")
     docker("build", "--quiet", "--file", dockerfile, "--tag", IMAGE, str(ROOT), seconds=600)
     docker("tag", IMAGE, f"{IMAGE}-next")

@@ -25,9 +25,9 @@ REDIS = f"exec redis-server --save '' --requirepass {PASSWORD}"
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    load_images()
     if not kubectl("get", "gateways", "-n", *GATEWAY, "-o", "name", check=False).startswith("gat"):
         pytest.skip(NO_GATEWAY)
+    load_images()
     keys = {"secret_key": secrets.token_hex(), "api_token": secrets.token_hex(), "mine": PASSWORD}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}}
     redis = pod("elsewhere", "redis:8.0-alpine", ["sh", "-c", REDIS], 6379)
@@ -73,7 +73,7 @@ def test_clients_are_told_apart_behind_the_gateway(release: Release, url: str) -
     assert line["client_ip"] not in {"203.0.113.9", *gateways}
 
 
-def test_a_new_image_loses_no_request_behind_the_gateway(release: Release, url: str) -> None:
+def test_an_upgrade_loses_no_request_behind_the_gateway(release: Release, url: str) -> None:
     info = [("GET", "/api/v1/info"), ("GET", "/api/v1/items")]
     with Load(url, info, connections=20, rate=60, seconds=math.inf) as load:
         time.sleep(2)

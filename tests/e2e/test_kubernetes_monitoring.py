@@ -39,7 +39,6 @@ METRICS = yaml.safe_load((CHART / "values.yaml").read_text())["metrics"]
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
-    load_images(BLACKBOX)
     if "prometheus" not in kubectl("get", "services", "-n", OPERATOR, check=False):
         pytest.skip(NO_OPERATOR)
     every_probe = '{"spec": {"probeSelector": {}, "probeNamespaceSelector": {}}}'
