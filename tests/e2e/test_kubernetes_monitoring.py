@@ -44,6 +44,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     every_probe = '{"spec": {"probeSelector": {}, "probeNamespaceSelector": {}}}'
     for each in kubectl("get", "prometheuses", "-n", OPERATOR, "-o", "name").split():
         kubectl("patch", each, "-n", OPERATOR, "--type=merge", "--patch", every_probe)
+    load_images(BLACKBOX)
     settings: dict[str, Any] = {
         f"metrics__{name}__enabled": "true" for name in ("serviceMonitor", "rules")
     }
