@@ -56,7 +56,7 @@ class Edge:
 
     def cpu(self) -> int:
         """Nanoseconds on a CPU so far."""
-        stats = (Path(f"/proc/{pid}/schedstat").read_text() for pid in self.pids)
+        stats = (Path(f"/proc/{pid}/schedstat").read_text("ascii") for pid in self.pids)
         return sum(int(each.split()[0]) for each in stats)
 
 

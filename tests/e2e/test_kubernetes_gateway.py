@@ -59,7 +59,7 @@ def test_it_works_with_a_redis_elsewhere(release: Release) -> None:
     assert release.objects("statefulsets", "redis") == []
 
 
-def test_clients_are_told_apart_behind_the_gateway(release: Release, url: str) -> None:
+def test_clients_are_told_apart_behind_the_gateway(url: str) -> None:
     """A client's own X-Forwarded-For names nobody: the gateway adds the address it sees."""
     mark = secrets.token_hex(8)
     forged = {"X-Request-ID": mark, "X-Forwarded-For": "203.0.113.9"}
