@@ -85,6 +85,11 @@ class MixedLoad:
         self._load.stop()
 
     @property
+    def failures_not_of_redis(self) -> list[str]:
+        """Those that are no answer of a service that has to do without Redis."""
+        return [each for each in self.failures if ": 503 " not in each and "degraded" not in each]
+
+    @property
     def sent(self) -> int:
         """The requests that were answered, or failed."""
         return len(self._load.answers) + self._others.http2_requests
