@@ -53,7 +53,8 @@ class RedisServer:
         command = [
             "redis-server", "--bind", "127.0.0.1", "--port", str(self.port),
             "--unixsocket", str(self.socket_path), "--dir", str(self._folder),
-            "--save", "", "--appendonly", "no", "--daemonize", "no", *self._arguments,
+            "--save", "", "--appendonly", "no", "--shutdown-timeout", "0",
+            "--repl-diskless-sync-delay", "0", *self._arguments,
         ]
         # fmt: on
         log = self._folder / "redis.log"

@@ -43,21 +43,6 @@ def test_anything_else_is_a_401_that_names_the_scheme(auth: TokenAuth, header: s
     assert caught.value.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_without_tokens_every_request_may_write() -> None:
-    auth = TokenAuth(())
-
-    auth.require("")
-
-    assert not auth.configured
-
-
-def test_without_tokens_a_request_that_always_needs_one_is_a_403() -> None:
-    with pytest.raises(Problem) as caught:
-        TokenAuth(()).require(f"Bearer {FIRST}", even_if_open=True)
-
-    assert caught.value.status == 403
-
-
 def test_every_token_is_compared_in_constant_time_whatever_matches(
     auth: TokenAuth, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,14 +71,6 @@ def test_the_length_announced_to_head_is_not_counted_as_sent(
     assert sample(metrics.RESPONSE_BYTES, route="/head") == 5
 
 
-def test_a_page_may_have_a_policy_of_its_own() -> None:
-    own = [("Content-Security-Policy", "default-src 'self'")]
-
-    response = observed(answering("200 OK", own)).get("/")
-
-    assert response.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
-
-
 def test_count_duration_and_bytes_are_recorded_under_the_route() -> None:
     route = "/of-this-test/<name>"  # other tests count in this process, too
     client = observed(answering("201 Created", [("Content-Length", "5")], route))

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask, abort
 from werkzeug.exceptions import BadGateway, ImATeapot, NotFound
 
-from app.http.problems import Problem, title
+from app.http.problems import Problem
 from app.redis_client.client import RedisFull, RedisUnavailable
 
 
@@ -117,13 +117,6 @@ def test_an_error_of_flask_keeps_its_status_and_words(app: Flask) -> None:
     assert (response.status_code, response.json["detail"]) == (418, "Short and stout.")
 
 
-def test_an_error_of_flask_without_words_gets_its_title(app: Flask) -> None:
-    error = ImATeapot()
-    error.description = ""
-
-    assert fail_with(app, error).json["detail"] == "I'm a Teapot"
-
-
 def test_abort_500_is_answered_like_a_bug(app: Flask) -> None:
     @app.get("/aborts")
     def aborts() -> str:
@@ -133,7 +126,3 @@ def test_abort_500_is_answered_like_a_bug(app: Flask) -> None:
 
     assert response.status_code == 500
     assert "secret" not in response.text
-
-
-def test_an_unknown_status_has_a_title_too() -> None:
-    assert title(599) == "Unknown Error"
