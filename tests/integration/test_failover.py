@@ -26,19 +26,6 @@ def sentinel() -> Iterator[RedisSentinel]:
     running.close()
 
 
-def follow(replica: RedisServer, primary: RedisServer) -> None:
-    """Make `replica` one of `primary`, and return when it is up to date."""
-    with primary.client() as redis:
-        redis.config_set("repl-ping-replica-period", 1)
-    with replica.client() as redis:
-        redis.replicaof("127.0.0.1", primary.port)
-        wait_until(
-            lambda: redis.info("replication")["master_link_status"] == "up",
-            seconds=20,
-            why="the replica is up to date",
-        )
-
-
 def messages(service: Service, text: str) -> list[str]:
     return [line["message"] for line in service.log_records if text in line["message"]]
 
@@ -149,7 +136,7 @@ def test_a_primary_without_replicas_refuses_writes_until_it_has_one(
         cut_off_from_replicas(own_redis)
         refused = [service.post(ITEMS, {"name": "Tea"}) for _ in range(3)]
         read = service.get(ITEMS).status_code
-        follow(second_redis, own_redis)
+        second_redis.follow(own_redis)
         wait_until(
             lambda: service.post(ITEMS, {"name": "Tea"}).status_code == 201,
             seconds=20,
@@ -169,7 +156,7 @@ def test_a_primary_without_replicas_refuses_writes_until_it_has_one(
 @pytest.fixture
 def replicated(own_redis: RedisServer, second_redis: RedisServer) -> RedisServer:
     """The replica of `own_redis`."""
-    follow(second_redis, own_redis)
+    second_redis.follow(own_redis)
     return second_redis
 
 

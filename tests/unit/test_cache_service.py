@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -42,21 +43,10 @@ def left_ms(redis: RedisClient, key: str) -> int:
     return int(redis.read(("PTTL", redis.key("cache", key)))[0])
 
 
-class Compute:
-    """Something worth caching that counts how often it runs."""
-
-    def __init__(self, value: Any = "computed") -> None:
-        self.value = value
-        self.calls = 0
-
-    def __call__(self) -> Any:
-        self.calls += 1
-        return self.value
-
-
 @pytest.fixture
-def compute() -> Compute:
-    return Compute()
+def compute() -> Mock:
+    """Something worth caching."""
+    return Mock(return_value="computed")
 
 
 def lock(redis: RedisClient) -> None:
@@ -156,18 +146,18 @@ def test_without_redis_the_first_failures_are_errors_and_the_rest_bypass_it(
 
 @pytest.mark.parametrize("value", [None, False, 0, "", [], {"a": [1, 2.5, "ü", None]}])
 def test_a_miss_computes_and_keeps_any_json_value(cache: CacheService, value: Any) -> None:
-    compute = Compute(value)
+    compute = Mock(return_value=value)
 
     first = cache.fetch("key", 60, compute)
     second = cache.fetch("key", 60, compute)
 
     assert (first.result, second.result) == ("MISS", "HIT")
     assert first.value == second.value == cache.get("key", "default") == value
-    assert compute.calls == 1
+    assert compute.call_count == 1
 
 
 def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_expire_together(
-    cache: CacheService, redis: RedisClient, compute: Compute
+    cache: CacheService, redis: RedisClient, compute: Mock
 ) -> None:
     started = time.monotonic()
     for number in range(20):
@@ -180,7 +170,7 @@ def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_expire_t
 
 
 def test_an_error_while_computing_reaches_the_caller_and_the_next_one_tries_again(
-    cache: CacheService, compute: Compute
+    cache: CacheService, compute: Mock
 ) -> None:
     with pytest.raises(ZeroDivisionError):
         cache.get_or_set("key", 60, lambda: 1 / 0)
@@ -189,7 +179,7 @@ def test_an_error_while_computing_reaches_the_caller_and_the_next_one_tries_agai
 
 
 def test_a_caller_that_gets_the_lock_after_the_value_was_stored_takes_the_value(
-    cache: CacheService, redis: RedisClient, compute: Compute, monkeypatch: pytest.MonkeyPatch
+    cache: CacheService, redis: RedisClient, compute: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = CacheService(make_settings(), redis)
     lock(redis)
@@ -202,12 +192,12 @@ def test_a_caller_that_gets_the_lock_after_the_value_was_stored_takes_the_value(
 
     fetched = cache.fetch("key", 60, compute)
 
-    assert (fetched.value, compute.calls) == ("theirs", 0)
+    assert (fetched.value, compute.call_count) == ("theirs", 0)
     assert lock_holder(redis) is None
 
 
 def test_a_caller_waits_as_long_as_for_the_cache_and_then_computes_for_all(
-    redis: RedisClient, compute: Compute
+    redis: RedisClient, compute: Mock
 ) -> None:
     cache = CacheService(make_settings(REDIS_TIMEOUT_MS="50"), redis)
     lock(redis)

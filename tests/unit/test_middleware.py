@@ -93,6 +93,20 @@ def test_errors_of_a_route_are_counted_from_zero_on() -> None:
         assert metrics.REGISTRY.get_sample_value("http_requests_total", labels) == 0
 
 
+@pytest.mark.parametrize(("routes", "limits"), [(20, 12), (200, 6), (1000, 3)])
+def test_many_routes_on_fifty_instances_have_few_buckets_and_always_that_of_the_objective(
+    monkeypatch: pytest.MonkeyPatch, routes: int, limits: int
+) -> None:
+    # pylint: disable-next=protected-access
+    monkeypatch.setitem(metrics.DURATION._kwargs, "buckets", metrics.DURATION_BUCKETS)
+    metrics.fit_buckets(routes, 50)
+    observed(answering("200 OK", [], f"/of-{routes}")).get("/")
+
+    samples = next(iter(metrics.DURATION.collect())).samples
+    found = {each.labels.get("le") for each in samples if each.labels["route"] == f"/of-{routes}"}
+    assert len(found - {None}) == limits and {"0.25", "+Inf"} <= found
+
+
 def test_a_scrape_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
     recorded: Recorded = []
 

@@ -41,14 +41,6 @@ def test_a_problem_has_the_members_of_rfc_9457(app: Flask) -> None:
     }
 
 
-def test_an_unavailable_redis_is_a_503_with_retry_after(app: Flask) -> None:
-    response = fail_with(app, RedisUnavailable("at 10.0.0.3"))
-
-    assert response.status_code == 503
-    assert int(response.headers["Retry-After"]) > 0
-    assert "10.0.0.3" not in response.text
-
-
 @pytest.mark.parametrize(
     ("method", "headers", "advice"),
     [
@@ -71,10 +63,6 @@ def test_a_write_whose_answer_is_missing_says_how_to_repeat_it(
 
     assert response.status_code == 503 and "Retry-After" in response.headers
     assert advice in response.json["detail"]
-
-
-def test_a_full_store_is_a_507(app: Flask) -> None:
-    assert fail_with(app, RedisFull("full")).status_code == 507
 
 
 def test_a_bug_is_a_500_without_internals_and_the_log_has_them(

@@ -26,15 +26,6 @@ def test_any_json_value_is_stored_and_read_back(client: FlaskClient, value: Any)
     assert read.headers["ETag"] == stored.headers["ETag"]
 
 
-def test_a_second_value_replaces_the_first(client: FlaskClient) -> None:
-    client.put(URL, json=1)
-
-    response = client.put(URL, json=2)
-
-    assert response.status_code == 200
-    assert client.get(URL).json == 2
-
-
 def test_an_entry_that_is_not_there_is_a_404(client: FlaskClient) -> None:
     assert client.get(URL).status_code == 404
     assert client.delete(URL).status_code == 404
