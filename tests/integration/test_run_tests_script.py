@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -28,8 +27,6 @@ echo "$OUTPUT"
 [[ " $FAILING " != *" ${0##*/} "* ]]
 """
 
-STAMP = 'source scripts/lib/common.sh && stamp requirements.txt requirements-dev.txt >"$VENV/stamp"'
-
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
@@ -38,7 +35,7 @@ def clone(tmp_path: Path) -> Clone:
     programs.mkdir(parents=True)
     (clone.folder / ".run").mkdir()
     (programs / "python").symlink_to(sys.executable)
-    subprocess.run(["bash", "-c", STAMP], cwd=clone.folder, check=True)
+    clone.stamp()
     paths = [programs / tool for tool in TOOLS] + [clone.folder / path for path in LINT_SCRIPTS]
     for path in paths:
         path.write_text(TOOL)
