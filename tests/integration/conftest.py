@@ -75,10 +75,8 @@ def embedded_service(start_service: StartService) -> Iterator[Service]:
 @pytest.fixture
 def second_redis() -> Iterator[RedisServer]:
     """Another redis-server for this test alone."""
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
+    with RedisServer() as server:
+        yield server
 
 
 @pytest.fixture

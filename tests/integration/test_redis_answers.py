@@ -76,16 +76,14 @@ def test_a_replica_refuses_writes_and_answers_reads(
 
 
 def test_a_redis_without_hello_serves_everything() -> None:
-    server = RedisServer("--rename-command", "HELLO", "")
-    server.start()
-    client = client_of(server.url)
+    with RedisServer("--rename-command", "HELLO", "") as server:
+        client = client_of(server.url)
 
-    statuses = {path: client.get(path).status_code for path in ROUTES}
-    created = client.post(ITEMS, json={"name": "Tea"})
-    page = client.get(ITEMS).get_json()
-    stored = client.put("/api/v1/cache/key", json=1).status_code
+        statuses = {path: client.get(path).status_code for path in ROUTES}
+        created = client.post(ITEMS, json={"name": "Tea"})
+        page = client.get(ITEMS).get_json()
+        stored = client.put("/api/v1/cache/key", json=1).status_code
 
-    server.close()
     assert statuses == dict.fromkeys(ROUTES, 200) | {"/api/v1/cache/key": 404}
     assert (created.status_code, stored, page["items"]) == (201, 201, [created.json])
 

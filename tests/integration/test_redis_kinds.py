@@ -51,9 +51,8 @@ def tls_port(certificates: Path) -> Iterator[int]:
         "--tls-key-file", str(certificates / "own.key"), password=PASSWORD,
     )
     # fmt: on
-    server.start()
-    yield port
-    server.close()
+    with server:
+        yield port
 
 
 def assert_serves(service: Service) -> None:
@@ -92,13 +91,9 @@ def test_an_untrusted_certificate_is_named_in_the_log(
 @pytest.fixture
 def replicated() -> Iterator[tuple[RedisServer, RedisServer]]:
     """A primary and its replica, with a password."""
-    primary, replica = RedisServer(password=PASSWORD), RedisServer(password=PASSWORD)
-    for server in (primary, replica):
-        server.start()
-    replica.follow(primary)
-    yield primary, replica
-    for server in (primary, replica):
-        server.close()
+    with RedisServer(password=PASSWORD) as primary, RedisServer(password=PASSWORD) as replica:
+        replica.follow(primary)
+        yield primary, replica
 
 
 @pytest.fixture
@@ -167,12 +162,10 @@ def test_sentinel_says_which_server_is_the_primary_before_and_after_a_failover(
 
 
 def test_a_redis_cluster_is_refused_in_one_line() -> None:
-    server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    server.start()
-    service = Service({"REDIS_URL": server.url})
-    service.launch()
+    with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
+        service = Service({"REDIS_URL": server.url})
+        service.launch()
 
-    assert service.wait() == 1
+        assert service.wait() == 1
     assert service.stderr.startswith("devops-starter: REDIS_URL: is a Redis Cluster")
     assert service.stderr.count("\n") == 1
-    server.close()

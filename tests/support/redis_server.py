@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Self
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -100,6 +101,13 @@ class RedisServer:
         """Stop it for good and remove its files."""
         self.stop()
         shutil.rmtree(self._folder)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
