@@ -145,6 +145,15 @@ def test_every_metric_of_the_service_that_is_asked_for_exists_with_those_labels(
     assert not wrong
 
 
+def test_every_metric_asked_for_is_recorded_or_comes_from_something_that_is_scraped() -> None:
+    exported = _exported_by_the_service().keys() | RECORDED | {"up", "ALERTS", "ALERTS_FOR_STATE"}
+    scraped = r"(node|redis|nginx|edge|container|probe|prometheus|alertmanager|process|scrape)_\w+"
+    texts = [rule["expr"] for rule in all_rules()] + [expr for _, expr in queries()]
+    asked = {name for text in texts for name in promql.parse(text).metrics}
+
+    assert not {name for name in asked - exported if not re.fullmatch(scraped, name)}
+
+
 def test_an_alert_that_silences_others_names_alerts_that_exist() -> None:
     for rule in ALERTMANAGER["inhibit_rules"]:
         for matchers in (rule["source_matchers"], rule["target_matchers"]):
