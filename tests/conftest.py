@@ -35,10 +35,8 @@ def redis_server() -> Iterator[RedisServer | None]:
     if os.environ.get("TEST_REDIS_URL") or not RedisServer.available():
         yield None
         return
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
+    with RedisServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -73,10 +71,8 @@ def own_redis() -> Iterator[RedisServer]:
     """A redis-server for this test alone, which may be killed, paused, restarted and flushed."""
     if not RedisServer.available():
         missing(NO_REDIS)
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
+    with RedisServer() as server:
+        yield server
 
 
 def _allowed_seconds() -> float:

@@ -12,7 +12,7 @@ from tests.support.app_parts import TOKEN
 from tests.support.browser import NO_BROWSER, chromium, find_chromium
 from tests.support.missing import missing
 from tests.support.paths import ROOT
-from tests.support.redis_server import delete_keys
+from tests.support.redis_server import RedisServer, delete_keys
 from tests.support.service import EMBEDDED, Service, StartService
 
 
@@ -70,6 +70,13 @@ def embedded_service(start_service: StartService) -> Iterator[Service]:
     """A service as `setup.sh --local` starts it: the embedded store, no tokens, one port."""
     with start_service(redis=EMBEDDED, MANAGEMENT_BIND="") as running:
         yield running
+
+
+@pytest.fixture
+def second_redis() -> Iterator[RedisServer]:
+    """Another redis-server for this test alone."""
+    with RedisServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Malformed HTTP: broken framing, forged headers, injected log lines."""
 
-import re
 import socket
 from urllib.parse import unquote
 
@@ -113,26 +112,6 @@ def test_the_body_of_a_refused_request_is_not_read_as_the_next_request(service: 
 
 
 @pytest.mark.parametrize(
-    "header",
-    [
-        "X-Forwarded-For: 203.0.113.9",
-        "X-Forwarded-For: 203.0.113.9, 127.0.0.1",
-        "X-Forwarded-For: <script>",
-        "X-Real-IP: 203.0.113.9",
-        "Forwarded: for=203.0.113.9",
-        "X_Forwarded_For: 203.0.113.9",
-    ],
-)
-def test_a_forged_address_is_ignored(service: Service, header: str) -> None:
-    answer = send(service, request(INFO, header))
-
-    (line,) = [
-        each for each in service.log_records if each["request_id"] == answer.headers["x-request-id"]
-    ]
-    assert (answer.status, line["client_ip"]) == (200, "127.0.0.1")
-
-
-@pytest.mark.parametrize(
     "forged", ["Host: evil.example", "X-Forwarded-Host: evil.example", "X-Host: evil.example"]
 )
 def test_a_forged_host_does_not_appear_in_an_answer(service: Service, forged: str) -> None:
@@ -159,58 +138,11 @@ def test_an_absolute_url_of_another_host_is_answered_like_any_other(service: Ser
     assert (answer.status, answer.json) == (200, {"status": "alive"})
 
 
-@pytest.mark.parametrize(
-    "path", ["/%0D%0ASet-Cookie:%20a=1", "/%0A{%22level%22:%22FORGED%22}", "/%E2%80%A8%1B[2J"]
-)
-def test_a_path_cannot_start_a_second_header_or_line(service: Service, path: str) -> None:
-    answer = refuse(service, request(f"GET {path}"), 404)
-
-    assert "set-cookie" not in answer.headers
-
-
-@pytest.mark.parametrize("user_agent", ['"}{"level":"FORGED"}', "\\n\\r\\u000a", "\xe9\xff\x85"])
-def test_a_header_cannot_start_a_second_line_in_the_log(service: Service, user_agent: str) -> None:
-    written = len(service.log_lines)
-
-    answer = send(service, request(INFO, f"User-Agent: {user_agent}"))
-
-    (line,) = service.log_records[written:]
-    assert (answer.status, line["user_agent"]) == (200, user_agent)
-
-
 def test_a_malformed_header_is_not_repeated_in_the_log(service: Service) -> None:
     refuse(service, head(INFO, "Authorization Bearer secret-of-a-client"), 400)
 
     line = service.log_records[-1]
     assert "secret-of-a-client" not in str(line) and "InvalidHeader" in line["message"]
-
-
-def test_a_long_header_is_cut_in_the_log(service: Service) -> None:
-    """A line beyond PIPE_BUF could be torn apart by those of other workers."""
-    written = len(service.log_lines)
-
-    answer = send(service, request(INFO, f"User-Agent: {'x' * 8000}"))
-
-    (line,) = service.log_records[written:]
-    assert (answer.status, line["user_agent"]) == (200, "x" * 160 + "…")
-
-
-@pytest.mark.parametrize(
-    "request_id", ["a%0d%0aSet-Cookie: a=1", "a b", "x" * 129, '"}{"', "\xe9", "../../etc"]
-)
-def test_a_malformed_request_id_is_replaced(service: Service, request_id: str) -> None:
-    answer = send(service, request(INFO, f"X-Request-ID: {request_id}"))
-
-    assert answer.status == 200
-    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
-    assert "set-cookie" not in answer.headers
-
-
-@pytest.mark.parametrize("cookie", ["session=\xff", "session=; ;;=", "session=" + "x" * 8000, "="])
-def test_a_malformed_cookie_is_ignored(service: Service, cookie: str) -> None:
-    answer = send(service, request("GET /api/v1/session", f"Cookie: {cookie}"))
-
-    assert (answer.status, answer.json["active"]) == (200, False)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from app.factory import create_app
 from app.redis_client import name_lookup
 from app.redis_client.client import RedisClient, RedisUnavailable
 from app.services.cache_service import CacheService
@@ -19,31 +20,10 @@ KEY = {"Idempotency-Key": "mine"}
 
 
 @pytest.fixture
-def second_redis() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def sentinel() -> Iterator[RedisSentinel]:
     running = RedisSentinel()
     yield running
     running.close()
-
-
-def follow(replica: RedisServer, primary: RedisServer) -> None:
-    """Make `replica` one of `primary`, and return when it is up to date."""
-    with replica.client() as redis:
-        redis.replicaof("127.0.0.1", primary.port)
-    with primary.client() as redis:
-        redis.config_set("repl-ping-replica-period", 1)
-        wait_until(
-            lambda: redis.info("replication").get("slave0", {}).get("state") == "online",
-            seconds=20,
-            why="the replica is online",
-        )
 
 
 def messages(service: Service, text: str) -> list[str]:
@@ -68,30 +48,25 @@ def cut_off_from_replicas(server: RedisServer) -> None:
 
 @pytest.mark.parametrize("lose", [turn_into_a_replica, serve_nothing_stale, cut_off_from_replicas])
 def test_the_first_request_after_a_failover_reaches_the_new_primary(
-    start_service: StartService,
     sentinel: RedisSentinel,
     own_redis: RedisServer,
     second_redis: RedisServer,
     lose: Callable[[RedisServer], None],
 ) -> None:
     sentinel.monitor(own_redis.port)
-    with start_service(
-        redis="redis://MyMaster/0",
-        REDIS_SENTINELS=f"127.0.0.1:{sentinel.port}",
-        REDIS_TIMEOUT_MS="10000",
-        REDIS_DATA_TIMEOUT_MS="10000",
-        WEB_CONCURRENCY="1",
-    ) as service:
-        assert service.post(ITEMS, {"name": "Tea"}).status_code == 201
-        assert service.get(ITEMS).status_code == 200
-        sentinel.monitor(second_redis.port)
-        lose(own_redis)
+    sentinels = f"127.0.0.1:{sentinel.port}"
+    settings = make_settings(REDIS_URL="redis://MyMaster/0", REDIS_SENTINELS=sentinels)
+    client = create_app(settings).test_client()
+    assert client.post(ITEMS, json={"name": "Tea"}).status_code == 201
+    assert client.get(ITEMS).status_code == 200
+    sentinel.monitor(second_redis.port)
+    lose(own_redis)
 
-        written = service.post(ITEMS, {"name": "Tea"})
-        read = service.get(ITEMS, headers={"Cache-Control": "no-cache"})
+    written = client.post(ITEMS, json={"name": "Tea"})
+    read = client.get(ITEMS, headers={"Cache-Control": "no-cache"})
 
     assert written.status_code == 201, written.text
-    assert [item["id"] for item in read.json()["items"]] == [written.json()["id"]]
+    assert [item["id"] for item in read.get_json()["items"]] == [written.get_json()["id"]]
 
 
 def through(*sentinels: str | int, **settings: str) -> RedisClient:
@@ -161,7 +136,7 @@ def test_a_primary_without_replicas_refuses_writes_until_it_has_one(
         cut_off_from_replicas(own_redis)
         refused = [service.post(ITEMS, {"name": "Tea"}) for _ in range(3)]
         read = service.get(ITEMS).status_code
-        follow(second_redis, own_redis)
+        second_redis.follow(own_redis)
         wait_until(
             lambda: service.post(ITEMS, {"name": "Tea"}).status_code == 201,
             seconds=20,
@@ -181,7 +156,7 @@ def test_a_primary_without_replicas_refuses_writes_until_it_has_one(
 @pytest.fixture
 def replicated(own_redis: RedisServer, second_redis: RedisServer) -> RedisServer:
     """The replica of `own_redis`."""
-    follow(second_redis, own_redis)
+    second_redis.follow(own_redis)
     return second_redis
 
 

@@ -40,17 +40,6 @@ def test_a_thousand_requests_read_as_a_thousand_on_every_scrape(service: Service
     assert readings == {1000}
 
 
-@on_both_servers
-def test_histogram_and_counter_agree(service: Service) -> None:
-    Load(service.port, [("GET", "/api/v1/info"), ("GET", "/nope")], connections=8, total=200).run()
-
-    assert service.metric(metrics.REQUESTS, route="/api/v1/info", status="200") == 100
-    assert service.metric(metrics.REQUESTS, route="unmatched", status="404") == 100
-    buckets = metrics.DURATION, "_bucket"
-    assert service.metric(*buckets, le="+Inf", route="/api/v1/info", status_class="2xx") == 100
-    assert service.metric(*buckets, le="+Inf", status_class="4xx") == 100
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_scrape_costs_the_same_after_a_hundred_worker_recycles(service: Service) -> None:
@@ -118,27 +107,7 @@ def test_a_thousand_unknown_paths_and_methods_are_counted_in_one_series(service:
     ]
 
 
-@on_both_servers
-def test_openmetrics_is_served_on_request(service: Service) -> None:
-    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
-
-    response = service.manage("/metrics", headers=accept)
-
-    assert response.headers["Content-Type"].startswith("application/openmetrics-text")
-    assert response.text.endswith("# EOF\n")
-
-
 def test_every_worker_shows_its_process(service: Service) -> None:
     for name in ("process_resident_memory_bytes", "process_open_fds", "process_threads"):
         for slot in range(1, WORKERS + 1):
             assert service.metric(name, worker=str(slot)) > 0, f"{name} of worker {slot}"
-
-
-def test_requests_in_progress_are_counted_while_they_last(service: Service) -> None:
-    def in_progress() -> float:
-        return service.metric(metrics.IN_PROGRESS)
-
-    with Load(service.port, [("GET", "/api/v1/demo/delay/0.3")], connections=4):
-        wait_until(lambda: in_progress() >= 4, seconds=20, why="four are in progress")
-
-    wait_until(lambda: in_progress() == 0, seconds=20, why="none is in progress")

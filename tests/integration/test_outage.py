@@ -1,6 +1,5 @@
 """An unavailable Redis: no request waits long, and the service recovers without a restart."""
 
-import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ import pytest
 
 from app.utils import metrics
 from tests.support.load import Answer, Load
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, StartService
 
@@ -128,38 +127,6 @@ def test_a_pause_of_a_second_fails_no_request_for_data(
     assert cached.elapsed.total_seconds() < 1
 
 
-def test_an_open_circuit_answers_at_once(service: Service, own_redis: RedisServer) -> None:
-    own_redis.pause()
-    for _ in range(20):
-        service.get(CACHED)
-
-    waits: dict[str, list[float]] = {path: [] for path in (CACHED, "/api/v1/info")}
-    for _ in range(40):
-        for path, taken in waits.items():
-            taken.append(service.get(path).elapsed.total_seconds())
-
-    own_redis.resume()
-    # One request a second and worker tries whether Redis is back; the others do not wait.
-    without, unaffected = (statistics.median(taken) for taken in waits.values())
-    assert without < unaffected + 0.05
-
-
-def test_an_endpoint_without_its_store_is_a_503_with_retry_after(
-    service: Service, own_redis: RedisServer
-) -> None:
-    own_redis.kill()
-
-    response = service.get(ITEMS)
-    session = service.put("/api/v1/session", {"data": {"theme": "dark"}})
-
-    assert response.status_code == 503
-    assert response.headers["Content-Type"] == "application/problem+json"
-    assert int(response.headers["Retry-After"]) > 0
-    assert response.json()["request_id"] == response.headers["X-Request-ID"]
-    assert session.status_code == 503
-    assert "Set-Cookie" not in session.headers
-
-
 def test_the_metrics_show_the_circuit_without_any_request(
     service: Service, own_redis: RedisServer
 ) -> None:
@@ -168,25 +135,6 @@ def test_the_metrics_show_the_circuit_without_any_request(
 
     own_redis.start()
     wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 0, seconds=5, why="closed")
-
-
-def test_a_replica_that_has_lost_its_master_counts_as_unavailable(
-    service: Service, own_redis: RedisServer
-) -> None:
-    with own_redis.client() as redis:
-        redis.config_set("replica-serve-stale-data", "no")
-        redis.replicaof("127.0.0.1", str(free_port()))
-
-        refused = service.get(ITEMS)
-        redis.replicaof("NO", "ONE")
-
-    assert refused.status_code == 503
-    assert int(refused.headers["Retry-After"]) > 0
-    wait_until(
-        lambda: service.get(ITEMS).status_code == 200,
-        seconds=5,
-        why="as a master itself, it answers",
-    )
 
 
 def test_a_write_without_an_answer_may_be_repeated_with_its_key(

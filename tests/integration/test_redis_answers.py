@@ -1,15 +1,20 @@
 """A Redis that answers, but not as expected: no 500, reads go on, and the cause is known."""
 
-import socket
+import re
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from redis import Redis
 
+from app.factory import create_app
 from app.redis_client.client import RedisRefused, RedisUnavailable
-from tests.support.app_parts import make_redis, nowhere
+from tests.support.app_parts import make_redis, make_settings, nowhere
 from tests.support.processes import free_port, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, StartService
@@ -28,26 +33,23 @@ def redis_check(service: Service) -> str:
     return status
 
 
-@pytest.fixture
-def second_redis() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
+def client_of(url: str) -> FlaskClient:
+    """A client of the application, in this process, on a Redis."""
+    return create_app(make_settings(REDIS_URL=url)).test_client()
 
 
 def test_a_planned_failover_loses_no_write(
-    start_service: StartService, own_redis: RedisServer, second_redis: RedisServer
+    own_redis: RedisServer, second_redis: RedisServer
 ) -> None:
     name = TcpProxy(own_redis.port)
-    with start_service(redis=f"redis://127.0.0.1:{name.port}/0", WEB_CONCURRENCY="1") as service:
-        assert service.post(ITEMS, {"name": "Earlier"}).status_code == 201
-        name.target = second_redis.port
-        with own_redis.client() as old:
-            old.replicaof("127.0.0.1", str(second_redis.port))
+    client = client_of(f"redis://127.0.0.1:{name.port}/0")
+    assert client.post(ITEMS, json={"name": "Earlier"}).status_code == 201
+    name.target = second_redis.port
+    with own_redis.client() as old:
+        old.replicaof("127.0.0.1", str(second_redis.port))
 
-        answers = [service.post(ITEMS, {"name": "Tea"}).status_code for _ in range(10)]
-        listed = service.get(ITEMS, headers={"Cache-Control": "no-cache"}).json()["items"]
+    answers = [client.post(ITEMS, json={"name": "Tea"}).status_code for _ in range(10)]
+    listed = client.get(ITEMS, headers={"Cache-Control": "no-cache"}).get_json()["items"]
 
     name.close()
     assert answers == [201] * 10
@@ -73,18 +75,17 @@ def test_a_replica_refuses_writes_and_answers_reads(
         assert len(lines_with(service, "READONLY")) == 1
 
 
-def test_a_redis_without_hello_serves_everything(start_service: StartService) -> None:
-    server = RedisServer("--rename-command", "HELLO", "")
-    server.start()
-    with start_service(redis=server.url, WEB_CONCURRENCY="1") as service:
-        statuses = {path: service.get(path).status_code for path in ROUTES}
-        created = service.post(ITEMS, {"name": "Tea"})
-        page = service.get(ITEMS).json()
-        stored = service.put("/api/v1/cache/key", 1).status_code
+def test_a_redis_without_hello_serves_everything() -> None:
+    with RedisServer("--rename-command", "HELLO", "") as server:
+        client = client_of(server.url)
 
-    server.close()
+        statuses = {path: client.get(path).status_code for path in ROUTES}
+        created = client.post(ITEMS, json={"name": "Tea"})
+        page = client.get(ITEMS).get_json()
+        stored = client.put("/api/v1/cache/key", json=1).status_code
+
     assert statuses == dict.fromkeys(ROUTES, 200) | {"/api/v1/cache/key": 404}
-    assert (created.status_code, stored, page["items"]) == (201, 201, [created.json()])
+    assert (created.status_code, stored, page["items"]) == (201, 201, [created.json])
 
 
 @pytest.mark.slow
@@ -114,45 +115,33 @@ def test_a_wrong_password_is_named_once_and_never_shown(start_service: StartServ
     server.close()
 
 
-class Scripted:
-    """Answers each command with the same bytes."""
+class Scripted(socketserver.ThreadingTCPServer):
+    """Answers each command with the same bytes, or without any closes the connection."""
+
+    daemon_threads = True
 
     def __init__(self, answer: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
         self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://user:s3cret-w0rd@127.0.0.1:{self._listener.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.url = f"redis://127.0.0.1:{self.server_address[1]}/0"
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client:
-            while data := client.recv(65536):
-                if not self._answer:
-                    return
-                client.sendall(self._answer * data.count(b"*"))
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        while self._answer and (data := request.recv(65536)):
+            request.sendall(self._answer * data.count(b"*"))
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[[bytes], Scripted]]:
-    made: list[Scripted] = []
+def scripted() -> Iterator[Callable[[bytes], str]]:
+    """Starts one, and returns its URL."""
+    with ExitStack() as running:
 
-    def make(answer: bytes) -> Scripted:
-        made.append(Scripted(answer))
-        return made[-1]
+        def make(answer: bytes) -> str:
+            server = running.enter_context(Scripted(answer))
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+            running.callback(server.shutdown)
+            return server.url
 
-    yield make
-    for server in made:
-        server.close()
+        yield make
 
 
 @pytest.mark.parametrize(
@@ -173,28 +162,20 @@ def scripted() -> Iterator[Callable[[bytes], Scripted]]:
     ids=lambda answer: answer.split()[0].decode("latin-1").strip("-\x15\x03\x01\x00\x02F"),
 )
 def test_whatever_redis_answers_nothing_is_a_500_and_no_password_is_shown(
-    start_service: StartService, scripted: Callable[[bytes], Scripted], answer: bytes
+    scripted: Callable[[bytes], str], caplog: pytest.LogCaptureFixture, answer: bytes
 ) -> None:
-    with start_service(redis=scripted(answer).url, WEB_CONCURRENCY="1") as service:
-        statuses = {service.get(path).status_code for path in ROUTES}
-        statuses |= {
-            service.manage("/metrics").status_code,
-            service.post(ITEMS, {"name": "Tea"}).status_code,
-            service.put("/api/v1/cache/key", 1).status_code,
-            service.put("/api/v1/session", {"data": {}}).status_code,
-        }
-        health = service.get("/health").json()["status"]
-        wait_until(
-            lambda: bool(
-                lines_with(service, "Redis is unavailable") + lines_with(service, "Redis refuses")
-            ),
-            seconds=10,
-            why="the log names the cause",
-        )
+    url = scripted(answer).replace("//", "//user:s3cret-w0rd@")
+    client = client_of(url)
 
-        assert statuses <= {200, 404, 503, 507}
-        assert health == "degraded"
-        assert "s3cret-w0rd" not in "".join(service.log_lines) + service.stderr
+    statuses = {client.get(path).status_code for path in (*ROUTES, "/metrics")}
+    statuses.add(client.post(ITEMS, json={"name": "Tea"}).status_code)
+    for path, content in {"/api/v1/cache/key": 1, "/api/v1/session": {"data": {}}}.items():
+        statuses.add(client.put(path, json=content).status_code)
+
+    assert statuses <= {200, 404, 503, 507}
+    assert client.get("/health").get_json()["status"] == "degraded"
+    assert re.search("Redis is unavailable|Redis refuses", caplog.text)
+    assert "s3cret-w0rd" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -208,9 +189,9 @@ def test_whatever_redis_answers_nothing_is_a_500_and_no_password_is_shown(
     ],
 )
 def test_a_write_without_an_answer_may_have_been_stored_and_one_that_is_refused_not(
-    scripted: Callable[[bytes], Scripted], answer: bytes, maybe_stored: bool
+    scripted: Callable[[bytes], str], answer: bytes, maybe_stored: bool
 ) -> None:
-    redis = make_redis(REDIS_URL=scripted(answer).url.replace("user:s3cret-w0rd@", "").rstrip("/0"))
+    redis = make_redis(REDIS_URL=scripted(answer))
 
     with pytest.raises(RedisUnavailable) as of_a_write:
         redis.script("return 1")([], [])
@@ -229,9 +210,9 @@ def test_what_was_not_sent_is_not_stored() -> None:
 
 
 def test_a_refused_command_does_not_open_the_circuit(
-    scripted: Callable[[bytes], Scripted],
+    scripted: Callable[[bytes], str],
 ) -> None:
-    redis = make_redis(REDIS_URL=scripted(b"-NOPERM no\r\n").url.replace("user:s3cret-w0rd@", ""))
+    redis = make_redis(REDIS_URL=scripted(b"-NOPERM no\r\n"))
 
     for _ in range(5):
         with pytest.raises(RedisRefused):

@@ -48,14 +48,11 @@ def tls_port(certificates: Path) -> Iterator[int]:
     server = RedisServer(
         "--tls-port", str(port), "--tls-ca-cert-file", str(certificates / "ca.pem"),
         "--tls-cert-file", str(certificates / "own.pem"),
-        "--tls-key-file", str(certificates / "own.key"),
+        "--tls-key-file", str(certificates / "own.key"), password=PASSWORD,
     )
     # fmt: on
-    server.start()
-    with server.client() as redis:
-        redis.config_set("requirepass", PASSWORD)
-    yield port
-    server.close()
+    with server:
+        yield port
 
 
 def assert_serves(service: Service) -> None:
@@ -94,29 +91,16 @@ def test_an_untrusted_certificate_is_named_in_the_log(
 @pytest.fixture
 def replicated() -> Iterator[tuple[RedisServer, RedisServer]]:
     """A primary and its replica, with a password."""
-    login = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)
-    primary, replica = RedisServer(*login), RedisServer(*login)
-    for server in (primary, replica):
-        server.start_without_waiting()
-    yield primary, replica
-    for server in (primary, replica):
-        server.close()
-
-
-def client(server: RedisServer) -> Redis:
-    return Redis(port=server.port, password=PASSWORD, protocol=2, decode_responses=True)
+    with RedisServer(password=PASSWORD) as primary, RedisServer(password=PASSWORD) as replica:
+        replica.follow(primary)
+        yield primary, replica
 
 
 @pytest.fixture
 def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[Redis]:
     """A Sentinel that watches them, with a password of its own."""
-    primary, replica = replicated
-    wait_until(
-        lambda: answers(client(primary)) and answers(client(replica)), seconds=10, why="both"
-    )
-    client(replica).replicaof("127.0.0.1", primary.port)
     running = RedisSentinel(
-        f"sentinel monitor MyMaster 127.0.0.1 {primary.port} 1",
+        f"sentinel monitor MyMaster 127.0.0.1 {replicated[0].port} 1",
         f'sentinel auth-pass MyMaster "{PASSWORD}"',
         "sentinel down-after-milliseconds MyMaster 1000",
         "sentinel failover-timeout MyMaster 5000",
@@ -129,22 +113,15 @@ def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[Redis]:
 
 def stored(server: RedisServer) -> int:
     """Items there."""
-    number: int = client(server).zcard("ds:items:index")
+    number: int = server.client().zcard("ds:items:index")
     return number
 
 
 def role(server: RedisServer) -> str:
     try:
-        return str(client(server).role()[0])
+        return str(server.client().role()[0])
     except RedisError:
         return ""
-
-
-def answers(redis: Redis) -> bool:
-    try:
-        return bool(redis.ping())
-    except RedisError:
-        return False
 
 
 def knows_replica(redis: Redis) -> bool:
@@ -185,12 +162,10 @@ def test_sentinel_says_which_server_is_the_primary_before_and_after_a_failover(
 
 
 def test_a_redis_cluster_is_refused_in_one_line() -> None:
-    server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    server.start()
-    service = Service({"REDIS_URL": server.url})
-    service.launch()
+    with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
+        service = Service({"REDIS_URL": server.url})
+        service.launch()
 
-    assert service.wait() == 1
+        assert service.wait() == 1
     assert service.stderr.startswith("devops-starter: REDIS_URL: is a Redis Cluster")
     assert service.stderr.count("\n") == 1
-    server.close()

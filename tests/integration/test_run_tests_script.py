@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -28,8 +27,6 @@ echo "$OUTPUT"
 [[ " $FAILING " != *" ${0##*/} "* ]]
 """
 
-STAMP = 'source scripts/lib/common.sh && stamp requirements.txt requirements-dev.txt >"$VENV/stamp"'
-
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
@@ -38,7 +35,7 @@ def clone(tmp_path: Path) -> Clone:
     programs.mkdir(parents=True)
     (clone.folder / ".run").mkdir()
     (programs / "python").symlink_to(sys.executable)
-    subprocess.run(["bash", "-c", STAMP], cwd=clone.folder, check=True)
+    clone.stamp()
     paths = [programs / tool for tool in TOOLS] + [clone.folder / path for path in LINT_SCRIPTS]
     for path in paths:
         path.write_text(TOOL)
@@ -137,21 +134,17 @@ def test_a_vulnerability_is_shown_in_full_and_fails_the_run(clone: Clone) -> Non
     assert "GHSA-0000" in result.stdout.partition("== pip-audit")[2]
 
 
-def test_safety_runs_only_with_its_key_and_says_so_otherwise(clone: Clone) -> None:
-    without = clone.run("run-tests.sh", "--security")
+def test_safety_runs_only_with_its_key_and_says_so_otherwise_in_a_workflow_on_its_page(
+    clone: Clone, tmp_path: Path
+) -> None:
+    page = tmp_path / "summary.md"
+    without = clone.run("run-tests.sh", "--security", env={"GITHUB_STEP_SUMMARY": str(page)})
     assert "safety" not in called(clone)
     assert "set SAFETY_API_KEY" in without.stdout
+    assert "safety is skipped: " in page.read_text() and "set SAFETY_API_KEY" in page.read_text()
 
     clone.run("run-tests.sh", "--security", env={"SAFETY_API_KEY": "key"})
     assert "safety" in called(clone)
-
-
-def test_in_a_workflow_the_summary_page_lists_skipped_steps(clone: Clone, tmp_path: Path) -> None:
-    page = tmp_path / "summary.md"
-    clone.run("run-tests.sh", "--security", env={"GITHUB_STEP_SUMMARY": str(page)})
-
-    (line,) = (line for line in page.read_text().splitlines() if "safety" in line)
-    assert line.startswith("safety is skipped: ") and "set SAFETY_API_KEY" in line
 
 
 @pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])

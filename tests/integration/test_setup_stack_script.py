@@ -46,7 +46,7 @@ def setup(
     programs: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run setup.sh with a `docker` that answers by the beginning of its arguments."""
-    answers = {**(says or {}), **{one: GOOD[one] for one in GOOD if one not in (says or {})}}
+    answers = (says or {}) | {one: what for one, what in GOOD.items() if one not in (says or {})}
     cases = "\n".join(f'  "{begin}"*) {what}; exit ;;' for begin, what in answers.items())
     # Compose's options before its command are of no interest here.
     docker = f'said="$*"\ncase "${{said/ --progress plain/}}" in\n{cases}\n  *) true ;;\nesac'
@@ -222,16 +222,6 @@ def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> Non
     assert settings.read_text() == (settings.parent / ".env.example").read_text()
     assert setup(clone, settings="LOG_LEVEL=DEBUG\n").returncode == 0
     assert settings.read_text() == "LOG_LEVEL=DEBUG\n"
-
-
-def test_settings_come_from_one_file_whatever_another_tool_keeps_in_the_root(clone: Clone) -> None:
-    (clone.folder / ".env").write_text("LOG_LEVEL=LOUD\n")
-    seen = clone.folder / "seen"
-
-    result = setup(clone, says={"compose up": f"echo \"$COMPOSE_ENV_FILES\" >'{seen}'"})
-
-    assert result.returncode == 0, result.stderr
-    assert seen.read_text().strip() == str(clone.folder / "infrastructure" / ".env")
 
 
 def test_engine_27_gets_the_networks_it_knows(clone: Clone) -> None:

@@ -13,11 +13,9 @@ from app.redis_client.client import RedisClient, RedisUnavailable
 from tests.support.app_parts import make_redis, one_request
 from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
-from tests.support.service import StartService
 from tests.support.tcp_proxy import TcpProxy
 
 BUDGET_SECONDS = 0.25
-ENTRY = "/api/v1/cache/some-key"
 
 
 @pytest.fixture
@@ -80,21 +78,6 @@ def test_a_new_connection_to_a_slow_redis_counts_as_well(proxy: TcpProxy) -> Non
 
 def test_a_redis_that_is_a_little_slow_is_still_used(proxy: TcpProxy) -> None:
     assert 10 in [got for _, got in five_requests(proxy, 0.01)]
-
-
-def test_who_stores_or_deletes_a_cache_entry_waits_as_long_as_for_data(
-    start_service: StartService, own_redis: RedisServer
-) -> None:
-    proxy = TcpProxy(own_redis.port)
-    settings = {"REDIS_TIMEOUT_MS": "250", "REDIS_DATA_TIMEOUT_MS": "10000", "WEB_CONCURRENCY": "1"}
-    with start_service(redis=f"redis://127.0.0.1:{proxy.port}/0", **settings) as service:
-        proxy.delay = 0.4
-        stored = service.put(ENTRY, 1).status_code
-        read = service.get(ENTRY).status_code
-        deleted = service.request("DELETE", ENTRY).status_code
-    proxy.close()
-
-    assert (stored, read, deleted) == (201, 503, 204)
 
 
 def test_a_dns_server_that_does_not_answer_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def _faults(run: Run, variant: Variant) -> Iterator[str]:
         absent = [name for name in SECURITY_HEADERS if name.lower() not in headers]
         if absent:
             yield f"security headers are missing: {', '.join(absent)}"
-        if 'status="' not in _get(service, "/metrics")[1]:
+        if 'status="' not in _get(service, "/metrics", service.metrics_port)[1]:
             yield "no request is counted in /metrics"
         try:
             wait_until(lambda: _has_line(service), seconds=10, why="an access line")
@@ -55,10 +55,10 @@ def _has_line(service: Server) -> bool:
     return any(wanted.items() <= one.items() and "duration_ms" in one for one in found)
 
 
-def _get(service: Server, path: str) -> tuple[dict[str, str], str]:
+def _get(service: Server, path: str, port: int = 0) -> tuple[dict[str, str], str]:
     """Headers, by their names in lower case, and body."""
     request = urllib.request.Request(
-        f"http://127.0.0.1:{service.port}{path}", headers={"X-Request-ID": REQUEST_ID}
+        f"http://127.0.0.1:{port or service.port}{path}", headers={"X-Request-ID": REQUEST_ID}
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         headers = {name.lower(): value for name, value in answer.headers.items()}

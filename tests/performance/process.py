@@ -41,6 +41,8 @@ class Server:  # pylint: disable=too-many-instance-attributes
         """
         self.name = name
         self.port = port
+        management = (env or {}).get("MANAGEMENT_BIND", "")
+        self.metrics_port = int(management.rpartition(":")[2] or port)
         self.start_seconds = 0.0
         self._command = list(command)
         self._cores = cores

@@ -68,7 +68,8 @@ def _count_on_every_worker(service: Server) -> None:
 
 
 def _scrape(service: Server) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics", timeout=30) as answer:
+    url = f"http://127.0.0.1:{service.metrics_port}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as answer:
         text: bytes = answer.read()
         return text
 

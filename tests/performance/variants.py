@@ -124,6 +124,7 @@ class Stage:
             "API_TOKENS": self.token,
             "REDIS_URL": self.redis_url,
             "BIND": f"127.0.0.1:{port}",
+            "MANAGEMENT_BIND": f"127.0.0.1:{free_port()}",
             "FORWARDED_ALLOW_IPS": "127.0.0.1/32",
             "WEB_CONCURRENCY": str(workers),
             "DRAIN_SECONDS": "0",

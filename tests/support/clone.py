@@ -32,6 +32,12 @@ class Clone:
             else:
                 shutil.copy2(source, target)
 
+    def stamp(self) -> None:
+        """Have the scripts take `.venv`, which must have a Python, for complete and up to date."""
+        program = "source scripts/lib/common.sh; stamp requirements.txt requirements-dev.txt"
+        command = ["bash", "-c", f'{program} >"$VENV/stamp"']
+        subprocess.run(command, cwd=self.folder, check=True)
+
     def run(
         self, script: str, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:

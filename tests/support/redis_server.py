@@ -1,10 +1,11 @@
-"""A redis-server that belongs to the tests: on a free port and a Unix socket, on no disk."""
+"""A redis-server that belongs to the tests: on a free port, on no disk."""
 
 import shutil
 import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Self
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -15,17 +16,17 @@ START_SECONDS = 10
 
 
 class RedisServer:
-    """Starts, ends, kills and pauses one redis-server; port and socket stay the same throughout."""
+    """Starts, ends, kills and pauses one redis-server; its port stays the same."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, password: str = "") -> None:
         """`arguments` are passed on, e.g. `"--maxmemory", "4mb"`."""
-        self._arguments = arguments
-        self._folder = Path(tempfile.mkdtemp(prefix="redis-"))  # short: socket paths end at 107
+        login = ("--requirepass", password, "--masterauth", password) if password else ()
+        self._arguments = (*arguments, *login)
+        self._password = password or None
+        self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        self.socket_path = self._folder / "redis.sock"
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.unix_url = f"unix://{self.socket_path}?db=0"
 
     @staticmethod
     def available() -> bool:
@@ -36,7 +37,7 @@ class RedisServer:
         return self._running().pid
 
     def client(self) -> Redis:
-        return Redis.from_url(self.url, decode_responses=True, protocol=2)
+        return Redis(port=self.port, password=self._password, decode_responses=True, protocol=2)
 
     def start(self) -> None:
         """Return once the server answers."""
@@ -52,8 +53,9 @@ class RedisServer:
         # fmt: off
         command = [
             "redis-server", "--bind", "127.0.0.1", "--port", str(self.port),
-            "--unixsocket", str(self.socket_path), "--dir", str(self._folder),
-            "--save", "", "--appendonly", "no", "--daemonize", "no", *self._arguments,
+            "--dir", str(self._folder),
+            "--save", "", "--appendonly", "no", "--shutdown-timeout", "0",
+            "--repl-diskless-sync-delay", "0", *self._arguments,
         ]
         # fmt: on
         log = self._folder / "redis.log"
@@ -62,6 +64,18 @@ class RedisServer:
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
             )
         return log
+
+    def follow(self, primary: "RedisServer") -> None:
+        """Become a replica, and return when it is up to date."""
+        with primary.client() as redis:
+            redis.config_set("repl-ping-replica-period", 1)
+        with self.client() as redis:
+            redis.replicaof("127.0.0.1", primary.port)
+            wait_until(
+                lambda: redis.info("replication")["master_link_status"] == "up",
+                seconds=20,
+                why="the replica is up to date",
+            )
 
     def stop(self) -> None:
         """End it as a shutdown would: connections are closed, nothing is saved."""
@@ -83,15 +97,17 @@ class RedisServer:
     def resume(self) -> None:
         self._running().send_signal(signal.SIGCONT)
 
-    def restart(self) -> None:
-        """Come back empty on the same port and socket."""
-        self.stop()
-        self.start()
-
     def close(self) -> None:
         """Stop it for good and remove its files."""
         self.stop()
         shutil.rmtree(self._folder)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

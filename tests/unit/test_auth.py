@@ -24,14 +24,11 @@ def test_each_of_the_tokens_is_accepted(auth: TokenAuth, header: str) -> None:
     "header",
     [
         "",
-        "Bearer",
         "Bearer ",
         f"Bearer {FIRST[:-1]}",
-        f"Bearer {FIRST}x",
         f"Bearer {FIRST},{SECOND}",
         f"Bearer {FIRST.lower()}",
         f"Basic {FIRST}",
-        FIRST,
         "Bearer \xff\xfe",
     ],
 )
@@ -41,21 +38,6 @@ def test_anything_else_is_a_401_that_names_the_scheme(auth: TokenAuth, header: s
 
     assert caught.value.status == 401
     assert caught.value.headers["WWW-Authenticate"].startswith("Bearer")
-
-
-def test_without_tokens_every_request_may_write() -> None:
-    auth = TokenAuth(())
-
-    auth.require("")
-
-    assert not auth.configured
-
-
-def test_without_tokens_a_request_that_always_needs_one_is_a_403() -> None:
-    with pytest.raises(Problem) as caught:
-        TokenAuth(()).require(f"Bearer {FIRST}", even_if_open=True)
-
-    assert caught.value.status == 403
 
 
 def test_every_token_is_compared_in_constant_time_whatever_matches(

@@ -58,12 +58,6 @@ def test_settings_cannot_be_changed() -> None:
         make_settings().web_threads = 1  # type: ignore[misc]
 
 
-def test_an_empty_variable_counts_as_unset() -> None:
-    settings = make_settings(WEB_THREADS="", LOG_FILE="", RATE_LIMIT="")
-
-    assert (settings.web_threads, settings.log_file, settings.rate_limit) == (8, None, "")
-
-
 def test_lists_are_split_at_commas_and_at_line_ends() -> None:
     settings = make_settings(
         API_TOKENS="one,two\nthree\n",
@@ -78,14 +72,6 @@ def test_lists_are_split_at_commas_and_at_line_ends() -> None:
         ip_network(each) for each in ("10.0.0.1", "172.16.0.0/12", "::1")
     )
     assert settings.bind == ("0.0.0.0:8000", "unix:/run/web.sock")
-
-
-@pytest.mark.parametrize(
-    ("word", "value"),
-    [("true", True), ("1", True), ("yes", True), ("ON", True), ("false", False), ("0", False)],
-)
-def test_there_are_several_words_for_true_and_false(word: str, value: bool) -> None:
-    assert make_settings(READINESS_REQUIRES_REDIS=word).readiness_requires_redis is value
 
 
 @pytest.mark.parametrize(
@@ -117,28 +103,19 @@ def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
         ("WEB_THREADS", "many", "'many' must be a valid integer"),
         ("WEB_THREADS", "0", "'0' must be greater than or equal to 1"),
         ("WEB_THREADS", "257", "must be less than or equal to 256"),
-        ("WEB_CONCURRENCY", "-1", "must be greater than or equal to 0"),
-        ("MAX_CONTENT_LENGTH", "9" * 13, "must be less than or equal to 1073741824"),
         ("RATE_LIMIT", "600", "'600' must match pattern"),
-        ("RATE_LIMIT", "0/minute", "must match pattern"),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1, proxy", "'proxy' must be an IP address or network"),
         ("LOG_FILE", "/proc/none/app.log", "'/proc/none/app.log' cannot be written"),
         ("METRICS_DIR", "/proc/none/metrics", "cannot be created or written"),
         ("API_TOKENS", "good,has space", "contains characters that RFC 6750 does not allow"),
-        ("API_TOKENS", "a\x7fb", "contains characters that RFC 6750 does not allow"),
         ("CACHE_TTL_DEFAULT", "86401", "is above CACHE_TTL_MAX"),
         ("REDIS_URL", "http://redis", "must start with redis://"),
         ("REDIS_URL", "redis://[::1", "must be a URL"),
         ("REDIS_URL", "redis://redis:0", "must be a URL"),
         ("REDIS_URL", "redis://redis/items", "must end in the number of a database"),
         ("REDIS_URL", "redis://redis/0?db=first", "option after the question mark"),
-        ("REDIS_URL", "redis://redis/0?retries=3", "option after the question mark"),
-        ("REDIS_URL", "rediss://redis/0?protocol=9", "option after the question mark"),
-        ("REDIS_URL", "redis://redis/0?decode_responses=false", "option after the question mark"),
-        ("REDIS_URL", "redis://redis/0?protocol=2", "option after the question mark"),
-        ("REDIS_URL", "redis://redis/0?legacy_responses=true", "option after the question mark"),
         ("REDIS_URL", "redis://redis/0?socket_timeout=60", "option after the question mark"),
-        ("REDIS_URL", "redis://redis/0?max_connections=1", "option after the question mark"),
+        ("REDIS_URL", "rediss://redis/0?protocol=2", "option after the question mark"),
         ("REDIS_URL", "unix:///r?path=/s", "option after the question mark"),
         ("REDIS_URL", "redis://redis/0?db", "option after the question mark"),
         ("REDIS_URL", "rediss://redis/0?ssl_ca_certs=/nowhere", "ssl_ca_certs that cannot be read"),
@@ -221,10 +198,6 @@ def test_sentinels_need_the_name_of_a_primary() -> None:
     message = refusal(REDIS_SENTINELS="one:26379", REDIS_URL="memory://")
 
     assert message.startswith("REDIS_URL: must have the name of a primary")
-
-
-def test_outside_production_a_short_secret_is_accepted() -> None:
-    assert make_settings(SECRET_KEY="short").secret_key == "short"
 
 
 def test_files_and_folders_to_write_to_are_tried_at_once(tmp_path: Path) -> None:

@@ -36,30 +36,20 @@ def test_a_created_item_has_a_location_and_a_version(client: FlaskClient, tea: A
     assert client.get(tea.headers["Location"]).json == tea.json
 
 
-def test_missing_members_get_their_defaults(client: FlaskClient) -> None:
-    item = client.post(URL, json={"name": "Tea"}).get_json()
-
-    assert (item["description"], item["quantity"], item["tags"]) == ("", 0, [])
-
-
 @pytest.mark.parametrize(
     ("change", "location"),
     [
         ({"name": ""}, "body.name"),
         ({"name": "x" * 101}, "body.name"),
-        ({"name": None}, "body.name"),
         ({"name": 5}, "body.name"),
-        ({"description": "x" * 1001}, "body.description"),
         ({"quantity": -1}, "body.quantity"),
         ({"quantity": 1_000_000_001}, "body.quantity"),
-        ({"quantity": 1.5}, "body.quantity"),
         ({"quantity": "3"}, "body.quantity"),
         ({"quantity": True}, "body.quantity"),
         ({"tags": ["a"] * 21}, "body.tags"),
         ({"tags": ["ok", ""]}, "body.tags.1"),
         ({"tags": "kitchen"}, "body.tags"),
         ({"color": "green"}, "body.color"),
-        ({"id": "mine"}, "body.id"),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
@@ -167,15 +157,6 @@ def test_a_caller_is_the_same_however_the_scheme_is_written(client: FlaskClient)
         client.post(URL, json=TEA, headers=headers)
 
     assert len(client.get(URL).get_json()["items"]) == 1
-
-
-def test_a_deleted_item_is_not_listed_although_the_generation_stays(client: FlaskClient) -> None:
-    first, second = (client.post(URL, json=TEA).headers["Location"] for _ in range(2))
-    client.get(URL)
-
-    for location, left in ((first, 1), (second, 0)):
-        client.delete(location)
-        assert len(client.get(URL).get_json()["items"]) == left
 
 
 def test_the_same_idempotency_key_with_another_body_is_a_422(client: FlaskClient) -> None:

@@ -1,67 +1,26 @@
 """JSON in and out: strict, and nothing that would change on the way."""
 
-from typing import Any
-
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from app.http import json_codec
 from app.http.problems import Problem
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(json_codec.MIN_INTEGER, json_codec.MAX_INTEGER)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-
-
-# A busy machine makes Hypothesis' own generating slow, which is not what is tested.
-@settings(
-    max_examples=30,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-@given(JSON)
-def test_every_value_is_read_back_unchanged(value: Any) -> None:
-    assert json_codec.loads(orjson.dumps(value)) == value
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "{",
-        '{"a":}',
-        "[1,]",
-        "{} {}",
-        "'a'",
-        "NaN",
-        "[Infinity]",
-        "-Infinity",
-        '"\\ud800"',
-        "01",
-        "\ufeff{}",
-        "[" * 300 + "]" * 300,
-        '{"a":' * 300 + "1" + "}" * 300,
+        *(b"", b"{", b'{"a":}', b"[1,]", b"{} {}", b"'a'", b"01"),
+        *(b"NaN", b"[Infinity]", b"-Infinity"),
+        *(b'"\\ud800"', b'"\xff"', b"\xef\xbb\xbf{}"),
+        *(b"[" * 300 + b"]" * 300, b'{"a":' * 300 + b"1" + b"}" * 300),
     ],
 )
-def test_invalid_json_is_a_400(text: str) -> None:
+def test_invalid_json_is_a_400(text: bytes) -> None:
     with pytest.raises(Problem, match="not valid JSON") as caught:
-        json_codec.loads(text.encode())
+        json_codec.loads(text)
 
     assert caught.value.status == 400
-
-
-def test_invalid_utf8_is_a_400() -> None:
-    with pytest.raises(Problem, match="not valid JSON"):
-        json_codec.loads(b'"\xff"')
 
 
 @pytest.mark.parametrize("number", [str(2**64), str(-(2**63) - 1), "1" + "0" * 400])

@@ -127,17 +127,6 @@ def test_a_closed_standard_output_is_ignored(formatter: JsonFormatter) -> None:
     handler.emit(record("Hello"))
 
 
-def test_a_line_that_cannot_be_formatted_is_reported_as_logging_does(
-    formatter: JsonFormatter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    handler = LineHandler(1)
-    handler.setFormatter(formatter)
-
-    handler.emit(record("%d", "no number"))
-
-    assert "Logging error" in capsys.readouterr().err
-
-
 @pytest.mark.usefixtures("_root_logger_as_before")
 def test_everything_goes_to_the_file_as_well_even_after_rotation(tmp_path: Path) -> None:
     path = tmp_path / "app.log"

@@ -71,14 +71,6 @@ def test_the_length_announced_to_head_is_not_counted_as_sent(
     assert sample(metrics.RESPONSE_BYTES, route="/head") == 5
 
 
-def test_a_page_may_have_a_policy_of_its_own() -> None:
-    own = [("Content-Security-Policy", "default-src 'self'")]
-
-    response = observed(answering("200 OK", own)).get("/")
-
-    assert response.headers.getlist("Content-Security-Policy") == ["default-src 'self'"]
-
-
 def test_count_duration_and_bytes_are_recorded_under_the_route() -> None:
     route = "/of-this-test/<name>"  # other tests count in this process, too
     client = observed(answering("201 Created", [("Content-Length", "5")], route))
@@ -99,6 +91,20 @@ def test_errors_of_a_route_are_counted_from_zero_on() -> None:
     for status in ("500", "503"):
         labels = {"method": "GET", "route": "/first", "status": status}
         assert metrics.REGISTRY.get_sample_value("http_requests_total", labels) == 0
+
+
+@pytest.mark.parametrize(("routes", "limits"), [(20, 12), (200, 6), (1000, 3)])
+def test_many_routes_on_fifty_instances_have_few_buckets_and_always_that_of_the_objective(
+    monkeypatch: pytest.MonkeyPatch, routes: int, limits: int
+) -> None:
+    # pylint: disable-next=protected-access
+    monkeypatch.setitem(metrics.DURATION._kwargs, "buckets", metrics.DURATION_BUCKETS)
+    metrics.fit_buckets(routes, 50)
+    observed(answering("200 OK", [], f"/of-{routes}")).get("/")
+
+    samples = next(iter(metrics.DURATION.collect())).samples
+    found = {each.labels.get("le") for each in samples if each.labels["route"] == f"/of-{routes}"}
+    assert len(found - {None}) == limits and {"0.25", "+Inf"} <= found
 
 
 def test_a_scrape_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:

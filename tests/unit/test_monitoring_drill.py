@@ -76,19 +76,6 @@ def hold(played: Played, folder: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_a_drill_breaks_it_waits_for_the_alert_repairs_it_and_waits_for_its_end(
-    played: Played, tmp_path: Path
-) -> None:
-    status, output, _ = hold(played, tmp_path, "errors", "--wait", "10")
-
-    assert status == 0
-    told = [output.index(text) for text in ("Broken.", "firing ", "Repaired.", "has ended.")]
-    assert told == sorted(told)
-    assert "docs/MONITORING.md#errorbudgetburnsfast" in output
-    assert "'page', which reaches nobody" in output
-    assert played.fault is None
-
-
 def test_an_alert_that_does_not_come_is_a_failure_and_the_fault_is_ended(
     played: Played, tmp_path: Path
 ) -> None:

@@ -69,7 +69,6 @@ def test_a_request_is_counted_by_status_with_its_time_and_bytes(edge: Any) -> No
     [
         ("/", "/", "users"),
         ("/api/v1/items/<item_id>", "/api/v1/items/health", "users"),
-        ("/health", "/health", "other"),
         ("/health/ready", "/health/ready", "other"),
         ("/api/v1/demo/status/<int:code>", "/api/v1/demo/status/500", "other"),
         ("unmatched", "/api/v1/itemz", "other"),
@@ -77,9 +76,7 @@ def test_a_request_is_counted_by_status_with_its_time_and_bytes(edge: Any) -> No
         ("", "/api/v1/items", "users"),
         ("", "/static/console.css", "users"),
         ("", "/healthy-food", "users"),
-        ("", "/health/live", "other"),
         ("", "/api/v1/demo/delay/1", "other"),
-        ("", "/metrics", "other"),
         ("", "", "other"),
     ],
 )
@@ -131,14 +128,11 @@ def test_a_location_without_a_rate_limit_is_in_none_of_its_results(edge: Any) ->
     [
         b"",
         b"<190>no JSON here",
-        b"<190>{",
         b"<190>[1]",
         b'<190>{"status":200}',
         datagram(status="x"),
-        datagram(status=None),
         datagram(route=None, path=None),
         datagram(request_time="x"),
-        datagram(bytes=None),
         datagram(upstream_response_time="x"),
         datagram(rate_limit=None),
         b"<190>\xff\xfe{\xff}",

@@ -2,28 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from scripts.lib import nginx_dump
-from tests.performance import bench, machine, measurements, proxy, run
+from tests.performance import bench, machine, proxy
 from tests.performance.capacity import parse
-from tests.performance.machine import cores
 from tests.performance.targets import (
-    AGAINST,
-    MEASURES,
-    TARGETS,
     Figures,
     Target,
     figure,
     noise,
     ratio,
-    table,
 )
-from tests.performance.variants import Stage
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/api/v1/info
   1 threads and 32 connections
@@ -37,18 +28,10 @@ def figures(**of: float) -> Figures:
     return {"redis": {name: figure([median]) for name, median in of.items()}}
 
 
-def test_a_figure_keeps_median_and_spread() -> None:
-    assert figure([10, 30, 20]) == {"median": 20, "spread": 1.0, "readings": [10, 30, 20]}
-
-
 def test_a_ratio_compares_readings_of_the_same_round() -> None:
     """The machine slowed down after the first round: the ratio stays."""
     assert ratio(figure([20, 10, 10]), figure([10, 5, 5])) == 2.0
     assert ratio(figure([30]), figure([10, 20])) == 2.0
-
-
-def test_wrk_tells_requests_a_second() -> None:
-    assert parse(WRK.format(extra="")) == 1000.5
 
 
 def test_a_few_failed_requests_are_tolerated_and_many_are_not() -> None:
@@ -59,27 +42,6 @@ def test_a_few_failed_requests_are_tolerated_and_many_are_not() -> None:
     ):
         with pytest.raises(RuntimeError, match="too many failed"):
             parse(WRK.format(extra=f"  {line}\n"))
-
-
-def test_the_service_has_its_cores_to_itself_where_there_are_enough() -> None:
-    assert "service on core 0,1; nginx and Redis on 2, load on 3" == str(cores({0, 1, 2, 3}))
-    assert "service on core 4; nginx and Redis on 6, load on 6 (shared)" == str(cores({4, 6}))
-    assert "one core only" in str(cores({0}))
-
-
-def test_an_error_about_missing_programs_names_their_packages(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
-
-    with pytest.raises(RuntimeError, match="apt-get install wrk redis-server$"):
-        machine.check_programs("wrk", "redis-server")
-
-
-@pytest.mark.parametrize("target", [*TARGETS, *AGAINST], ids=str)
-def test_every_target_has_a_measure_and_a_bound(target: Target) -> None:
-    assert target.measure in MEASURES
-    assert re.fullmatch(r"[≥≤] [\d.]+", target.bound)
 
 
 @pytest.mark.parametrize(
@@ -98,44 +60,9 @@ def test_a_target_that_was_not_measured_is_not_met() -> None:
     assert verdict["value"] is None and not verdict["ok"]
 
 
-def test_the_table_shows_what_flask_alone_reaches() -> None:
-    measured = figures(ours=12, tutorial=10, bare=15)
-    targets = [target.verdict(measured) for target in TARGETS]
-    result = {"figures": measured, "targets": targets}
-
-    rows = table(result).splitlines()
-
-    assert re.search(
-        r"\| ours / tutorial +\| 12 / 10 +\| 1\.20 +\| ≥ 2 +\| no +\| 1\.50 +\|$", rows[2]
-    )
-    assert len({len(row) for row in rows}) == 1
-
-
 def test_the_noise_is_the_difference_of_the_pair_of_equals() -> None:
     assert noise(figures(**{"ours": 100, "ours again": 80})) == pytest.approx(0.2)
     assert noise(figures(ours=100)) is None
-
-
-def test_a_section_that_fails_keeps_the_figures_of_the_others(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    @contextmanager
-    def prepared(*, quick: bool, against: Path | None) -> Iterator[run.Run]:
-        yield run.Run(Stage(tmp_path, "redis://nowhere", cores({0})), quick=quick, against=against)
-
-    def fail(_run: run.Run) -> None:
-        raise RuntimeError("nothing answers")
-
-    monkeypatch.setattr(run, "prepared", prepared)
-    monkeypatch.setattr(measurements, "start", lambda _: {"start": {"ours": figure([1.0])}})
-    monkeypatch.setattr(measurements, "memory", fail)
-    options = bench.parse(["--quick", "--only", "memory,start", "--json", str(tmp_path / "json")])
-
-    bench.publish(options, bench.measure(options))
-
-    written = json.loads((tmp_path / "json").read_text(encoding="utf-8"))
-    assert written["figures"] == {"start": {"ours": figure([1.0])}}
-    assert "memory: could not be measured: nothing answers" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

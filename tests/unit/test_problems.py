@@ -7,7 +7,7 @@ import pytest
 from flask import Flask, abort
 from werkzeug.exceptions import BadGateway, ImATeapot, NotFound
 
-from app.http.problems import Problem, title
+from app.http.problems import Problem
 from app.redis_client.client import RedisFull, RedisUnavailable
 
 
@@ -41,14 +41,6 @@ def test_a_problem_has_the_members_of_rfc_9457(app: Flask) -> None:
     }
 
 
-def test_an_unavailable_redis_is_a_503_with_retry_after(app: Flask) -> None:
-    response = fail_with(app, RedisUnavailable("at 10.0.0.3"))
-
-    assert response.status_code == 503
-    assert int(response.headers["Retry-After"]) > 0
-    assert "10.0.0.3" not in response.text
-
-
 @pytest.mark.parametrize(
     ("method", "headers", "advice"),
     [
@@ -71,10 +63,6 @@ def test_a_write_whose_answer_is_missing_says_how_to_repeat_it(
 
     assert response.status_code == 503 and "Retry-After" in response.headers
     assert advice in response.json["detail"]
-
-
-def test_a_full_store_is_a_507(app: Flask) -> None:
-    assert fail_with(app, RedisFull("full")).status_code == 507
 
 
 def test_a_bug_is_a_500_without_internals_and_the_log_has_them(
@@ -117,13 +105,6 @@ def test_an_error_of_flask_keeps_its_status_and_words(app: Flask) -> None:
     assert (response.status_code, response.json["detail"]) == (418, "Short and stout.")
 
 
-def test_an_error_of_flask_without_words_gets_its_title(app: Flask) -> None:
-    error = ImATeapot()
-    error.description = ""
-
-    assert fail_with(app, error).json["detail"] == "I'm a Teapot"
-
-
 def test_abort_500_is_answered_like_a_bug(app: Flask) -> None:
     @app.get("/aborts")
     def aborts() -> str:
@@ -133,7 +114,3 @@ def test_abort_500_is_answered_like_a_bug(app: Flask) -> None:
 
     assert response.status_code == 500
     assert "secret" not in response.text
-
-
-def test_an_unknown_status_has_a_title_too() -> None:
-    assert title(599) == "Unknown Error"

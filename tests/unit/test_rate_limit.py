@@ -78,10 +78,6 @@ def test_redis_holds_no_client_address_and_its_counters_expire(
     assert 0 < seconds <= 61
 
 
-def test_without_a_rate_there_is_no_limit(redis: RedisClient) -> None:
-    assert not RateLimit(redis, "").active
-
-
 def test_without_redis_no_request_is_refused(unavailable: RedisClient) -> None:
     limit = RateLimit(unavailable, "1/day")
 

@@ -21,20 +21,6 @@ def failing(error: Exception, redis: RedisClient) -> None:
     redis.run(operation)
 
 
-def test_keys_begin_with_the_prefix() -> None:
-    redis = make_redis(REDIS_KEY_PREFIX="mine:")
-
-    assert redis.key("cache", "a") == "mine:cache:a"
-
-
-def test_each_embedded_store_is_its_own() -> None:
-    first, second = make_redis(), make_redis()
-
-    first.run(lambda redis: redis.set("key", b"value"))
-
-    assert second.run(lambda redis: redis.get("key")) is None
-
-
 def test_a_redis_that_does_not_exist_is_unavailable_and_was_tried(unavailable: RedisClient) -> None:
     with pytest.raises(RedisUnavailable) as caught:
         unavailable.ping()
@@ -132,27 +118,9 @@ def test_an_answer_or_an_error_of_the_caller_does_not_open_the_circuit(
     assert redis.breaker.state is State.CLOSED
 
 
-def test_a_script_runs_as_one_step_and_can_be_called_again(redis: RedisClient) -> None:
-    script = redis.script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
-
-    first, second = script(["number"], [2]), script(["number"], [3])
-
-    assert (first, second) == (2, 5)
-
-
 def test_connections_do_not_run_out_after_many_reconnects(unavailable: RedisClient) -> None:
     def reconnect(client: Redis) -> None:
         for _ in range(1000):
             client.connection_pool.make_connection()
 
     unavailable.run(reconnect)
-
-
-def test_credentials_are_taken_from_the_settings() -> None:
-    redis = make_redis(REDIS_URL=nowhere(), REDIS_USERNAME="web", REDIS_PASSWORD="p4ss")
-
-    def used(client: Redis) -> tuple[str, str]:
-        arguments = client.connection_pool.connection_kwargs
-        return arguments["username"], arguments["password"]
-
-    assert redis.run(used) == ("web", "p4ss")

@@ -42,10 +42,6 @@ def test_a_path_with_two_slashes_is_not_that_with_one(client: FlaskClient, path:
     assert client.get("/", environ_overrides={"PATH_INFO": path}).status_code == 404
 
 
-def test_any_host_is_answered_by_default(client: FlaskClient) -> None:
-    assert client.get(INFO, headers={"Host": "evil.example"}).status_code == 200
-
-
 @pytest.mark.parametrize(
     ("host", "status"),
     [

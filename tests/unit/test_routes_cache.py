@@ -14,7 +14,9 @@ from tests.support.app_parts import BEARER, TOKEN, nowhere
 URL = "/api/v1/cache/greeting"
 
 
-@pytest.mark.parametrize("value", [{"a": [1, 2.5]}, [], "text", 0, False, None, 2**64 - 1])
+@pytest.mark.parametrize(
+    "value", [{"ü\0": [1, 2.5, 1e-7]}, [], "\u2028\U0001f600", 0, False, None, 2**64 - 1, -(2**63)]
+)
 def test_any_json_value_is_stored_and_read_back(client: FlaskClient, value: Any) -> None:
     stored = client.put(URL, data=json.dumps(value), content_type="application/json")
     read = client.get(URL)
@@ -22,15 +24,6 @@ def test_any_json_value_is_stored_and_read_back(client: FlaskClient, value: Any)
     assert (stored.status_code, stored.json) == (201, value)
     assert (read.status_code, read.json) == (200, value)
     assert read.headers["ETag"] == stored.headers["ETag"]
-
-
-def test_a_second_value_replaces_the_first(client: FlaskClient) -> None:
-    client.put(URL, json=1)
-
-    response = client.put(URL, json=2)
-
-    assert response.status_code == 200
-    assert client.get(URL).json == 2
 
 
 def test_an_entry_that_is_not_there_is_a_404(client: FlaskClient) -> None:

@@ -131,3 +131,4 @@ def test_the_demo_can_be_left_out(make_client: Callable[..., FlaskClient]) -> No
 
     assert client.get(FAULTS).status_code == 404
     assert b"/api/v1/demo" not in client.get("/openapi.json").data
+    assert b'id="fault"' not in client.get("/", headers={"Accept": "text/html"}).data

@@ -145,10 +145,6 @@ def test_an_ended_session_is_forgotten_and_its_cookie_taken_back(
     assert client.get(URL).get_json()["active"] is False
 
 
-def test_ending_no_session_is_a_204(client: FlaskClient) -> None:
-    assert client.delete(URL).status_code == 204
-
-
 def test_a_session_lives_as_long_as_the_settings_say(
     client: FlaskClient, redis: RedisClient
 ) -> None:
