@@ -18,6 +18,7 @@ from tests.support import promql
 from tests.support.monitoring import (
     COMPOSE,
     MONITORING,
+    alerts,
     dashboards,
     fill_in,
     panels,
@@ -228,6 +229,31 @@ def test_a_number_is_the_value_at_the_end_whatever_the_time_range() -> None:
         (target,) = panel["targets"]
         assert target["instant"] and "$__" not in target["expr"], place
         assert panel["options"]["reduceOptions"]["calcs"] == ["last"], place
+
+
+def test_a_burn_rates_bar_turns_red_where_it_pages() -> None:
+    pages = " ".join(one["expr"] for one in alerts() if one["alert"] == "ErrorBudgetBurnsFast")
+    limits: dict[str, set[float]] = {}
+    for window, value in re.findall(r"slo:burn_rate:(\w+) > ([\d.]+)", pages):
+        limits.setdefault(window, set()).add(float(value))
+    bars = dict(PANELS)["slo.json: Availability: burn rate by window"]
+
+    red = {
+        override["matcher"]["options"].partition(",")[0]: step["value"]
+        for override in bars["fieldConfig"]["overrides"]
+        for step in override["properties"][0]["value"]["steps"]
+        if step["color"] == "red"
+    }
+
+    assert red == {window: min(values) for window, values in limits.items()}
+
+
+def test_critical_alerts_come_first() -> None:
+    table = dict(PANELS)["system.json: Alerts now"]
+    severities = {one["labels"]["severity"] for one in alerts()}
+
+    assert table["options"]["sortBy"] == [{"displayName": "Severity", "desc": False}]
+    assert min(severities) == "critical"
 
 
 def test_no_column_of_a_table_is_off_screen_at_1280_pixels() -> None:

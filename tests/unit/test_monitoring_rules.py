@@ -67,6 +67,14 @@ def test_no_target_may_grow_without_bound_and_a_thousand_routes_fit() -> None:
     assert JOBS["web"]["sample_limit"] >= 1000 * 60
 
 
+def test_a_scrape_ends_before_the_next_begins() -> None:
+    fast = {name for name, job in JOBS.items() if job.get("scrape_interval") == "5s"}
+
+    assert fast == {"web", "edge", "redis", "blackbox-http", "blackbox-tls"}
+    for name in fast:
+        assert seconds(JOBS[name]["scrape_timeout"]) < 5
+
+
 def test_data_is_kept_longer_than_the_error_budget_looks_back() -> None:
     command = read_yaml(COMPOSE)["services"]["prometheus"]["command"]
     kept = next(flag for flag in command if flag.startswith("--storage.tsdb.retention.time="))
