@@ -80,7 +80,7 @@ def test_every_command_works(folder: Path) -> None:
     wait_until(lambda: store(web, "before"), seconds=120, interval=1, why="something is stored")
     execute(rewrite)
     execute(save)
-    assert store(web, "after")
+    wait_until(lambda: store(web, "after"), seconds=60, interval=1, why="more is stored")
     execute(restore)
     wait_until(lambda: stored(web) == [200, 404], seconds=120, why="what was backed up is back")
 
