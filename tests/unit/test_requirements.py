@@ -14,6 +14,7 @@ LOCKS = [
     "requirements-granian.txt",
     "requirements-dev.txt",
     "docker/requirements-debug.txt",
+    "scripts/requirements-checkov.txt",
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
 ]
