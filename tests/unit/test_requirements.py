@@ -15,6 +15,7 @@ LOCKS = [
     "requirements-dev.txt",
     "docker/requirements-debug.txt",
     "scripts/requirements-checkov.txt",
+    "tests/fuzz/requirements.txt",
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
 ]
