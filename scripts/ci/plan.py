@@ -25,9 +25,11 @@ RELEASE_MANIFEST = ".release-please-manifest.json"
 PAGES = ("*.md", "docs/*", "LICENSE", ".github/ISSUE_TEMPLATE/*", ".github/CODEOWNERS")
 # Neither in the image, nor in the files that a deployment brings to the host, nor in its tests.
 OUTSIDE_THE_IMAGE = (
-    *("tests/unit/*", "tests/integration/*", "tests/performance/*", "findings/*", ".ci/*"),
+    *("tests/unit/*", "tests/integration/*", "tests/performance/*", "tests/fuzz/*"),
+    *("findings/*", ".ci/*"),
     *(".github/dependabot.yml", ".github/workflows/security-scan.yml", ".pre-commit-config.yaml"),
-    *(".github/workflows/pull-request.yml", ".flake8", ".yamllint", "pytest.ini"),
+    *(".github/workflows/pull-request.yml", ".github/workflows/codeql.yml"),
+    *(".flake8", ".yamllint", ".checkov.yaml", "pytest.ini"),
 )
 NOT_PUBLIC = (
     "This repository is not public, so harden-runner, attestations, code scanning and the review of"

@@ -19,7 +19,7 @@ plan: Any = importlib.import_module("plan")
     [
         (["README.md", "docs/images/console.png"], False, False),
         (["tests/unit/test_auth.py", "docs/SETUP.md"], True, False),
-        ([".github/dependabot.yml"], True, False),
+        ([".github/dependabot.yml", ".checkov.yaml"], True, False),
         (["app/routes/items.py", "README.md"], True, True),
         (["requirements.txt"], True, True),
         (["infrastructure/docker-compose.yml"], True, True),
