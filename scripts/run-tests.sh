@@ -15,7 +15,8 @@ Usage: ./scripts/run-tests.sh [--lint] [--unit] [--integration] [--security] [--
 Without options: --lint --unit --integration, without the tests marked slow (over five seconds). Options add
 up. Every step runs, also after one that has failed; the exit status is 0 only if all passed.
 
-  --lint         black, flake8, pylint, bandit, mypy, shellcheck, actionlint, zizmor, yamllint, hadolint
+  --lint         black, flake8, pylint, bandit, mypy, shellcheck, actionlint, zizmor, yamllint, hadolint,
+                 nginx and gixy, checkov (needs helm)
   --unit         tests/unit
   --integration  tests/integration, against a real Redis: TEST_REDIS_URL, else a redis-server of their
                  own, else a container; without any, these tests are skipped with one line, in CI they fail

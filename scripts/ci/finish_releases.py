@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Finish every draft release: version tags for its image, attestations as files, then publish it.
+"""Finish every draft release: its signatures as files, version tags for its image, then publish it.
 
 release-please drafts a release when its pull request reaches main. A run that is cancelled loses
 nothing: the next run of main finds the draft and finishes it. Only the newest version of a line
@@ -65,9 +65,8 @@ def finish(tag: str, tags: list[str], names: list[str], attested: bool) -> None:
     if not digest:
         raise CommandError(f"no image of its commit was published; rerun the pipeline of {commit}")
     call(HERE / "verify-signature.sh", "--image", f"{image}@{digest}", "--commit", commit)
+    attach_proofs(tag, f"{image}@{digest}", attested)
     tag_image(names, digest, tags)
-    if attested:
-        attach_attestations(tag, f"{image}@{digest}", repository)
     latest = str("latest" in tags).lower()
     call("gh", "release", "edit", tag, "--draft=false", f"--latest={latest}", "--repo", repository)
     print(f"Released {tag}: {image}@{digest} as {', '.join(tags)}")
@@ -84,14 +83,21 @@ def tag_image(names: list[str], digest: str, tags: list[str]) -> None:
             call(*copy, f"docker://{names[0]}@{digest}", f"docker://{name}:{tag}")
 
 
-def attach_attestations(tag: str, image: str, repository: str) -> None:
+def attach_proofs(tag: str, image: str, attested: bool) -> None:
+    """Attach each signature as a Sigstore bundle, and the provenance where there is one."""
+    repository = os.environ["GITHUB_REPOSITORY"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subject = f"oci://{image}"
-        call("gh", "attestation", "download", subject, "--repo", repository, where=folder)
-        (bundle,) = folder.glob("*.jsonl")
-        file = bundle.rename(folder / "attestations.intoto.jsonl")
-        call("gh", "release", "upload", tag, str(file), "--clobber", "--repo", repository)
+        bundles = call("cosign", "download", "signature", image).splitlines()
+        for number, bundle in enumerate(bundles, 1):
+            (folder / f"image-{number}.sigstore.json").write_text(bundle, encoding="utf-8")
+        if attested:
+            subject = f"oci://{image}"
+            call("gh", "attestation", "download", subject, "--repo", repository, where=folder)
+            (found,) = folder.glob("*.jsonl")
+            found.rename(folder / "provenance.intoto.jsonl")
+        files = sorted(map(str, folder.iterdir()))
+        call("gh", "release", "upload", tag, *files, "--clobber", "--repo", repository)
 
 
 def main() -> int:

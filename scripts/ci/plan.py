@@ -6,6 +6,7 @@ Without GitHub: scripts/ci/plan.py --base HEAD^
 
 import argparse
 import fnmatch
+import json
 import os
 import re
 import subprocess
@@ -25,9 +26,24 @@ RELEASE_MANIFEST = ".release-please-manifest.json"
 PAGES = ("*.md", "docs/*", "LICENSE", ".github/ISSUE_TEMPLATE/*", ".github/CODEOWNERS")
 # Neither in the image, nor in the files that a deployment brings to the host, nor in its tests.
 OUTSIDE_THE_IMAGE = (
-    *("tests/unit/*", "tests/integration/*", "tests/performance/*", "findings/*", ".ci/*"),
+    *("tests/unit/*", "tests/integration/*", "tests/performance/*", "tests/fuzz/*"),
+    *("findings/*", ".ci/*"),
     *(".github/dependabot.yml", ".github/workflows/security-scan.yml", ".pre-commit-config.yaml"),
-    *(".github/workflows/pull-request.yml", ".flake8", ".yamllint", "pytest.ini"),
+    *(".github/workflows/pull-request.yml", ".github/workflows/codeql.yml"),
+    *(".flake8", ".yamllint", ".checkov.yaml", "pytest.ini"),
+)
+# Selections of tests/e2e, of about the same length; with DRILLS they are all.
+E2E = (
+    "deploy or setup",
+    "(monitoring or week) and not (deploy or setup)",
+    "not (deploy or setup or monitoring or week or drills)",
+)
+# Alerts, waited for in real time: longer than a push should. Else they are tested each night.
+DRILLS = "drills and not (deploy or setup or monitoring or week)"
+DRILLED = (
+    *("monitoring/*", "infrastructure/docker-compose*", "docker/nginx/*", "scripts/*drill*"),
+    *("app/utils/metrics.py", "app/server/process_metrics.py", "app/services/faults.py"),
+    "tests/e2e/*",
 )
 NOT_PUBLIC = (
     "This repository is not public, so harden-runner, attestations, code scanning and the review of"
@@ -63,6 +79,12 @@ def decide(paths: list[str] | None) -> Plan:
     if not build:
         return Plan(True, False, "Nothing changed that the image depends on, so none is built.")
     return Plan(True, True, f"Everything runs, because of {build[0]}.")
+
+
+def e2e_parts(paths: list[str] | None) -> tuple[str, ...]:
+    """What of the end-to-end tests runs for these changed paths, as arguments of pytest -k."""
+    drilled = paths is None or any(matches(path, DRILLED) for path in paths)
+    return (*E2E, DRILLS) if drilled else E2E
 
 
 def matches(path: str, patterns: tuple[str, ...]) -> bool:
@@ -106,11 +128,13 @@ def main() -> int:
     )
     parser.add_argument("--base", default=os.environ.get("BASE", ""), help="default: BASE")
     arguments = parser.parse_args()
-    plan = decide(changed(arguments.base))
+    paths = changed(arguments.base)
+    plan = decide(paths)
     outputs = {
         "code": str(plan.code).lower(),
         "build": str(plan.build).lower(),
         "may-skip": plan.may_skip,
+        "e2e": json.dumps(e2e_parts(paths)),
         "version": version(),
         "image": f"ghcr.io/{os.environ.get('GITHUB_REPOSITORY', 'local/service').lower()}",
     }

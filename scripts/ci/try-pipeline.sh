@@ -27,8 +27,8 @@ make_copy() {
   # What act does not know yet: $/ and queue.
   sed -i -E 's#uses: \$/.github/actions/begin#uses: actions/checkout@v7#; s#uses: \$/#uses: ./#; s#uses: [^.@ ]+@[0-9a-f]{40}.*#uses: ./.act#; /queue: max/d' \
     .github/workflows/*.yml .github/actions/*/action.yml
-  for name in bin/gh bin/skopeo bin/cosign bin/sudo bin/docker repository/.venv/bin/coverage repository/.venv/bin/zizmor \
-    repository/scripts/run-tests.sh repository/scripts/ci/{remote-deploy,verify-signature}.sh repository/scripts/ci/finish_releases.py; do
+  for name in bin/gh bin/skopeo bin/cosign bin/sudo bin/docker bin/helm bin/kubectl bin/kind repository/.venv/bin/coverage repository/.venv/bin/zizmor \
+    repository/scripts/{run-tests,setup}.sh repository/scripts/ci/{remote-deploy,verify-signature,publish-chart}.sh repository/scripts/ci/finish_releases.py; do
     # shellcheck disable=SC2016 # for the stand-in
     printf '#!/usr/bin/env bash\n[[ $GITHUB_JOB != "$FAIL" ]]\n' >"$COPY/$name"
     chmod +x "$COPY/$name"

@@ -48,6 +48,7 @@ lint_steps() {
   step yamllint yamllint --strict .
   step hadolint hadolint docker/Dockerfile*
   step nginx scripts/lint-nginx.sh
+  step checkov scripts/lint-checkov.sh
 }
 
 shellcheck_step() {

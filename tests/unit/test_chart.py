@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from typing import Any
 
 import chart_values
@@ -10,51 +9,11 @@ import pytest
 import yaml
 
 from app.version import __version__
+from tests.support.chart import CHART, VARIANTS, containers, helm, of_kind, pods, render
 from tests.support.monitoring import MONITORING, RULES, read_yaml
 from tests.support.paths import ROOT
-from tests.support.processes import run
-
-CHART = ROOT / "infrastructure" / "helm" / "devops-starter"
-NO_HELM = "NO HELM: https://helm.sh/docs/intro/install/"
-FIXED = ("--set=existingSecret=given", "--namespace=demo")
-needs_helm = pytest.mark.skipif(not shutil.which("helm"), reason=NO_HELM)
-VARIANTS = {
-    "defaults": (),
-    "one replica": ("--set=replicaCount=1,edge.replicaCount=1",),
-    "no edge": ("--set=edge.enabled=false",),
-    "external Redis": ("--set=redis.mode=external,redis.url=rediss://redis.example.org:6380/0",),
-    "sentinel": ("--set=redis.mode=sentinel",),
-    "autoscaling": ("--set=autoscaling.enabled=true",),
-    "gateway": ("--set=gateway.enabled=true,gateway.parentRefs[0].name=public",),
-    "ingress": (
-        "--set=ingress.enabled=true,ingress.hosts[0]=a.example.org,tls.existingSecret=tls",
-    ),
-    **{
-        each: (f"--values={CHART}/values-{each}.yaml",)
-        for each in ("development", "staging", "production")
-    },
-}
 
 
-def render(*options: str) -> list[dict[str, Any]]:
-    done = run(["helm", "template", "x", str(CHART), *FIXED, *options])
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
-
-
-def of_kind(objects: list[dict[str, Any]], kind: str, name: str = "") -> list[dict[str, Any]]:
-    return [one for one in objects if one["kind"] == kind and name in one["metadata"]["name"]]
-
-
-def pods(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one["spec"]["template"]["spec"] for one in objects if "template" in one.get("spec", {})]
-
-
-def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*pod.get("initContainers", []), *pod["containers"]]
-
-
-@needs_helm
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 def test_every_pod_is_restricted_bounded_and_has_no_token(options: tuple[str, ...]) -> None:
     found = pods(render(*options))
@@ -73,7 +32,6 @@ def test_every_pod_is_restricted_bounded_and_has_no_token(options: tuple[str, ..
             assert {"memory", "ephemeral-storage"} <= set(each["resources"]["limits"])
 
 
-@needs_helm
 def test_a_default_install_asks_for_little() -> None:
     cpu = memory = 0
     for one in render():
@@ -95,7 +53,6 @@ def test_a_default_install_asks_for_little() -> None:
     assert memory <= 512
 
 
-@needs_helm
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -107,18 +64,16 @@ def test_a_default_install_asks_for_little() -> None:
     ],
 )
 def test_a_wrong_value_is_named(options: str, told: str) -> None:
-    done = run(["helm", "template", "x", str(CHART), options])
+    done = helm("template", "x", str(CHART), options)
 
     assert done.returncode != 0
     assert told in done.stderr
 
 
-@needs_helm
 def test_a_parent_chart_may_pass_global_values() -> None:
     assert render("--set=global.registry=example")
 
 
-@needs_helm
 def test_replicas_belong_to_the_autoscaler_and_one_replica_has_no_budget() -> None:
     (web,) = of_kind(render("--set=autoscaling.enabled=true"), "Deployment", "web")
     assert "replicas" not in web["spec"]
@@ -127,7 +82,6 @@ def test_replicas_belong_to_the_autoscaler_and_one_replica_has_no_budget() -> No
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
-@needs_helm
 @pytest.mark.parametrize(("before", "drain", "graceful"), [(5, 2, 30), (20, 10, 60)])
 def test_a_pod_has_the_time_to_end(before: int, drain: int, graceful: int) -> None:
     settings = f"preStopSeconds={before},config.DRAIN_SECONDS={drain}"
@@ -139,7 +93,6 @@ def test_a_pod_has_the_time_to_end(before: int, drain: int, graceful: int) -> No
     )
 
 
-@needs_helm
 def test_a_new_image_changes_neither_redis_nor_its_configuration() -> None:
     (before,) = of_kind(render(), "StatefulSet")
     (after,) = of_kind(render("--set=image.tag=other"), "StatefulSet")
@@ -147,7 +100,6 @@ def test_a_new_image_changes_neither_redis_nor_its_configuration() -> None:
     assert before["spec"]["template"] == after["spec"]["template"]
 
 
-@needs_helm
 def test_rules_are_the_stacks_bound_to_the_namespace() -> None:
     rendered = of_kind(render(*VARIANTS["production"]), "PrometheusRule")
 
@@ -174,7 +126,6 @@ def _expressions(rules: dict[str, Any]) -> list[str]:
     return [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
 
 
-@needs_helm
 def test_dashboards_are_the_stacks() -> None:
     folder = ROOT / "monitoring" / "grafana" / "dashboards"
     maps = of_kind(render(*VARIANTS["production"]), "ConfigMap", "dashboard")
@@ -184,7 +135,6 @@ def test_dashboards_are_the_stacks() -> None:
     assert found == {name: (folder / name).read_text(encoding="utf-8") for name in found}
 
 
-@needs_helm
 def test_no_rule_links_to_a_dashboard_that_is_not_installed() -> None:
     rendered = render(*VARIANTS["production"])
     rules, maps = (of_kind(rendered, kind) for kind in ("PrometheusRule", "ConfigMap"))
@@ -195,7 +145,6 @@ def test_no_rule_links_to_a_dashboard_that_is_not_installed() -> None:
     assert linked <= {json.loads(text)["uid"] for text in texts}
 
 
-@needs_helm
 def test_a_probe_asks_each_address_by_its_kind() -> None:
     prober = "--set=metrics.probe.prober=blackbox:9115"
     (one,) = of_kind(render(prober), "Probe")

@@ -14,6 +14,8 @@ LOCKS = [
     "requirements-granian.txt",
     "requirements-dev.txt",
     "docker/requirements-debug.txt",
+    "scripts/requirements-checkov.txt",
+    "tests/fuzz/requirements.txt",
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
 ]

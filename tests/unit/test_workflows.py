@@ -115,6 +115,13 @@ def test_a_job_starts_only_after_what_it_needs_has_succeeded(
     assert set(found.data["needs"]) == {"plan", *needed}
 
 
+def test_code_is_analysed_when_it_is_pushed_and_when_it_is_proposed() -> None:
+    started_by = workflows.load("codeql")["on"]
+
+    assert started_by["push"] == {"branches": ["main"]}
+    assert {"pull_request", "schedule"} <= set(started_by)
+
+
 def test_every_environment_gets_the_published_image() -> None:
     for name in ("staging", "production"):
         given = workflows.job(f"ci-cd/{name}").data["with"]

@@ -28,7 +28,10 @@ case "$1 $2" in
   "attestation download") echo '{}' >"sha256:1.jsonl" ;;
 esac
 """
-COSIGN = '[[ $1 == version ]] || [[ "$*" != *"${FORGED:-nothing}"* ]]'
+COSIGN = """
+[[ $1 != download ]] || printf '{"first": 1}\n{"second": 2}\n'
+[[ $1 != verify || "$*" != *"${FORGED:-nothing}"* ]]
+"""
 
 
 class Registry:
@@ -169,15 +172,21 @@ def test_an_image_without_a_valid_signature_gets_no_version(registry: Registry) 
     assert not registry.tags()
 
 
-@pytest.mark.parametrize(("visibility", "attached"), [("public", True), ("private", False)])
-def test_attestations_are_attached_where_github_offers_them(
-    registry: Registry, visibility: str, attached: bool
+@pytest.mark.parametrize(
+    ("visibility", "provenance"), [("public", ["provenance.intoto.jsonl"]), ("private", [])]
+)
+def test_signatures_are_attached_and_provenance_where_github_offers_it(
+    registry: Registry, visibility: str, provenance: list[str]
 ) -> None:
     registry.publish("1.0.0", digest(1))
 
     assert registry.finish("1.0.0", VISIBILITY=visibility).returncode == 0
 
-    uploads = registry.calls("gh release upload v1.0.0")
-    assert [call.endswith(".intoto.jsonl --clobber --repo o/n") for call in uploads] == (
-        [True] if attached else []
-    )
+    (upload,) = registry.calls("gh release upload v1.0.0")
+    signatures = ["image-1.sigstore.json", "image-2.sigstore.json"]
+    assert [Path(word).name for word in upload.split() if "/" in word and "json" in word] == [
+        *signatures,
+        *provenance,
+    ]
+    tagged = registry.calls("skopeo copy")[0]
+    assert registry.calls("").index(upload) < registry.calls("").index(tagged)

@@ -1,7 +1,9 @@
 """scripts/ci/plan.py and the job Required: what a run does, and what it must have done."""
 
 import importlib
+import itertools
 import json
+import re
 import sys
 from typing import Any
 
@@ -19,7 +21,7 @@ plan: Any = importlib.import_module("plan")
     [
         (["README.md", "docs/images/console.png"], False, False),
         (["tests/unit/test_auth.py", "docs/SETUP.md"], True, False),
-        ([".github/dependabot.yml"], True, False),
+        ([".github/dependabot.yml", ".checkov.yaml"], True, False),
         (["app/routes/items.py", "README.md"], True, True),
         (["requirements.txt"], True, True),
         (["infrastructure/docker-compose.yml"], True, True),
@@ -35,6 +37,32 @@ def test_changed_paths_decide_whether_code_is_tested_and_an_image_built(
     decided = plan.decide(paths)
 
     assert (decided.code, decided.build) == (code, build)
+
+
+@pytest.mark.parametrize(
+    ("paths", "drilled"),
+    [
+        (["app/routes/items.py"], False),
+        (["monitoring/prometheus/rules/web-alerts.yml"], True),
+        (["infrastructure/docker-compose.yml"], True),
+        (["tests/e2e/test_drills.py"], True),
+        (None, True),
+    ],
+)
+def test_alerts_are_waited_for_where_they_may_have_changed(
+    paths: list[str] | None, drilled: bool
+) -> None:
+    assert (plan.DRILLS in plan.e2e_parts(paths)) is drilled
+    assert set(plan.E2E) <= set(plan.e2e_parts(paths))
+
+
+def test_every_end_to_end_test_is_in_one_part() -> None:
+    words = sorted(set(re.findall(r"[a-z]+", " ".join(plan.E2E))) - {"and", "or", "not"})
+
+    for values in itertools.product([False, True], repeat=len(words)):
+        named = dict(zip(words, values, strict=True))
+        # pylint: disable-next=eval-used
+        assert sum(eval(part, named) for part in (*plan.E2E, plan.DRILLS)) == 1, named
 
 
 def planned(git: Git, base: str = "", **environment: str) -> dict[str, str]:

@@ -1,0 +1,71 @@
+"""scripts/ci/publish-chart.sh: what it pushes, and that it replaces nothing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.chart import CHART, NO_HELM, helm
+from tests.support.ci_scripts import Programs, run_script
+from tests.support.missing import missing
+
+IMAGE = f"registry.example.org/me/service@sha256:{'a' * 64}"
+DIGEST = f"sha256:{'b' * 64}"
+CHARTS = "registry.example.org/me/service/charts"
+
+
+def test_the_pushed_chart_names_the_image_by_digest_and_is_signed(
+    programs: Programs, tmp_path: Path
+) -> None:
+    real = shutil.which("helm")
+    if not real:
+        missing(NO_HELM)
+    # The real program packs; a push keeps the archive.
+    push = f'cp "$2" {tmp_path}; echo "Digest: {DIGEST}" >&2'
+    programs.add("helm", f'if [[ $1 == push ]]; then {push}; else exec {real} "$@"; fi')
+    programs.add("skopeo", "exit 1")
+    programs.add("cosign")
+
+    done = run_script(
+        *("publish-chart.sh", "--image", IMAGE, "--version", "1.2.3+g0123abc"), PATH=programs.path
+    )
+
+    assert done.returncode == 0, done.stderr
+    (archive,) = tmp_path.glob("*.tgz")
+    chart = yaml.safe_load(helm("show", "chart", str(archive)).stdout)
+    values = yaml.safe_load(helm("show", "values", str(archive)).stdout)
+    assert (chart["version"], chart["appVersion"]) == ("1.2.3+g0123abc", "1.2.3")
+    assert f"{values['image']['repository']}@{values['image']['digest']}" == IMAGE
+    assert f'image: "{IMAGE}"' in helm("template", "x", str(archive)).stdout
+    assert programs.calls[-1] == f"cosign sign --yes {CHARTS}/{CHART.name}@{DIGEST}"
+    assert programs.calls[-2].endswith(f"/{archive.name} oci://{CHARTS}")
+
+
+def test_a_version_that_is_there_is_signed_and_not_replaced(programs: Programs) -> None:
+    programs.add("skopeo", f"echo {DIGEST}")
+    programs.add("helm")
+    programs.add("cosign")
+
+    done = run_script(
+        *("publish-chart.sh", "--image", IMAGE, "--version", "1.2.3"), PATH=programs.path
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert not [call for call in programs.calls if call.startswith("helm")]
+    assert programs.calls[-1] == f"cosign sign --yes {CHARTS}/{CHART.name}@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--image", "name:tag", "--version", "1.2.3"), "digest"),
+        (("--image", IMAGE, "--version", "main"), "1.2.3"),
+        (("--imag", "x"), "--help"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(arguments: tuple[str, ...], word: str) -> None:
+    done = run_script("publish-chart.sh", *arguments)
+
+    assert done.returncode == 1
+    assert word in done.stderr and len(done.stderr.splitlines()) == 1
