@@ -49,7 +49,8 @@ def test_every_line_of_the_tour_answers_as_its_comment_says(
 @pytest.mark.skipif(PROMISE not in README, reason="this README shows no start")
 def test_the_first_command_prints_the_text_in_the_readme() -> None:
     shown = README.partition(f"{PROMISE}\n\n```\n")[2].partition("```")[0]
-    program = "source scripts/lib/local.sh; local_welcome http://127.0.0.1:8080"
+    libraries = "source scripts/lib/common.sh; source scripts/lib/local.sh"
+    program = f"{libraries}; local_welcome http://127.0.0.1:8080"
 
     printed = run(["bash", "-c", program], env={"PATH": "/usr/bin:/bin"})
 
