@@ -79,7 +79,8 @@ def received(rule: str, receiver: int) -> list[str]:
         f"{rule}\n"
     )
     command = [FOLDER / "alertmanager", f"--config.file={FOLDER}/config.yml"]
-    command += [f"--storage.path={FOLDER}/data{len(rule)}", f"--web.listen-address={address}", "--cluster.listen-address="]
+    command += [f"--storage.path={FOLDER}/data{len(rule)}", f"--web.listen-address={address}"]
+    command += ["--cluster.listen-address="]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         while True:
