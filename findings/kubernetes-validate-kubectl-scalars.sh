@@ -3,14 +3,14 @@
 # a manifest that the other one refuses.
 #
 # The value of a container's variable, a string, without quotes:
-#   n, 1e3, 0o17        valid for kubernetes-validate; a bool or a number for kubectl
+#   n, 1234e56, 0o17    valid for kubernetes-validate; a bool or a number for kubectl
 #   12:30, 2026-11-30   a number and a date for kubernetes-validate; strings for kubectl
-# So a check in CI passes what the deployment refuses. A commit hash such as 12e4567 is of the first kind:
+# So a check in CI passes what the deployment refuses. A commit hash such as 1234e56 is of the first kind:
 # whether a chart's missing `quote` is seen depends on the commit.
 #
 # Expected: the same verdict, since both check against Kubernetes 1.37's types.
 # Seen (2026-11-30, PyYAML 6.0.4, Python 3.11): as listed. Neither warns.
-# Source: PyYAML's yaml/resolver.py has no y and n, needs a point in 1e3, and has base 60 and dates;
+# Source: PyYAML's yaml/resolver.py has no y and n, needs a point in 1234e56, and has base 60 and dates;
 # kubectl reads with sigs.k8s.io/yaml (resolve.go of go.yaml.in/yaml/v2), which differs in all five.
 set -euo pipefail
 
@@ -40,7 +40,7 @@ PYTHON
 verdict() { "$@" >/dev/null 2>&1 && echo accepts || echo refuses; }
 
 seen=$(
-  for value in n 1e3 0o17 12:30 2026-11-30 '"quoted"'; do
+  for value in n 1234e56 0o17 12:30 2026-11-30 '"quoted"'; do
     cat >"$folder/pod.yaml" <<YAML
 apiVersion: v1
 kind: Pod
@@ -55,7 +55,7 @@ YAML
 
 echo "$seen"
 [[ $seen == 'n kubernetes-validate accepts kubectl refuses
-1e3 kubernetes-validate accepts kubectl refuses
+1234e56 kubernetes-validate accepts kubectl refuses
 0o17 kubernetes-validate accepts kubectl refuses
 12:30 kubernetes-validate refuses kubectl accepts
 2026-11-30 kubernetes-validate refuses kubectl accepts
