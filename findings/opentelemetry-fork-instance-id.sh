@@ -6,7 +6,7 @@
 # logs and metrics that cannot be joined with the name that the deployment gave (a pod's name, for example).
 # The same program without a fork sends the name that was set.
 #
-# Expected: the specification's rule that a value given by the user has priority over a detector.
+# Expected: the value that the deployment gave stays, as every other attribute does.
 # Seen (2026-11-30, Python 3.11): before the fork web-1, in two children two different UUIDs.
 # Source: opentelemetry/sdk/resources/__init__.py, docstring of ServiceInstanceIdResourceDetector (it calls
 # this intended), and TracerProvider._handle_fork in opentelemetry/sdk/trace/__init__.py.
