@@ -10,7 +10,7 @@ import yaml
 
 from app.version import __version__
 from tests.support.chart import CHART, VARIANTS, containers, helm, of_kind, pods, render
-from tests.support.monitoring import MONITORING, RULES, read_yaml
+from tests.support.monitoring import DASHBOARDS, MONITORING, RULES, read_yaml
 from tests.support.paths import ROOT
 
 
@@ -53,6 +53,18 @@ def test_a_default_install_asks_for_little() -> None:
     assert memory <= 512
 
 
+def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    metrics = schema["properties"]["metrics"]["properties"]
+    rules = {path.relative_to(MONITORING / "prometheus" / "rules") for path in RULES}
+
+    known = [
+        set(metrics[of]["properties"]["files"]["items"]["enum"]) for of in ("rules", "dashboards")
+    ]
+    assert known[0] == {str(path.with_suffix("")) for path in rules}
+    assert known[1] == {path.stem for path in DASHBOARDS}
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -61,6 +73,8 @@ def test_a_default_install_asks_for_little() -> None:
         ("--set=redis.mode=external", "/redis/url"),
         ("--set=preStopSeconds=0", "preStopSeconds"),
         ("--set=image.digest=abc", "image/digest"),
+        ("--set=metrics.rules.files={nope}", "metrics/rules/files/0"),
+        ("--set=metrics.dashboards.files={nope}", "metrics/dashboards/files/0"),
     ],
 )
 def test_a_wrong_value_is_named(options: str, told: str) -> None:
@@ -131,7 +145,7 @@ def test_dashboards_are_the_stacks() -> None:
     maps = of_kind(render(*VARIANTS["production"]), "ConfigMap", "dashboard")
 
     found = {name: text for each in maps for name, text in each["data"].items()}
-    assert len(found) >= 4
+    assert len(found) >= 5
     assert found == {name: (folder / name).read_text(encoding="utf-8") for name in found}
 
 
