@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from tests.e2e.cluster import IMAGE, Release, helm, installed, kubectl, load_images
+from tests.e2e.cluster import IMAGE, Release, helm, installed, kubectl, load_images, pod
 from tests.e2e.load import MixedLoad
 from tests.support.load import Load, statuses
 from tests.support.processes import wait_until
@@ -23,7 +23,8 @@ REQUESTS = int(os.environ.get("E2E_REQUESTS", "0"))
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     load_images()
-    with installed(tmp_path_factory.mktemp("cluster"), "e2e") as running:
+    stranger = pod("stranger", IMAGE, ["sleep", "infinity"], 1)
+    with installed(tmp_path_factory.mktemp("cluster"), "e2e", beside=stranger) as running:
         yield running
 
 
@@ -41,6 +42,20 @@ def test_what_the_world_sees(release: Release, path: str, status: int) -> None:
     assert "X-Route" not in answer.headers
     if status == 404:
         assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_pod_of_others_reaches_nginx_alone(release: Release) -> None:
+    connect = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
+    reached = set()
+    for component, port in (("edge", 80), ("web", 8000), ("redis", 6379)):
+        target = (f"{release.fullname}-{component}", str(port))
+        python = ("exec", "stranger", "-n", release.namespace, "--", "python", "-c", connect)
+        if "Error" not in kubectl(*python, *target, check=False):
+            reached.add(component)
+
+    if reached == {"edge", "web", "redis"}:
+        pytest.skip("NO ENFORCEMENT: this cluster's network ignores NetworkPolicies")
+    assert reached == {"edge"}
 
 
 def test_an_upgrade_makes_no_password_anew_and_replaces_nothing(release: Release) -> None:
