@@ -12,6 +12,8 @@ if (($#)); then
 fi
 
 cd "$ROOT"
+# First: it has traps of its own.
+ensure_environment checkov
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if command -v helm >/dev/null; then
@@ -24,7 +26,6 @@ elif [[ ${CI:-} == true && -z ${WITHOUT_HELM:-} ]]; then
 else
   say "checkov: the chart is NOT READ, it needs helm: https://helm.sh/docs/intro/install/"
 fi
-ensure_environment checkov
 "$VENV/bin/python" -m checkov.main --config-file .checkov.yaml --directory docker --directory .github --directory "$work" \
   >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }
 say "checkov: no issue"

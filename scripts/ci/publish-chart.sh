@@ -42,7 +42,9 @@ main() {
     cp --recursive --dereference "$ROOT/infrastructure/helm/$name" "$chart"
     sed -i -E "/^image:/,/^[a-z]/ { s|^(  repository:) [^ ]*|\1 ${image%@*}|; s|^(  digest:) [^ ]*|\1 ${image#*@}| }" "$chart/values.yaml"
     helm package "$chart" --version "$version" --app-version "${version%%+*}" --destination "$work" >/dev/null
-    digest=$(helm push "$work/$name-$version.tgz" "oci://${image%@*}/charts" 2>&1 | sed -n 's/^Digest: //p')
+    helm push "$work/$name-$version.tgz" "oci://${image%@*}/charts" >"$work/log" 2>&1 \
+      || fail "the chart could not be pushed: $(tail -n 1 "$work/log")"
+    digest=$(sed -n 's/^Digest: //p' "$work/log")
   fi
   [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || fail "helm did not say which digest it pushed"
   cosign sign --yes "${reference%:*}@$digest"

@@ -69,3 +69,15 @@ def test_wrong_arguments_are_refused_in_one_line(arguments: tuple[str, ...], wor
 
     assert done.returncode == 1
     assert word in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_push_that_the_registry_refuses_is_said(programs: Programs) -> None:
+    programs.add("skopeo", "exit 1")
+    programs.add("helm", 'if [[ $1 == push ]]; then echo "Error: denied" >&2; exit 1; fi')
+
+    done = run_script(
+        *("publish-chart.sh", "--image", IMAGE, "--version", "1.2.3"), PATH=programs.path
+    )
+
+    assert done.returncode == 1
+    assert "could not be pushed: Error: denied" in done.stderr
