@@ -24,7 +24,7 @@ FIXED = {
     "WEB_HOST": "web",
     "WEB_NEXT_HOST": "web-next",
     # Short: a restart waits for it, and nothing else answers meanwhile.
-    "DRAIN_SECONDS": "2",
+    "KEEPALIVE_MIN_SECONDS": "2",
 }
 # How much longer than the service nginx waits.
 MARGIN_SECONDS = 5

@@ -152,7 +152,7 @@ redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:637
 WEB_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
 WEB_NEXT_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
 RESOLVER: "{{ .Values.edge.resolver }}"
-DRAIN_SECONDS: "15"
+KEEPALIVE_MIN_SECONDS: "15"
 CLIENT_REQUESTS_PER_SECOND: "{{ .Values.edge.clientRequestsPerSecond }}"
 CLIENT_BURST: "{{ .Values.edge.clientBurst }}"
 CLIENT_CONNECTIONS: "{{ .Values.edge.clientConnections }}"
