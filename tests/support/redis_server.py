@@ -66,15 +66,18 @@ class RedisServer:
         return log
 
     def follow(self, primary: "RedisServer") -> None:
-        """Become a replica, and return when it is up to date."""
-        with primary.client() as redis:
+        """Become a replica, and return when the primary has heard that it is up to date.
+
+        Its link is "up" before that: a replica that is paused then confirms nothing for a second
+        after it goes on.
+        """
+        with self.client() as replica, primary.client() as redis:
             redis.config_set("repl-ping-replica-period", 1)
-        with self.client() as redis:
-            redis.replicaof("127.0.0.1", primary.port)
+            replica.replicaof("127.0.0.1", primary.port)
             wait_until(
-                lambda: redis.info("replication")["master_link_status"] == "up",
+                lambda: redis.info("replication").get("slave0", {}).get("offset", 0) > 0,
                 seconds=20,
-                why="the replica is up to date",
+                why="the replica has confirmed a ping",
             )
 
     def stop(self) -> None:
