@@ -147,6 +147,20 @@ def test_moving_to_an_autoscaler_and_back_loses_no_pod(release: Release) -> None
     release.upgrade(replicaCount="2")
 
 
+def test_load_starts_more_replicas(release: Release) -> None:
+    if "error" in kubectl("top", "nodes", check=False).lower():
+        pytest.skip("NO METRICS: this cluster has no metrics-server")
+    release.upgrade(autoscaling__enabled="true", autoscaling__maxReplicas="4")
+    pages = [("GET", "/api/v1/info"), ("GET", "/api/v1/items")]
+    with Load(release.http, pages, connections=20, rate=300, seconds=math.inf) as load:
+        wait_until(
+            lambda: len(release.objects("pods", "web")) == 4, seconds=180, why="there are four"
+        )
+    release.upgrade(autoscaling__enabled="false", replicaCount="2")
+
+    assert statuses(load.answers).keys() == {200}
+
+
 def _healthy(release: Release) -> bool:
     answer = requests.get(f"{release.http}/health", timeout=10)
     return answer.ok and answer.json()["status"] == "healthy"
