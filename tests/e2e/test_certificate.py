@@ -1,7 +1,10 @@
 """scripts/renew-certificate.sh: a new certificate is served at once, and a bad one never."""
 
 import hashlib
+import os
+import signal
 import ssl
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -30,10 +33,15 @@ def served(stack: Stack) -> str:
     return fingerprint(ssl.get_server_certificate(address, timeout=10))
 
 
+SCRIPT = ROOT / "scripts/renew-certificate.sh"
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    return stack.environment | {"CERTS": str(stack.folder / "certs")}
+
+
 def renew(stack: Stack, *arguments: Path) -> tuple[int, str]:
-    environment = stack.environment | {"CERTS": str(stack.folder / "certs")}
-    script = str(ROOT / "scripts/renew-certificate.sh")
-    done = run([script, *map(str, arguments)], env=environment, seconds=60)
+    done = run([SCRIPT, *arguments], env=environment(stack), seconds=60)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -74,6 +82,19 @@ def test_a_bad_certificate_is_refused_and_the_one_before_stays(
     assert output.splitlines()[-1].startswith("error: ") and "Traceback" not in output
     assert served(stack) == before
     assert fingerprint((stack.folder / "certs" / "tls.crt").read_text()) == before
+
+
+def test_the_one_before_stays_after_ctrl_c(stack: Stack, tmp_path: Path) -> None:
+    current = stack.folder / "certs" / "tls.crt"
+    before = current.read_text()
+    command = [SCRIPT, *make(tmp_path, "new")]
+    with subprocess.Popen(command, env=environment(stack), start_new_session=True) as process:
+        wait_until(lambda: current.read_text() != before, seconds=20, why="it is replaced")
+        os.killpg(process.pid, signal.SIGINT)
+
+    assert process.returncode != 0
+    assert current.read_text() == before
+    assert served(stack) == fingerprint(before)
 
 
 @pytest.mark.slow
