@@ -17,6 +17,7 @@ NUMBERS = {
 CHOICES = {
     "APP_ENV": ("production", "development", "testing"),
     "HTTPS_REDIRECT": ("auto", "on", "off"),
+    "IPV6": ("true", "false"),
 }
 # The stack's; the Helm chart has others.
 FIXED = {
@@ -54,10 +55,11 @@ def fill_in(template: str, environ: Mapping[str, str]) -> str:
         if environ[name] not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}: not '{environ[name]}'")
         values[name] = environ[name]
+    values["IPV6"] = {"true": "", "false": "# "}[values["IPV6"]]
     values["READ_TIMEOUT"] = str(int(values["REQUEST_TIMEOUT_SECONDS"]) + MARGIN_SECONDS)
     values["REAL_IP"] = _real_ip(environ["TRUSTED_PROXIES"])
     values["HOSTS"] = _hosts(environ["TRUSTED_HOSTS"])
-    return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], template)
+    return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda match: values[match[1]], template)
 
 
 def _number(name: str, text: str, least: int) -> str:

@@ -24,6 +24,7 @@ TEMPLATE = (nginx_dump.SOURCE / "settings.conf.template").read_text()
         ("HTTPS_PORT", "https"),
         ("APP_ENV", '"; }'),
         *[("HTTPS_REDIRECT", value) for value in ("true", "On", "")],
+        ("IPV6", "on"),
         *[("TRUSTED_PROXIES", value) for value in ("10.0.0.0/33", "balancer", "10.0.0.1;")],
         *[("TRUSTED_HOSTS", value) for value in ("a;b", "example.org{}")],
     ],

@@ -160,6 +160,7 @@ MAX_CONTENT_LENGTH: "{{ $config.MAX_CONTENT_LENGTH | default 1048576 | int64 }}"
 READ_TIMEOUT: "{{ add ($config.REQUEST_TIMEOUT_SECONDS | default 30 | int) 5 }}"
 HTTPS_REDIRECT: {{ .Values.edge.httpsRedirect | quote }}
 HTTPS_PORT: "443"
+IPV6: "# "
 APP_ENV: {{ $config.APP_ENV | default "production" | quote }}
 REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_real_ip_from {{ . }};\n{{ end }}real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"{{ else }}""{{ end }}
 {{- $hosts := $config.TRUSTED_HOSTS | default "" | replace "," " " | splitList " " | compact }}
