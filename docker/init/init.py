@@ -2,7 +2,8 @@
 
 Runs as root of a container without network, before all other services:
 
-1. Settings that nginx would refuse are refused here, before anything is replaced.
+1. Settings that nginx would refuse, or the memory could not hold, are refused here, before
+   anything is replaced.
 2. Each missing file in infrastructure/secrets/ gets a random value, infrastructure/certs/ gets a
    development certificate. Files that exist, such as your own, are never overwritten.
 3. The volume `secrets` gets one folder for each service, with only that service's secrets.
@@ -13,10 +14,12 @@ Prints names, never values. Needs the standard library and the `openssl` command
 
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -48,6 +51,7 @@ def main() -> None:
     give_to_owner_of_the_clone()
     compare_env_files()
     site = nginx_settings.site(HOST / "docker/nginx", os.environ)
+    refuse_bodies_beyond_memory(os.environ)
     secret = {name: keep_or_make(name, size) for name, size in GENERATED.items()}
     hand_out(secret, certificate.keep_or_make(HOST / "certs"))
 
@@ -69,6 +73,21 @@ def refuse_unreadable_configuration() -> None:
                     f"the containers' users cannot read {path.relative_to(HOST)}: "
                     "chmod -R go+rX docker monitoring"
                 )
+
+
+def refuse_bodies_beyond_memory(environ: Mapping[str, str]) -> None:
+    """Each worker reads one body of the largest size at a time: read, it takes 30 times as much."""
+    number, unit = re.findall(r"[0-9.]+|[a-z]", environ["WEB_MEMORY"].lower() + "b")[:2]
+    memory = float(number) * 1024 ** "bkmg".index(unit)
+    fixed = environ["WEB_CONCURRENCY"].lstrip("0")  # the service refuses what is no number
+    workers = int(fixed) if fixed.isdecimal() else max(2, math.ceil(float(environ["WEB_CPUS"])))
+    largest = environ["MAX_CONTENT_LENGTH"]
+    needed = 30 * int(largest) * workers
+    if 0 < memory < needed:
+        raise ValueError(
+            f"MAX_CONTENT_LENGTH={largest} needs WEB_MEMORY={needed / 2**20:.0f}M or more,"
+            f" 30 times as much for each of {workers} workers; it is {environ['WEB_MEMORY']}"
+        )
 
 
 def compare_env_files() -> None:

@@ -1,0 +1,41 @@
+"""docker/init/init.py: settings that cannot hold together are refused before anything starts."""
+
+import init
+import pytest
+
+BODY_30_MB = {"MAX_CONTENT_LENGTH": "31457280"}
+DEFAULTS = {
+    "MAX_CONTENT_LENGTH": "1048576",
+    "WEB_MEMORY": "384M",
+    "WEB_CPUS": "1.0",
+    "WEB_CONCURRENCY": "0",
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        (BODY_30_MB, "1800M"),
+        (BODY_30_MB | {"WEB_MEMORY": "1g"}, "1800M"),
+        (BODY_30_MB | {"WEB_MEMORY": "1.5Gb", "WEB_CPUS": "3.5"}, "3600M"),
+        (BODY_30_MB | {"WEB_MEMORY": "943718399"}, "1800M"),
+        (BODY_30_MB | {"WEB_MEMORY": "943718399b", "WEB_CONCURRENCY": "1"}, "900M"),
+    ],
+)
+def test_bodies_that_the_memory_cannot_hold_are_refused(
+    settings: dict[str, str], needed: str
+) -> None:
+    with pytest.raises(ValueError, match=f"MAX_CONTENT_LENGTH.* WEB_MEMORY={needed} or more"):
+        init.refuse_bodies_beyond_memory(DEFAULTS | settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"WEB_CONCURRENCY": "many"},
+        *(BODY_30_MB | {"WEB_MEMORY": m} for m in ("1800M", "2G", "0")),
+    ],
+)
+def test_others_are_not(settings: dict[str, str]) -> None:
+    init.refuse_bodies_beyond_memory(DEFAULTS | settings)
