@@ -114,7 +114,7 @@ class Release:
         found: dict[str, Any] = json.loads(self.get(kind, "--selector", selector, "-o", "json"))
         return [each for each in found["items"] if "deletionTimestamp" not in each["metadata"]]
 
-    def upgrade(self, **settings: str) -> str:
+    def upgrade(self, *options: str, **settings: str) -> str:
         """Install or upgrade, and wait until all is ready; `settings` stay for later upgrades.
 
         Two underscores stand for the dot in a value's name.
@@ -123,7 +123,7 @@ class Release:
         values = [f"--set={name}={value}" for name, value in (SETTINGS | self.settings).items()]
         return helm(
             *("upgrade", "--install", self.name, str(self.chart), "--namespace", self.namespace),
-            *("--wait", "--timeout", "180s", *values),
+            *("--wait", "--timeout", "180s", *options, *values),
         )
 
 

@@ -156,7 +156,8 @@ def test_load_starts_more_replicas(release: Release) -> None:
         wait_until(
             lambda: len(release.objects("pods", "web")) == 4, seconds=180, why="there are four"
         )
-    release.upgrade(autoscaling__enabled="false", replicaCount="2")
+        # The autoscaler owns the number now.
+        release.upgrade("--force-conflicts", autoscaling__enabled="false", replicaCount="2")
 
     assert statuses(load.answers).keys() == {200}
 
