@@ -1,7 +1,7 @@
 """Deploys on a real stack, under 200 mixed requests a second: none may fail, whatever is deployed.
 
 Each shift of traffic is watched for 5 s here instead of 20 or 60, and for latency hardly at all;
-docs/DEPLOYMENT.md has the figures of a run at full length and with the limits as they are.
+docs/DEPLOYMENT.md has the limits as they are.
 """
 
 import signal
