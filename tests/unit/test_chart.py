@@ -70,6 +70,7 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
     [
         ("--set=replicaCount=two", "replicaCount"),
         ("--set=nope=1", "'nope' not allowed"),
+        ("--set=autoscaling.enabled=true,autoscaling.external=true", "/autoscaling"),
         ("--set=redis.mode=external", "/redis/url"),
         ("--set=preStopSeconds=0", "preStopSeconds"),
         ("--set=image.digest=abc", "image/digest"),
@@ -89,8 +90,12 @@ def test_a_parent_chart_may_pass_global_values() -> None:
 
 
 def test_replicas_belong_to_the_autoscaler_and_one_replica_has_no_budget() -> None:
-    (web,) = of_kind(render("--set=autoscaling.enabled=true"), "Deployment", "web")
-    assert "replicas" not in web["spec"]
+    for option, made in (("enabled", 1), ("external", 0)):
+        objects = render(f"--set=autoscaling.{option}=true", "--set=replicaCount=1")
+        (web,) = of_kind(objects, "Deployment", "web")
+        assert "replicas" not in web["spec"]
+        assert len(of_kind(objects, "HorizontalPodAutoscaler")) == made
+        assert of_kind(objects, "PodDisruptionBudget", "web")
     assert not of_kind(render(*VARIANTS["one replica"]), "PodDisruptionBudget")
     for budget in of_kind(render(), "PodDisruptionBudget"):
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
