@@ -186,7 +186,7 @@ def test_its_lines_are_as_the_checks_want_them_whatever_the_names_length(
         folder = tmp_path / name
         copy(original, folder)
         assert setup(folder, "--name", name).returncode == 0
-        changed = git(folder, "diff", "--name-only", "--", "*.py").splitlines()
+        changed = git(folder, "diff", "--name-only", "--diff-filter=d", "--", "*.py").splitlines()
 
         for check in (("black", "--check"), ("flake8",)):
             done = run([sys.executable, "-m", *check, *changed], cwd=folder)
