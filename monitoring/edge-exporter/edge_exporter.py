@@ -25,8 +25,8 @@ from prometheus_client import disable_created_metrics
 DATAGRAM_BYTES = 65_536
 # The service's own buckets, so that the two can be compared.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# Counted as 0 from the start: every failure, one of each other class, and what alerts name. 499: the
-# client left.
+# Counted as 0 from the start: every failure, one of each other class, and what alerts name.
+# 499: the client left.
 STATUSES = [200, 304, 401, 403, 429, 499, *(status.value for status in HTTPStatus if status >= 500)]
 TRAFFIC = ("users", "other")
 # Not the users': unknown paths, probes and scrapes, the demo routes (they fail on request), and

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     done = run([*shlex.split(os.environ["E2E_CLUSTER_LOAD"]), *IMAGES], seconds=300)
     assert done.returncode == 0, done.stderr
     yield tmp_path
-    for name, namespace in (("devops-starter", "devops-starter"), ("web", "demo")):
+    for name, namespace in ((CHART.name, CHART.name), ("web", "demo")):
         remove(Release(namespace, tmp_path, nodes(), name=name))
 
 

@@ -38,7 +38,7 @@ def test_an_upgrade_from_the_chart_before_loses_no_request(tmp_path: Path) -> No
 def _chart_before(folder: Path) -> Path:
     """That of the last release, or, before the first one, of the commit before its last change."""
     tag = _git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD~1")
-    changes = _git("log", "--format=%H", "-2", "--", "infrastructure/helm/devops-starter").split()
+    changes = _git("log", "--format=%H", "-2", "--", str(CHART)).split()
     if not tag and len(changes) < 2:
         pytest.skip("NO HISTORY: this clone has no commit with the chart before this one")
     archive = folder / "before.tar"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chart import CHART
 from tests.support.clone import Clone, assert_refused
 from tests.support.processes import run
 
+NAME = CHART.name
 PROGRAMS = ("kubectl", "helm", "kind", "docker")
 # Of the machine's, so that none of the others is found.
 TOOLS = ("bash", "env", "dirname", "cat", "grep", "tail", "mkdir", "rm")
@@ -117,7 +119,7 @@ def test_a_kind_cluster_is_made_once_and_gets_the_image(machine: Machine) -> Non
 
     asked = machine.asked.read_text().splitlines()
     assert sum(line.startswith("kind create cluster") for line in asked) == 1
-    assert asked.count("kind load docker-image --name devops-starter devops-starter:local") == 2
+    assert asked.count(f"kind load docker-image --name {NAME} {NAME}:local") == 2
     assert asked.count("kubectl config use-context kind-devops-starter") == 2
 
 
@@ -142,5 +144,5 @@ def test_the_commands_it_ends_with_are_valid(machine: Machine) -> None:
 def test_down_removes_the_release_and_says_what_stays(machine: Machine) -> None:
     said = machine.setup("--down", "--namespace", "demo")
 
-    assert "helm uninstall devops-starter --namespace demo --wait" in machine.asked.read_text()
+    assert f"helm uninstall {NAME} --namespace demo --wait" in machine.asked.read_text()
     assert "kubectl --namespace demo delete pvc,secret" in said.stdout
