@@ -107,6 +107,7 @@ def _kill(release: Release, victim: str) -> None:
     with MixedLoad(release, rate=RATE, repeats=True) as mixed:
         time.sleep(3)
         begun = time.monotonic()
+        print(f"{victim} is killed at {time.strftime('%H:%M:%S')}")
         with dead(victim):
             time.sleep(2)
             wait_until(lambda: serves(release), seconds=120, why="writes are acknowledged again")
