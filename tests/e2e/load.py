@@ -45,11 +45,14 @@ class Target(Protocol):
 
 
 class MixedLoad:
-    """Usage: `with MixedLoad(stack) as mix: …`. Every fifth request has a connection of its own."""
+    """Usage: `with MixedLoad(stack) as mix: …`."""
 
-    def __init__(self, stack: Target, *, rate: float = 200, repeats: bool = False) -> None:
+    def __init__(
+        self, stack: Target, *, rate: float = 200, repeats: bool = False, fresh: int = 5
+    ) -> None:
         """Args:
         rate: requests a second.
+        fresh: every n-th request has a connection of its own.
         repeats: whether a write over HTTP/2 is sent again, under its Idempotency-Key, when the
             connection is ended. httpx drops the answers that may still come after a GOAWAY.
         """
@@ -71,7 +74,7 @@ class MixedLoad:
             rate=rate,
             seconds=math.inf,
             timeout=ANSWER_SECONDS,
-            new_connection_every=5,
+            new_connection_every=fresh,
             on_answer=self._note,
         )
 
