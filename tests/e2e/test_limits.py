@@ -168,6 +168,7 @@ def test_an_error_of_nginx_is_a_problem_document_over_both_protocols(
     assert "content-type: application/problem+json" in head.lower()
     assert json.loads(body)["status"] == status
     assert ("allow: GET, HEAD" in head.replace("Allow", "allow")) == (status == 405)
+    assert head.lower().count("x-request-id:") == 1 and "no-store" in head
 
 
 def test_each_line_of_nginx_is_json_whatever_a_client_sends(stack: Stack) -> None:
