@@ -176,6 +176,7 @@ def test_each_line_of_nginx_is_json_whatever_a_client_sends(stack: Stack) -> Non
     with httpx.Client(http2=True, verify=trust, timeout=10) as client, suppress(httpx.HTTPError):
         client.get(f"{stack.https}/?token=secret-in-a-query", headers={"X-Big": "x" * 27_000})
     stack.send_raw("GET /?token=secret-in-a-query HTTP/1.1\nHost: a\nX-Bad\nReferer: /?secret-in-a")
+    stack.send_raw("GET /#secret-in-a-fragment HTTP/1.1\nHost: a")
     with stack.connect() as connection:
         connection.sendall(b"GET /\xff\x00 HTTP/1.1\r\n")
 
