@@ -127,6 +127,8 @@ class RedisSessionInterface(ServerSideSessionInterface):  # type: ignore[misc]
             if opened.modified and not opened:
                 self._delete_cookie(app, response)
         except (RedisFailure, problems.Problem) as error:
+            if not opened.modified:
+                return  # Only its life would be extended: reads go on if Redis refuses writes.
             log.warning("Session not stored: %s", error)
             problems.rewrite(response, error)
 

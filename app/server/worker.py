@@ -28,6 +28,7 @@ from urllib.parse import unquote
 from gunicorn import util
 from gunicorn.glogging import Logger
 from gunicorn.http import errors
+from gunicorn.http.message import Message
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.http import problems
@@ -144,11 +145,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that could not be parsed, or whose handling failed."""
         problem = _problem_for(exc)
+        req = req or _parsed(exc)
         received = _received(exc, client, req)
         offered, line = _REQUEST_ID.search(received), _REQUEST_LINE.match(received)
         request_id = offered[1].decode() if offered else request_context.new_request_id()
         method = getattr(req, "method", None) or (line[1].decode() if line else "OTHER")
-        path = getattr(req, "path", None) or (unquote(line[2], errors="replace") if line else "/")
+        target = getattr(req, "path", None) or (line[2] if line else "/")
+        path = unquote(target, errors="replace")
         payload = problems.document(problem, path, request_id)
         label = metrics.method_label(method)
         metrics.REQUESTS.labels(label, metrics.UNMATCHED, str(problem.status)).inc()
@@ -172,6 +175,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             util.write_nonblock(client, _response(problem, request_id, payload))
         except OSError:
             log.debug("The client has closed the connection")
+
+
+def _parsed(exc: BaseException) -> Any:
+    """The request that Gunicorn refused, as far as it has read it."""
+    readers = (frame.f_locals.get("self") for frame, _ in traceback.walk_tb(exc.__traceback__))
+    return next((reader for reader in readers if isinstance(reader, Message)), None)
 
 
 def _received(exc: BaseException, client: Any, req: Any) -> bytes:

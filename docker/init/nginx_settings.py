@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 
-# The least value of each number.
+# The least and the largest value of each number: nginx's, or the service's if those are narrower.
 NUMBERS = {
-    "CLIENT_REQUESTS_PER_SECOND": 1,
-    "CLIENT_BURST": 1,
-    "CLIENT_CONNECTIONS": 1,
-    "MAX_CONTENT_LENGTH": 1,
-    "REQUEST_TIMEOUT_SECONDS": 1,
+    "CLIENT_REQUESTS_PER_SECOND": (1, 1_000_000),
+    "CLIENT_BURST": (1, 1_000_000),
+    "CLIENT_CONNECTIONS": (1, 65_535),
+    "MAX_CONTENT_LENGTH": (1_024, 1 << 30),
+    "REQUEST_TIMEOUT_SECONDS": (1, 3_600),
 }
 CHOICES = {
     "APP_ENV": ("production", "development", "testing"),
@@ -27,6 +27,8 @@ FIXED = {
     # Short: a restart waits for it, and nothing else answers meanwhile.
     "KEEPALIVE_MIN_SECONDS": "2",
 }
+# A map takes them for its own parameters unless a backslash stands before them.
+MAP_WORDS, ESCAPED = re.compile("^(default|hostnames|include|volatile)$"), r"\\\1"
 # How much longer than the service nginx waits.
 MARGIN_SECONDS = 5
 
@@ -48,9 +50,11 @@ def site(folder: Path, environ: Mapping[str, str]) -> dict[str, bytes]:
 def fill_in(template: str, environ: Mapping[str, str]) -> str:
     """The content of a file; raises as `site` does."""
     values = dict(FIXED)
-    values |= {name: _number(name, environ[name], least) for name, least in NUMBERS.items()}
+    values |= {name: _number(name, environ[name], *range_) for name, range_ in NUMBERS.items()}
     # An address of the host may stand before it.
-    values["HTTPS_PORT"] = _number("HTTPS_PORT", environ["HTTPS_PORT"].rpartition(":")[2], 1)
+    values["HTTPS_PORT"] = _number(
+        "HTTPS_PORT", environ["HTTPS_PORT"].rpartition(":")[2], 1, 65_535
+    )
     for name, choices in CHOICES.items():
         if environ[name] not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}: not '{environ[name]}'")
@@ -62,9 +66,9 @@ def fill_in(template: str, environ: Mapping[str, str]) -> str:
     return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda match: values[match[1]], template)
 
 
-def _number(name: str, text: str, least: int) -> str:
-    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, and not '{text}'")
+def _number(name: str, text: str, least: int, most: int) -> str:
+    if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
+        raise ValueError(f"{name} must be a whole number from {least} to {most}, and not '{text}'")
     return str(int(text))
 
 
@@ -72,6 +76,8 @@ def _real_ip(proxies: str) -> str:
     lines = ""
     for proxy in _list(proxies):
         try:
+            if "%" in proxy:
+                raise ValueError(f"'{proxy}' has a zone")
             lines += f"set_real_ip_from {ip_network(proxy, strict=False)};\n"
         except ValueError as error:
             raise ValueError(f"TRUSTED_PROXIES: {error}; for example 10.0.0.0/8") from error
@@ -80,10 +86,12 @@ def _real_ip(proxies: str) -> str:
 
 def _hosts(names: str) -> str:
     lines = ""
-    for name in _list(names):
+    found = dict.fromkeys(_list(names.lower()))  # nginx refuses a repeated name
+    for name in found:
         if not re.fullmatch(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", name):
             raise ValueError(f"TRUSTED_HOSTS: '{name}' is not a host name; for example example.org")
-        lines += f'    {name.lower()} "";\n'
+        if f".{name}" not in found:  # which matches it, too
+            lines += f'    {MAP_WORDS.sub(ESCAPED, name)} "";\n'
     return f'    default "{"yes" * bool(lines)}";\n{lines}'
 
 

@@ -15,11 +15,12 @@ import sys
 import threading
 from functools import partial
 from http import HTTPStatus
+from http.server import ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 
 import error_log
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram, MetricsHandler
 from prometheus_client import disable_created_metrics
 
 DATAGRAM_BYTES = 65_536
@@ -112,6 +113,14 @@ def listen(path: Path) -> socket.socket:
     return sock
 
 
+class Scrape(MetricsHandler):
+    """Answers in the text format, whatever `Accept` says: the library fails at some headers."""
+
+    def do_GET(self) -> None:
+        del self.headers["Accept"]
+        super().do_GET()
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     port = int(os.environ.get("EDGE_PORT", "9145"))
@@ -122,8 +131,10 @@ def main() -> None:
     # scrape, this thread must not wait for the usual 5 ms.
     sys.setswitchinterval(0.0005)
     metrics = EdgeMetrics()
-    start_http_server(port, registry=metrics.registry)  # fails if another exporter runs: before
-    sock = listen(path)  # its socket is replaced
+    # Fails if another exporter runs: before its socket is replaced.
+    server = ThreadingHTTPServer(("", port), Scrape.factory(metrics.registry))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sock = listen(path)
     errors = listen(path.with_name("error.sock"))
     threading.Thread(target=error_log.listen, args=(errors,), daemon=True).start()
     said = f"Counting the lines sent to {path}, metrics on port {port}"

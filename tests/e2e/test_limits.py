@@ -168,6 +168,7 @@ def test_an_error_of_nginx_is_a_problem_document_over_both_protocols(
     assert "content-type: application/problem+json" in head.lower()
     assert json.loads(body)["status"] == status
     assert ("allow: GET, HEAD" in head.replace("Allow", "allow")) == (status == 405)
+    assert head.lower().count("x-request-id:") == 1 and "no-store" in head
 
 
 def test_each_line_of_nginx_is_json_whatever_a_client_sends(stack: Stack) -> None:
@@ -175,6 +176,7 @@ def test_each_line_of_nginx_is_json_whatever_a_client_sends(stack: Stack) -> Non
     with httpx.Client(http2=True, verify=trust, timeout=10) as client, suppress(httpx.HTTPError):
         client.get(f"{stack.https}/?token=secret-in-a-query", headers={"X-Big": "x" * 27_000})
     stack.send_raw("GET /?token=secret-in-a-query HTTP/1.1\nHost: a\nX-Bad\nReferer: /?secret-in-a")
+    stack.send_raw("GET /#secret-in-a-fragment HTTP/1.1\nHost: a")
     with stack.connect() as connection:
         connection.sendall(b"GET /\xff\x00 HTTP/1.1\r\n")
 

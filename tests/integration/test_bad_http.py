@@ -153,8 +153,11 @@ def test_a_malformed_header_is_not_repeated_in_the_log(service: Service) -> None
         ("GET /api/v1/items?a=1", [f"X-Large: {'x' * 9_000}"], 431),
         ("GET /api/v1/items", ["X-Many: x"] * 70, 431),
         ("GET /api/v1/%C3%A4", ["X A: b"], 400),
+        ("POST /api/v1/items", ["Content-Length: two"], 400),
+        ("PUT /api/v1/session?a=1", ["Content-Length: 2", CHUNKED], 400),
+        (ECHO, ["Transfer-Encoding: unknown"], 501),
     ],
-    ids=["line", "long line", "header", "headers", "malformed"],
+    ids=["line", "long line", "header", "headers", "malformed", "length", "lengths", "coding"],
 )
 @pytest.mark.parametrize("first", [True, False])
 def test_a_refused_request_keeps_its_id_and_its_path(
@@ -167,4 +170,5 @@ def test_a_refused_request_keeps_its_id_and_its_path(
     path = unquote(line.split(" ")[1].partition("?")[0])
     assert answer.headers["x-request-id"] == "the-callers.own_ID-1"
     assert answer.json["instance"] == path
-    assert service.log_records[-1]["path"] == path[:160]
+    record = service.log_records[-1]
+    assert (record["method"], record["path"]) == (line.split(" ")[0], path[:160])

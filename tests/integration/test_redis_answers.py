@@ -62,16 +62,19 @@ def test_a_replica_refuses_writes_and_answers_reads(
 ) -> None:
     with start_service(redis=own_redis.url, WEB_CONCURRENCY="1") as service:
         created = service.post(ITEMS, {"name": "Tea"})
+        session = service.put("/api/v1/session", {"data": {"theme": "dark"}})
         with own_redis.client() as redis:
             redis.replicaof("127.0.0.1", str(free_port()))
             writes = [service.post(ITEMS, {"name": "No"}).status_code for _ in range(6)]
             read = service.get(created.headers["Location"]).status_code
+            kept = service.get("/api/v1/session", cookies=session.cookies)
             wait_until(lambda: redis_check(service) == "degraded", seconds=5, why="health tells")
             redis.replicaof("NO", "ONE")
         written = service.post(ITEMS, {"name": "Tea"}).status_code
         wait_until(lambda: redis_check(service) == "healthy", seconds=20, why="it is back")
 
         assert (writes, read, written) == ([503] * 6, 200, 201)
+        assert (kept.status_code, kept.json().get("data")) == (200, {"theme": "dark"})
         assert len(lines_with(service, "READONLY")) == 1
 
 

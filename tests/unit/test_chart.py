@@ -74,6 +74,7 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
         ("--set=redis.mode=external", "/redis/url"),
         ("--set=preStopSeconds=0", "preStopSeconds"),
         ("--set=image.digest=abc", "image/digest"),
+        ("--set=edge.clientConnections=65536", "edge/clientConnections"),
         ("--set=metrics.rules.files={nope}", "metrics/rules/files/0"),
         ("--set=metrics.dashboards.files={nope}", "metrics/dashboards/files/0"),
     ],
@@ -83,6 +84,15 @@ def test_a_wrong_value_is_named(options: str, told: str) -> None:
 
     assert done.returncode != 0
     assert told in done.stderr
+
+
+def test_a_host_name_that_nginx_would_refuse_beside_another_is_left_out() -> None:
+    hosts = "config.TRUSTED_HOSTS=a.org\\,A.org\\,b.org\\,.b.org"
+    objects = render("--set=edge.enabled=true", f"--set-string={hosts}")
+    (edge,) = of_kind(objects, "ConfigMap", "x-devops-starter-edge")
+
+    names = 'default "yes";\n    a.org "";\n    .b.org "";\n}'
+    assert any(names in content for content in edge["data"].values())
 
 
 def test_a_parent_chart_may_pass_global_values() -> None:

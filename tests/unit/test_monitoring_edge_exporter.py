@@ -190,6 +190,18 @@ def test_every_line_sent_to_its_socket_is_on_the_next_scrape(exporter: dict[str,
     wait_until(counted, seconds=20, why="all 500 lines are counted")
 
 
+@pytest.mark.parametrize("version", ['"1.0.0"', "abc", '"1.0', '""'])
+def test_a_scraper_may_write_its_accept_header_in_any_way(
+    exporter: dict[str, str], version: str
+) -> None:
+    accept = f"application/openmetrics-text; version={version}, text/plain; version={version}"
+
+    url = f"http://127.0.0.1:{exporter['EDGE_PORT']}/metrics"
+    answer = requests.get(url, headers={"Accept": accept}, timeout=5)
+
+    assert answer.status_code == 200 and "edge_requests_total" in answer.text
+
+
 def test_a_second_exporter_does_not_take_the_socket_of_the_first(exporter: dict[str, str]) -> None:
     path = Path(exporter["EDGE_SOCKET"])
     wait_until(path.is_socket, seconds=20, why="it listens")

@@ -17,15 +17,18 @@ TEMPLATE = (nginx_dump.SOURCE / "settings.conf.template").read_text()
     ("name", "value"),
     [
         *[("CLIENT_BURST", value) for value in ("0", "-1", "many", "", "1.5")],
-        ("CLIENT_CONNECTIONS", "0"),
+        *[("CLIENT_CONNECTIONS", value) for value in ("0", "65536")],
         *[("CLIENT_REQUESTS_PER_SECOND", value) for value in ("0", "0.5", "5r/s")],
-        ("MAX_CONTENT_LENGTH", "1m"),
-        ("REQUEST_TIMEOUT_SECONDS", "0"),
-        ("HTTPS_PORT", "https"),
+        *[("MAX_CONTENT_LENGTH", value) for value in ("1m", "1000")],
+        *[("REQUEST_TIMEOUT_SECONDS", value) for value in ("0", "3601")],
+        *[("HTTPS_PORT", value) for value in ("https", "65536")],
         ("APP_ENV", '"; }'),
         *[("HTTPS_REDIRECT", value) for value in ("true", "On", "")],
         ("IPV6", "on"),
-        *[("TRUSTED_PROXIES", value) for value in ("10.0.0.0/33", "balancer", "10.0.0.1;")],
+        *[
+            ("TRUSTED_PROXIES", value)
+            for value in ("10.0.0.0/33", "balancer", "10.0.0.1;", "fe80::1%2")
+        ],
         *[("TRUSTED_HOSTS", value) for value in ("a;b", "example.org{}")],
     ],
 )
@@ -52,6 +55,13 @@ def test_settings_reach_the_directives_they_are_for() -> None:
     assert re.findall(r"set_real_ip_from (.*);", filled) == ["10.1.0.0/16", "2001:db8::/32"]
     assert "real_ip_recursive on;" in filled
     assert 'default "yes";\n    example.org "";\n    .example.com "";' in filled
+
+
+def test_a_host_name_that_nginx_would_refuse_beside_the_others_is_left_out_or_escaped() -> None:
+    names = "example.org,EXAMPLE.org, a.org .a.org,include"
+    filled = nginx_settings.fill_in(TEMPLATE, DEFAULTS | {"TRUSTED_HOSTS": names})
+
+    assert 'default "yes";\n    example.org "";\n    .a.org "";\n    \\include "";\n}' in filled
 
 
 def test_without_proxies_and_host_names_nobody_is_believed_and_every_name_is_served() -> None:

@@ -163,8 +163,8 @@ HTTPS_PORT: "443"
 IPV6: "# "
 APP_ENV: {{ $config.APP_ENV | default "production" | quote }}
 REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_real_ip_from {{ . }};\n{{ end }}real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"{{ else }}""{{ end }}
-{{- $hosts := $config.TRUSTED_HOSTS | default "" | replace "," " " | splitList " " | compact }}
-HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}    {{ lower . }} \"\";\n{{ end }}"
+{{- $hosts := $config.TRUSTED_HOSTS | default "" | lower | replace "," " " | splitList " " | compact | uniq }}
+HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}{{ if not (has (print "." .) $hosts) }}    {{ . }} \"\";\n{{ end }}{{ end }}"
 {{- end }}
 
 {{- /* The Services of Redis' pods, by their full names. */ -}}
