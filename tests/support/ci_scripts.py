@@ -1,4 +1,4 @@
-"""What tests of scripts/ci need: to run one, stand-ins for what it calls, and a repository."""
+"""What tests of scripts/ci need: to run one, and a repository."""
 
 import os
 import subprocess
@@ -17,31 +17,6 @@ def run_script(
     start: list[str | Path] = [sys.executable] if script.endswith(".py") else []
     settings = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | environment
     return run([*start, SCRIPTS / script, *arguments], cwd=cwd, env=settings)
-
-
-class Programs:
-    """Stand-ins for programs such as gh: each notes how it is called, then runs its script."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._log = folder / "calls"
-        folder.mkdir()
-        self._log.touch()
-
-    def add(self, name: str, script: str = "") -> None:
-        path = self._folder / name
-        note = f'printf "%s\\n" "{name} $*" >>"{self._log}"'
-        path.write_text(f"#!/usr/bin/env bash\n{note}\n{script}\n", encoding="utf-8")
-        path.chmod(0o755)
-
-    @property
-    def calls(self) -> list[str]:
-        return self._log.read_text(encoding="utf-8").splitlines()
-
-    @property
-    def path(self) -> str:
-        """For the environment, before everything else."""
-        return f"{self._folder}:{os.environ['PATH']}"
 
 
 class Git:

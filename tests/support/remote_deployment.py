@@ -5,9 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.ci_scripts import Git, Programs
+from tests.support.ci_scripts import Git
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import Programs, run
 
 # The arguments of ssh are its options, the host and one word: the command.
 SSH = 'exec bash -c "${!#}"'

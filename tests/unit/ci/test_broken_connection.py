@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ci_scripts import Programs
-from tests.support.processes import wait_until
+from tests.support.processes import Programs, wait_until
 from tests.support.remote_deployment import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
@@ -27,7 +26,6 @@ def opened(gate: Path) -> bool:
 
 def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) -> None:
     """It runs in a session of its own; the one that shows it is killed here."""
-    deployment.run("--image", IMAGE)
     gate = deployment.host / "gate"
     os.mkfifo(gate)
     slow = f'#!/usr/bin/env bash\necho begun\nread -r _ <"{gate}"\necho served >result\n'
@@ -60,7 +58,8 @@ exec bash -c "${!#}"
 """
 
 
-def second_release(deployment: Deployment) -> None:
+@pytest.fixture(autouse=True)
+def _second_release(deployment: Deployment) -> None:
     deployment.run("--image", IMAGE)
     deployment.release(nginx_conf="second")
 
@@ -69,7 +68,6 @@ def second_release(deployment: Deployment) -> None:
 def test_after_a_broken_connection_it_looks_again_how_the_deployment_ends(
     deployment: Deployment, programs: Programs, refused: bool, status: int
 ) -> None:
-    second_release(deployment)
     if refused:
         (deployment.host / "refuse").touch()
     programs.add("ssh", BREAKING_SSH)
@@ -87,7 +85,6 @@ def test_while_the_end_of_a_deployment_is_unknown_its_files_stay(
     deployment: Deployment, programs: Programs
 ) -> None:
     """The host may still run the very scripts that would be put back."""
-    second_release(deployment)
     lost = '[[ ${!#} != *"host deploy "* && ${!#} != *"host watch "* ]] || exit 255'
     programs.add("ssh", f'{lost}\nexec bash -c "${{!#}}"')
 
@@ -102,7 +99,6 @@ def test_the_end_of_an_earlier_deployment_is_not_taken_for_this_ones(
     deployment: Deployment, programs: Programs
 ) -> None:
     """Here the connection breaks before the host has begun."""
-    second_release(deployment)
     programs.add("ssh", BREAKING_SSH.replace('bash -c "${!#}" >/dev/null\n', ""))
 
     done = deployment.run("--image", IMAGE, RECONNECT_SECONDS="0")

@@ -17,43 +17,32 @@ plan: Any = importlib.import_module("plan")
 
 
 @pytest.mark.parametrize(
-    ("paths", "code", "build"),
+    ("paths", "decided"),
     [
-        (["README.md", "docs/images/console.png"], False, False),
-        (["tests/unit/test_auth.py", "docs/SETUP.md"], True, False),
-        ([".github/dependabot.yml", ".checkov.yaml"], True, False),
-        (["app/routes/items.py", "README.md"], True, True),
-        (["requirements.txt"], True, True),
-        (["infrastructure/docker-compose.yml"], True, True),
-        ([".github/workflows/docker-build.yml"], True, True),
-        (["tests/e2e/test_deploy.py"], True, True),
-        (["a-folder-that-is-new/file"], True, True),
-        (None, True, True),
+        (["README.md", "docs/images/console.png"], ""),
+        (["tests/unit/test_auth.py", "docs/SETUP.md"], "code"),
+        ([".github/dependabot.yml", ".checkov.yaml"], "code"),
+        (["app/routes/items.py", "README.md"], "code build"),
+        (["requirements.txt"], "code build"),
+        ([".github/workflows/docker-build.yml"], "code build"),
+        (["tests/e2e/test_deploy.py"], "code build drills"),
+        (["a-folder-that-is-new/file"], "code build"),
+        # Alerts are waited for where they may have changed.
+        (["infrastructure/docker-compose.yml"], "code build drills"),
+        (["monitoring/prometheus/rules/web-alerts.yml"], "code build drills"),
+        (["tests/e2e/test_drills.py"], "code build drills"),
+        (None, "code build drills"),
     ],
 )
-def test_changed_paths_decide_whether_code_is_tested_and_an_image_built(
-    paths: list[str] | None, code: bool, build: bool
+def test_changed_paths_decide_what_is_tested_built_and_drilled(
+    paths: list[str] | None, decided: str
 ) -> None:
-    decided = plan.decide(paths)
+    found, parts = plan.decide(paths), plan.e2e_parts(paths)
 
-    assert (decided.code, decided.build) == (code, build)
-
-
-@pytest.mark.parametrize(
-    ("paths", "drilled"),
-    [
-        (["app/routes/items.py"], False),
-        (["monitoring/prometheus/rules/web-alerts.yml"], True),
-        (["infrastructure/docker-compose.yml"], True),
-        (["tests/e2e/test_drills.py"], True),
-        (None, True),
-    ],
-)
-def test_alerts_are_waited_for_where_they_may_have_changed(
-    paths: list[str] | None, drilled: bool
-) -> None:
-    assert (plan.DRILLS in plan.e2e_parts(paths)) is drilled
-    assert set(plan.E2E) <= set(plan.e2e_parts(paths))
+    drills = plan.DRILLS in parts
+    assert (found.code, found.build) == ("code" in decided, "build" in decided)
+    assert drills == ("drills" in decided)
+    assert set(plan.E2E) <= set(parts)
 
 
 def test_every_end_to_end_test_is_in_one_part() -> None:

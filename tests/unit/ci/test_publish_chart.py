@@ -1,18 +1,27 @@
 """scripts/ci/publish-chart.sh: what it pushes, and that it replaces nothing."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support.chart import CHART, NO_HELM, helm
-from tests.support.ci_scripts import Programs, run_script
+from tests.support.ci_scripts import run_script
 from tests.support.missing import missing
+from tests.support.processes import Programs
 
 IMAGE = f"registry.example.org/me/service@sha256:{'a' * 64}"
 DIGEST = f"sha256:{'b' * 64}"
 CHARTS = "registry.example.org/me/service/charts"
+SIGNED = f"cosign sign --yes {CHARTS}/{CHART.name}@{DIGEST}"
+
+
+def publish(programs: Programs, version: str = "1.2.3") -> subprocess.CompletedProcess[str]:
+    programs.add("cosign")
+    arguments = ("--image", IMAGE, "--version", version)
+    return run_script("publish-chart.sh", *arguments, PATH=programs.path)
 
 
 def test_the_pushed_chart_names_the_image_by_digest_and_is_signed(
@@ -25,11 +34,8 @@ def test_the_pushed_chart_names_the_image_by_digest_and_is_signed(
     push = f'cp "$2" {tmp_path}; echo "Digest: {DIGEST}" >&2'
     programs.add("helm", f'if [[ $1 == push ]]; then {push}; else exec {real} "$@"; fi')
     programs.add("skopeo", "exit 1")
-    programs.add("cosign")
 
-    done = run_script(
-        *("publish-chart.sh", "--image", IMAGE, "--version", "1.2.3+g0123abc"), PATH=programs.path
-    )
+    done = publish(programs, "1.2.3+g0123abc")
 
     assert done.returncode == 0, done.stderr
     (archive,) = tmp_path.glob("*.tgz")
@@ -38,22 +44,19 @@ def test_the_pushed_chart_names_the_image_by_digest_and_is_signed(
     assert (chart["version"], chart["appVersion"]) == ("1.2.3+g0123abc", "1.2.3")
     assert f"{values['image']['repository']}@{values['image']['digest']}" == IMAGE
     assert f'image: "{IMAGE}"' in helm("template", "x", str(archive)).stdout
-    assert programs.calls[-1] == f"cosign sign --yes {CHARTS}/{CHART.name}@{DIGEST}"
+    assert programs.calls[-1] == SIGNED
     assert programs.calls[-2].endswith(f"/{archive.name} oci://{CHARTS}")
 
 
 def test_a_version_that_is_there_is_signed_and_not_replaced(programs: Programs) -> None:
     programs.add("skopeo", f"echo {DIGEST}")
     programs.add("helm")
-    programs.add("cosign")
 
-    done = run_script(
-        *("publish-chart.sh", "--image", IMAGE, "--version", "1.2.3"), PATH=programs.path
-    )
+    done = publish(programs)
 
     assert done.returncode == 0, done.stderr
     assert not [call for call in programs.calls if call.startswith("helm")]
-    assert programs.calls[-1] == f"cosign sign --yes {CHARTS}/{CHART.name}@{DIGEST}"
+    assert programs.calls[-1] == SIGNED
 
 
 @pytest.mark.parametrize(
@@ -75,9 +78,7 @@ def test_a_push_that_the_registry_refuses_is_said(programs: Programs) -> None:
     programs.add("skopeo", "exit 1")
     programs.add("helm", 'if [[ $1 == push ]]; then echo "Error: denied" >&2; exit 1; fi')
 
-    done = run_script(
-        *("publish-chart.sh", "--image", IMAGE, "--version", "1.2.3"), PATH=programs.path
-    )
+    done = publish(programs)
 
     assert done.returncode == 1
     assert "could not be pushed: Error: denied" in done.stderr

@@ -1,25 +1,25 @@
 """scripts/ci/remote-deploy.sh, with an ssh that runs its command right here."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.ci_scripts import Programs
 from tests.support.listener import Asked, listening
 from tests.support.paths import ROOT
+from tests.support.processes import Programs, run
 from tests.support.remote_deployment import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 
 
-def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
-    deployment: Deployment,
+def test_a_known_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
+    deployment: Deployment, programs: Programs
 ) -> None:
     deployment.git.write("not-in-git", "")
+    settings = {"DEPLOY_USER": "ship", "DEPLOY_PORT": "2222"}
 
-    done = deployment.run("--image", IMAGE, "--strategy", "canary")
+    done = deployment.run("--image", IMAGE, "--strategy", "canary", **settings)
 
     assert done.returncode == 0, done.stderr
     assert f"deployed --image {IMAGE} --strategy canary" in done.stdout
@@ -27,13 +27,6 @@ def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
     assert deployment.read("nginx.conf") == "first"
     assert not (deployment.host / "not-in-git").exists()
     assert not (deployment.host / ".incoming").exists()
-
-
-def test_only_a_host_whose_key_is_known_is_connected_to(
-    deployment: Deployment, programs: Programs
-) -> None:
-    deployment.run("--image", IMAGE, DEPLOY_USER="ship", DEPLOY_PORT="2222")
-
     assert programs.calls
     for call in programs.calls:
         assert "StrictHostKeyChecking=yes" in call and "UserKnownHostsFile=" in call
@@ -75,57 +68,39 @@ def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
     assert deployment.read("old.conf") == "old"
 
 
-def test_the_deploy_script_takes_what_it_is_given(deployment: Deployment) -> None:
+def test_a_mounted_file_stays_the_same_and_a_rollback_brings_back_files_and_version(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     deployment.run("--image", IMAGE, "--strategy", "blue-green")
-    deployment.run("--rollback")
+    mounted = tmp_path / "as a container sees it"
+    mounted.hardlink_to(deployment.host / "nginx.conf")
+    deployment.release(nginx_conf="second")
+    deployment.run("--image", IMAGE)
+    assert mounted.read_text() == "second"
 
-    given = {word for word in deployment.read("calls").split() if word.startswith("--")}
-    script = ROOT / "scripts" / "deploy.sh"
-    offered = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
+    done = deployment.run("--rollback")
+
+    assert done.returncode == 0, done.stderr
+    assert mounted.read_text() == deployment.read("nginx.conf") == "first"
+    calls = deployment.read("calls")
+    assert calls.splitlines()[-1] == f"{deployment.host} --rollback"
+    offered = run([ROOT / "scripts" / "deploy.sh", "--help"]).stdout
+    given = {word for word in calls.split() if word.startswith("--")}
     assert given == {"--image", "--strategy", "--rollback"}
     assert all(f"  {option}" in offered for option in given)
     assert "{blue-green,canary}" in offered
 
 
-def test_a_mounted_file_stays_the_same_file_when_its_text_changes(
-    deployment: Deployment, tmp_path: Path
-) -> None:
-    deployment.run("--image", IMAGE)
-    mounted = tmp_path / "as a container sees it"
-    mounted.hardlink_to(deployment.host / "nginx.conf")
-    deployment.release(nginx_conf="second")
-
-    deployment.run("--image", IMAGE)
-
-    assert mounted.read_text() == "second"
-
-
 def test_a_deployment_that_fails_leaves_the_files_as_they_were(deployment: Deployment) -> None:
     deployment.run("--image", IMAGE)
     (deployment.host / "refuse").touch()
-    deployment.git.write("nginx.conf", "second")
-    deployment.git.write("added.conf", "")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second", added_conf="")
 
     done = deployment.run("--image", IMAGE)
 
     assert done.returncode == 1
     assert deployment.read("nginx.conf") == "first"
     assert not (deployment.host / "added.conf").exists()
-
-
-def test_a_rollback_brings_back_the_files_and_then_the_version_before(
-    deployment: Deployment,
-) -> None:
-    deployment.run("--image", IMAGE)
-    deployment.release(nginx_conf="second")
-    deployment.run("--image", IMAGE)
-
-    done = deployment.run("--rollback")
-
-    assert done.returncode == 0, done.stderr
-    assert deployment.read("nginx.conf") == "first"
-    assert deployment.read("calls").splitlines()[-1] == f"{deployment.host} --rollback"
 
 
 @pytest.mark.parametrize(
@@ -159,26 +134,20 @@ def test_a_key_that_ssh_cannot_use_is_told_without_repeating_it(
     assert not deployment.host.exists()
 
 
-def test_an_overtaken_deployment_is_refused_and_leaves_the_host_alone(
+def test_an_older_commit_is_deployed_with_its_own_files_but_only_on_request(
     deployment: Deployment,
 ) -> None:
     second = deployment.release(nginx_conf="second")
     for commit in (deployment.first, second, second):
         assert deployment.run("--image", IMAGE, "--commit", commit).returncode == 0
+    older = ("--image", IMAGE, "--commit", deployment.first)
 
-    done = deployment.run("--image", IMAGE, "--commit", deployment.first)
-
-    assert done.returncode == 1 and "--allow-older goes back" in done.stderr
+    refused = deployment.run(*older)
+    assert refused.returncode == 1 and "--allow-older goes back" in refused.stderr
     assert deployment.read("nginx.conf") == "second"
     assert len(deployment.read("calls").splitlines()) == 3
 
-
-def test_on_request_an_older_commit_is_deployed_with_its_own_files(deployment: Deployment) -> None:
-    deployment.release(nginx_conf="second")
-    deployment.run("--image", IMAGE)
-
-    done = deployment.run("--image", IMAGE, "--commit", deployment.first, "--allow-older")
-
+    done = deployment.run(*older, "--allow-older")
     assert done.returncode == 0, done.stderr
     assert deployment.read("nginx.conf") == "first"
     assert deployment.read(".release/commit") == f"{deployment.first}\n"

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import workflows
-from tests.support.ci_scripts import Programs
-from tests.support.processes import run
+from tests.support.processes import Programs, run
 
 PUBLISHED, COMMIT = "a" * 40, "b" * 40
 
