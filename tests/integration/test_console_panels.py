@@ -37,7 +37,9 @@ def send(page: Page, label: str) -> None:
         page.get_by_role("button", name="Send", exact=True).click()
 
 
-def test_a_value_can_be_stored_read_and_deleted(page: Page) -> None:
+def test_a_value_can_be_stored_read_and_deleted_and_the_token_is_kept_in_memory_alone(
+    page: Page, service: Service
+) -> None:
     answer = page.locator("#answer-status")
     send(page, "Store a value")
     expect(answer).to_contain_text(re.compile("20[01] "))
@@ -49,15 +51,21 @@ def test_a_value_can_be_stored_read_and_deleted(page: Page) -> None:
     send(page, "Read it")
     expect(answer).to_contain_text("404")
 
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert TOKEN not in kept + page.url + page.locator("#curl").inner_text()
+    page.goto(service.base_url)
+    expect(page.locator("#token")).to_have_value("")
+
 
 def test_the_answer_shows_time_headers_and_whether_it_came_from_the_cache(page: Page) -> None:
-    send(page, "Create an item")
-    expect(page.locator("#answer-status")).to_contain_text("201")
-    send(page, "List items")
-    expect(page.locator("#answer-status")).to_contain_text("X-Cache: MISS")
-    send(page, "List items")
-    expect(page.locator("#answer-status")).to_contain_text("X-Cache: HIT")
-    expect(page.locator("#answer-status")).to_have_text(re.compile(r"200 OK [\d.]+\sm?s X-Cache"))
+    answer = page.locator("#answer-status")
+    for label, shown in (
+        ("Create an item", "201"),
+        ("List items", "X-Cache: MISS"),
+        ("List items", r"^200 OK [\d.]+\sm?s X-Cache: HIT"),
+    ):
+        send(page, label)
+        expect(answer).to_contain_text(re.compile(shown))
     page.get_by_text("Headers").click()
     expect(page.locator("#answer-headers")).to_contain_text("x-request-id")
 
@@ -80,16 +88,16 @@ def test_the_curl_line_does_the_same_whatever_is_in_the_body(page: Page, service
 
 
 # A label that says what was done is gone after two seconds.
-NOTE_LABELS = """id => {
-  const button = document.getElementById(id);
+NOTE_LABELS = """() => {
   window.labels = [];
-  new MutationObserver(() => labels.push(button.textContent)).observe(button, { childList: true });
+  const note = () => labels.push(document.getElementById("copy").textContent);
+  new MutationObserver(note).observe(document.getElementById("copy"), { childList: true });
 }"""
 
 
 def test_the_curl_line_can_be_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.evaluate(NOTE_LABELS, "copy")
+    page.evaluate(NOTE_LABELS)
 
     page.get_by_role("button", name="Copy").click()
 
@@ -104,16 +112,6 @@ def test_a_stored_value_is_shown_as_text_and_never_as_html(page: Page) -> None:
 
     expect(page.locator("#answer-body")).to_contain_text("<b id=injected>bold</b>")
     expect(page.locator("#injected")).to_have_count(0)
-
-
-def test_the_token_is_kept_in_memory_alone(page: Page, service: Service) -> None:
-    send(page, "Store a value")
-    expect(page.locator("#answer-status")).to_contain_text(re.compile("20[01] "))
-
-    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
-    assert TOKEN not in kept + page.url + page.locator("#curl").inner_text()
-    page.goto(service.base_url)
-    expect(page.locator("#token")).to_have_value("")
 
 
 def test_a_drill_counts_down_breaks_what_it_names_and_can_be_ended(
