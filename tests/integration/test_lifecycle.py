@@ -3,9 +3,9 @@
 import http.client
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,70 +19,59 @@ WORKERS = 2
 
 
 @pytest.fixture
-def service(start_service: StartService, server: str) -> Iterator[Service]:
-    settings = {"WEB_CONCURRENCY": str(WORKERS), "GRACEFUL_TIMEOUT_SECONDS": "10"}
-    with start_service(server=server, DRAIN_SECONDS=str(DRAIN_SECONDS), **settings) as running:
-        yield running
+def drain_seconds() -> int:
+    return DRAIN_SECONDS
 
 
 @pytest.fixture
-def draining(start_service: StartService, server: str) -> Iterator[Service]:
-    """A service that drains for longer than any busy machine delays a test."""
+def service(start_service: StartService, server: str, drain_seconds: int) -> Iterator[Service]:
     settings = {"WEB_CONCURRENCY": str(WORKERS), "GRACEFUL_TIMEOUT_SECONDS": "10"}
-    with start_service(server=server, DRAIN_SECONDS="60", **settings) as running:
+    with start_service(server=server, DRAIN_SECONDS=str(drain_seconds), **settings) as running:
         yield running
 
 
-def start_draining(service: Service) -> None:
-    service.send_signal(signal.SIGTERM)
-    wait_until(
-        lambda: service.get("/health/ready").status_code == 503, seconds=20, why="readiness is off"
-    )
-
-
+# It drains for longer than any busy machine delays a test.
+@pytest.mark.parametrize("drain_seconds", [60])
 @on_both_servers
 def test_while_draining_requests_are_served_and_keep_alive_connections_closed(
-    draining: Service,
+    service: Service,
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", draining.port, timeout=20)
-    connection.request("GET", "/health/live")
-    before = connection.getresponse()
-    before.read()
-    assert draining.get("/health/ready").status_code == 200
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
 
-    start_draining(draining)
+    def ask(path: str) -> http.client.HTTPResponse:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        return response
 
-    connection.request("GET", "/api/v1/info")
-    after = connection.getresponse()
-    after.read()
+    before = ask("/health/live")
+    assert service.get("/health/ready").status_code == 200
+
+    service.send_signal(signal.SIGTERM)
+    wait_until(lambda: service.get("/health/ready").status_code == 503, seconds=20, why="not ready")
+
+    after = ask("/api/v1/info")
     assert before.getheader("Connection") != "close"
     assert (after.status, after.getheader("Connection")) == (200, "close")
     # A second SIGTERM ends the draining.
-    draining.send_signal(signal.SIGTERM)
-    assert draining.wait(seconds=40) == 0
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(seconds=40) == 0
 
 
 @on_both_servers
 def test_requests_in_progress_at_sigterm_are_finished(service: Service) -> None:
-    statuses: list[int] = []
     path = f"/api/v1/demo/delay/{DRAIN_SECONDS + 1.5}"
-    asking = threading.Thread(
-        target=lambda: statuses.append(service.get(path, timeout=40).status_code)
-    )
-    asking.start()
-    wait_until(lambda: service.metric(metrics.IN_PROGRESS) >= 1, seconds=20, why="it is served")
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(service.get, path, timeout=40)
+        wait_until(lambda: service.metric(metrics.IN_PROGRESS) >= 1, seconds=20, why="it is served")
+        service.send_signal(signal.SIGTERM)
 
-    service.send_signal(signal.SIGTERM)
-
-    assert service.wait(seconds=40) == 0
-    asking.join(timeout=20)
-    assert statuses == [200]
+        assert service.wait(seconds=40) == 0
+        assert asking.result().status_code == 200
 
 
 @on_both_servers
-def test_a_load_during_sigterm_gets_answers_until_connections_are_refused(
-    service: Service,
-) -> None:
+def test_a_load_during_sigterm_gets_answers_until_connections_are_refused(service: Service) -> None:
     requests_sent = [("GET", "/api/v1/info"), ("GET", "/api/v1/demo/delay/0.3")]
     with Load(service.port, requests_sent, connections=8, pause=0.02) as load:
         wait_until(lambda: len(load.answers) > 50, seconds=20, why="the load is running")
@@ -109,19 +98,16 @@ def test_a_worker_that_dies_is_replaced_and_counted_and_its_counts_survive(
     os.kill(min(before), signal.SIGKILL)
 
     wait_until(
-        lambda: len(service.worker_pids()) == WORKERS and service.worker_pids() != before,
+        lambda: len(pids := service.worker_pids()) == WORKERS and pids != before,
         seconds=20,
         why="the worker is replaced",
     )
-    wait_until(
-        lambda: service.metric(metrics.WORKER_EXITS, reason="died") == 1,
-        seconds=30,
-        why="the death is counted",
-    )
+    died = {"reason": "died"}
+    wait_until(lambda: service.metric(metrics.WORKER_EXITS, **died) == 1, seconds=30, why="counted")
     service.wait_for_workers(WORKERS)
     assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 100
     if service.env["SERVER"] == "gunicorn":
-        assert any("was sent SIGKILL" in record["message"] for record in service.log_records)
+        assert service.messages("was sent SIGKILL")
 
 
 @on_both_servers
@@ -129,7 +115,7 @@ def test_a_worker_and_its_successors_may_die_at_once(service: Service) -> None:
     before: set[int] = set()
 
     for _ in range(3):
-        before |= service.worker_pids()
+        before.update(service.worker_pids())
         os.kill(max(service.worker_pids()), signal.SIGKILL)
         wait_until(lambda: service.worker_pids() - before, seconds=20, why="it is replaced")
 

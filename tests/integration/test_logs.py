@@ -36,23 +36,22 @@ def service(start_service: StartService, server: str, log_file: Path) -> Iterato
         yield running
 
 
-def request_line(service: Service, request_id: str) -> dict[str, Any]:
-    """The one line of a request."""
-    records = service.log_records
-    (line,) = (line for line in records if line["request_id"] == request_id and "status" in line)
-    return line
-
-
 @on_both_servers
-def test_every_line_from_start_to_end_has_the_same_fields(service: Service, server: str) -> None:
-    service.get("/api/v1/info")
+def test_every_line_has_the_same_fields_and_that_of_a_request_says_what_happened(
+    service: Service, server: str
+) -> None:
+    headers = {
+        "X-Request-ID": "my-id.1",
+        "User-Agent": "a test",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    }
+    response = service.get("/api/v1/info?q=1", headers=headers)
     if server == "gunicorn":
         service.send_signal(signal.SIGHUP)
         service.wait_for_boots(4)
     service.stop()
 
     records = service.log_records
-
     own_logger = {"gunicorn": "gunicorn.error", "granian": "_granian"}[server]
     assert {own_logger, "app.request"} <= {record["logger"] for record in records}
     assert all(COMMON <= record.keys() for record in records)
@@ -60,18 +59,7 @@ def test_every_line_from_start_to_end_has_the_same_fields(service: Service, serv
         assert datetime.fromisoformat(record["timestamp"]).utcoffset() is not None
     assert service.stderr == ""
 
-
-@on_both_servers
-def test_a_request_is_one_line_that_says_what_happened(service: Service) -> None:
-    headers = {
-        "X-Request-ID": "my-id.1",
-        "User-Agent": "a test",
-        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    }
-
-    response = service.get("/api/v1/info?q=1", headers=headers)
-
-    line = request_line(service, "my-id.1")
+    (line,) = (each for each in records if each["request_id"] == "my-id.1" and "status" in each)
     assert response.headers["X-Request-ID"] == "my-id.1"
     assert OF_A_REQUEST <= line.keys()
     assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
@@ -128,7 +116,6 @@ def test_for_a_terminal_lines_are_text_and_a_request_cannot_start_one(
 
         info, odd = [line for line in service.log_lines if "app.request" in line][-2:]
 
-    assert re.fullmatch(
-        r"\d\d:\d\d:\d\d INFO    app.request  GET /api/v1/info 200 \d+\.\d ms", info
-    )
+    shown = r"\d\d:\d\d:\d\d INFO    app.request  GET /api/v1/info 200 \d+\.\d ms"
+    assert re.fullmatch(shown, info)
     assert r"GET /no\nsuch\x1b[31m 404" in odd

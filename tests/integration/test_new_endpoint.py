@@ -76,20 +76,17 @@ def service(start_service: StartService, clone: Path) -> Iterator[Service]:
         yield running
 
 
-def test_it_answers(service: Service) -> None:
-    response = service.get("/api/v1/greetings/Ada")
-
-    assert response.json() == {"text": "Hello, Ada!"}
-
-
-def test_it_is_measured_and_logged_under_its_rule(service: Service) -> None:
-    headers = {"X-Request-ID": "greeting"}
-    service.get("/api/v1/greetings/Bob", headers=headers)
+def test_it_answers_measured_logged_and_described(service: Service) -> None:
+    answer = service.get("/api/v1/greetings/Ada", headers={"X-Request-ID": "greeting"})
 
     route = "/api/v1/greetings/<name>"
     lines = [record for record in service.log_records if record["request_id"] == "greeting"]
-    assert service.metric(metrics.REQUESTS, route=route, status="200") >= 1
+    assert answer.json() == {"text": "Hello, Ada!"}
+    assert service.metric(metrics.REQUESTS, route=route, status="200") == 1
     assert [line["route"] for line in lines] == [route]
+    described = service.get("/openapi.json").json()["paths"]["/api/v1/greetings/{name}"]["get"]
+    assert described["summary"] == "Greet somebody"
+    assert described["responses"]["200"]["content"]["application/json"]["schema"]
 
 
 def test_its_errors_are_problem_documents_with_the_request_id(service: Service) -> None:
@@ -100,14 +97,6 @@ def test_its_errors_are_problem_documents_with_the_request_id(service: Service) 
     assert response.headers["Content-Type"] == "application/problem+json"
     assert problem["errors"][0]["location"] == "path.name"
     assert problem["request_id"] == response.headers["X-Request-ID"]
-
-
-def test_it_is_described(service: Service) -> None:
-    description = service.get("/openapi.json").json()
-
-    described = description["paths"]["/api/v1/greetings/{name}"]["get"]
-    assert described["summary"] == "Greet somebody"
-    assert described["responses"]["200"]["content"]["application/json"]["schema"]
 
 
 @pytest.mark.slow

@@ -65,9 +65,13 @@ class Service:
         """The same lines, each of which must be JSON."""
         return [json.loads(line) for line in self.log_lines]
 
+    def messages(self, text: str) -> list[str]:
+        """The messages logged so far that contain a text."""
+        return [each["message"] for each in self.log_records if text in each["message"]]
+
     @property
     def stderr(self) -> str:
-        return self._error_path.read_text(encoding="utf-8", errors="replace")
+        return self.log_path.with_name("stderr.log").read_text(encoding="utf-8", errors="replace")
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send a request; `options` are those of `requests.request`."""
@@ -108,17 +112,13 @@ class Service:
     def wait_for_workers(self, number: int) -> None:
         """Wait until this many workers run."""
         wait_until(
-            lambda: self.metric(metrics.APP_WORKERS) == number,
-            seconds=30,
-            why=f"{number} workers run",
+            lambda: self.metric(metrics.APP_WORKERS) == number, seconds=30, why="all workers run"
         )
 
     def wait_for_boots(self, number: int) -> None:
         """Wait until Gunicorn's log shows this many starts of a worker."""
         wait_until(
-            lambda: sum("Booting worker" in line for line in self.log_lines) >= number,
-            seconds=30,
-            why=f"{number} workers have started",
+            lambda: len(self.messages("Booting worker")) >= number, seconds=30, why="workers start"
         )
 
     def start(self) -> Self:
@@ -137,10 +137,10 @@ class Service:
 
     def launch(self) -> None:
         """Start the processes without waiting, e.g. when the start is meant to fail."""
-        command = [sys.executable, "-m", "app"]
-        with self.log_path.open("ab") as out, self._error_path.open("ab") as err:
+        errors = self.log_path.with_name("stderr.log")
+        with self.log_path.open("ab") as out, errors.open("ab") as err:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "app"],
                 cwd=self._root,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -167,10 +167,6 @@ class Service:
     def __exit__(self, *_error: object) -> None:
         self.stop()
         self._folder.cleanup()
-
-    @property
-    def _error_path(self) -> Path:
-        return self.log_path.with_name("stderr.log")
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
