@@ -25,49 +25,38 @@ def fail(breaker: CircuitBreaker, times: int) -> None:
         breaker.failure(breaker.now())
 
 
+def state(breaker: CircuitBreaker) -> State:
+    return breaker.state
+
+
+def test_it_lets_callers_through_until_the_third_failure_in_a_row(breaker: CircuitBreaker) -> None:
+    fail(breaker, 2)
+    breaker.success()  # the count starts anew
+    fail(breaker, 2)
+    assert breaker.allow() and state(breaker) is State.CLOSED
+
+    fail(breaker, 1)
+    assert not breaker.allow() and state(breaker) is State.OPEN
+
+
 def test_concurrent_failures_count_as_one(breaker: CircuitBreaker, clock: Clock) -> None:
     began = breaker.now()
     for _ in range(8):
         clock.now += 0.1
         breaker.failure(began)
-    before = breaker.state
+    assert state(breaker) is State.CLOSED
 
     fail(breaker, 2)
-
-    assert before is State.CLOSED
-    assert breaker.state is State.OPEN
+    assert state(breaker) is State.OPEN
 
 
-def test_it_lets_callers_through_until_the_third_failure_in_a_row(breaker: CircuitBreaker) -> None:
-    fail(breaker, 2)
-    before = breaker.allow()
+def test_after_its_time_one_caller_may_try_and_it_closes_when_that_succeeds(
+    half_open: CircuitBreaker,
+) -> None:
+    assert not half_open.allow() and state(half_open) is State.HALF_OPEN
 
-    fail(breaker, 1)
-
-    assert before
-    assert not breaker.allow()
-    assert breaker.state is State.OPEN
-
-
-def test_a_success_in_between_starts_the_count_anew(breaker: CircuitBreaker) -> None:
-    fail(breaker, 2)
-    breaker.success()
-
-    fail(breaker, 2)
-
-    assert breaker.state is State.CLOSED
-
-
-def test_after_its_time_it_lets_one_caller_try_and_no_other(half_open: CircuitBreaker) -> None:
-    assert not half_open.allow()
-    assert half_open.state is State.HALF_OPEN
-
-
-def test_it_closes_when_the_trial_succeeds(half_open: CircuitBreaker) -> None:
     half_open.success()
-
-    assert half_open.state is State.CLOSED
-    assert half_open.allow()
+    assert half_open.allow() and state(half_open) is State.CLOSED
 
 
 def test_it_opens_for_its_whole_time_when_the_trial_fails(
@@ -76,8 +65,7 @@ def test_it_opens_for_its_whole_time_when_the_trial_fails(
     half_open.failure(half_open.now())
     clock.now += 0.9
 
-    assert half_open.state is State.OPEN
-    assert not half_open.allow()
+    assert not half_open.allow() and state(half_open) is State.OPEN
 
 
 def test_a_trial_that_never_reports_does_not_keep_it_open(

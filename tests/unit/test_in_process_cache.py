@@ -26,31 +26,26 @@ def entry(clock: Clock, payload: bytes = b"1", seconds: float = MINUTE) -> Entry
     return Entry(payload, ends_at=clock.now + seconds, read_at=clock.now)
 
 
-def test_an_entry_is_kept_for_its_time_and_no_longer(cache: InProcessCache, clock: Clock) -> None:
-    cache.put("key", entry(clock))
+@pytest.mark.parametrize(
+    ("ttl", "read", "kept_after"),
+    [
+        (MINUTE, 0.0, {0.4: True, 0.6: False}),
+        (0.1, 0.0, {0.2: False}),  # its own end
+        (MINUTE, 0.6, {0.6: False}),  # the age counts from before Redis was asked
+    ],
+)
+def test_an_entry_is_kept_for_its_time_and_no_longer(
+    cache: InProcessCache, clock: Clock, ttl: float, read: float, kept_after: dict[float, bool]
+) -> None:
+    began, new = clock.now, entry(clock, seconds=ttl)
+    clock.now += read
+    cache.put("key", new)
 
-    clock.now += 0.4
-    kept = cache.get("key")
-    assert kept is not None and kept.ttl_seconds() == pytest.approx(59.6)
-
-    clock.now += 0.2
-    assert cache.get("key") is None
-
-
-def test_an_entry_ends_with_its_time_to_live(cache: InProcessCache, clock: Clock) -> None:
-    cache.put("key", entry(clock, seconds=0.1))
-
-    clock.now += 0.2
-
-    assert cache.get("key") is None
-
-
-def test_the_age_counts_from_before_redis_was_asked(cache: InProcessCache, clock: Clock) -> None:
-    slow = entry(clock)
-    clock.now += 0.6
-    cache.put("key", slow)
-
-    assert cache.get("key") is None
+    for after, kept in kept_after.items():
+        clock.now = began + after
+        found = cache.get("key")
+        assert (found is not None) == kept
+        assert found is None or found.ttl_seconds() == pytest.approx(ttl - after)
 
 
 def test_an_entry_that_changes_while_it_is_read_is_not_kept(
@@ -74,26 +69,20 @@ def test_memory_is_bounded(cache: InProcessCache, clock: Clock) -> None:
     assert cache.get(str(cache.MAX_ENTRIES)) is not None
 
 
-def hits() -> float:
-    return sample(metrics.CACHE_REQUESTS, operation="get", result="hit")
-
-
 @pytest.mark.parametrize(("milliseconds", "seen"), [("0", "theirs"), ("5000", "ours")])
 def test_the_cache_answers_from_memory_only_if_the_setting_allows_it(
     milliseconds: str, seen: str
 ) -> None:
-    settings = make_settings(CACHE_LOCAL_MS=milliseconds)
-    redis = make_redis()
-    lookups: list[bool] = []
-    cache = CacheService(settings, redis, lookups.append)
+    redis, lookups, hit = make_redis(), list[bool](), {"operation": "get", "result": "hit"}
+    cache = CacheService(make_settings(CACHE_LOCAL_MS=milliseconds), redis, lookups.append)
     cache.set("key", "ours")
-    before = hits()
+    before = sample(metrics.CACHE_REQUESTS, **hit)
     assert cache.get("key") == "ours"
 
     redis.write(("SET", redis.key("cache", "key"), '"theirs"', "PX", 60_000))
 
     assert cache.get("key") == seen
-    assert hits() - before == 2 and lookups == [True, True]
+    assert sample(metrics.CACHE_REQUESTS, **hit) - before == 2 and lookups == [True, True]
 
 
 def test_a_change_by_this_process_is_visible_at_once() -> None:

@@ -36,21 +36,13 @@ def test_what_does_not_fit_beside_the_others_is_a_503_with_retry_after(
 
 
 @pytest.mark.usefixtures("_no_wait")
-def test_a_body_larger_than_all_may_be_is_read_alone_and_small_ones_beside_it(
+def test_a_larger_body_is_read_alone_with_small_ones_and_a_failed_request_gives_its_memory_back(
     bodies: LargeBodies,
 ) -> None:
     for _ in range(2):
-        with bodies.admit(100 * MAX_BYTES), bodies.admit(SMALL), bodies.admit(SMALL):
-            pass
-
-
-@pytest.mark.usefixtures("_no_wait")
-def test_a_failed_request_gives_its_memory_back(bodies: LargeBodies) -> None:
-    with pytest.raises(ZeroDivisionError), bodies.admit(MAX_BYTES):
-        raise ZeroDivisionError
-
-    with bodies.admit(MAX_BYTES):
-        pass
+        with pytest.raises(ZeroDivisionError):
+            with bodies.admit(100 * MAX_BYTES), bodies.admit(SMALL), bodies.admit(SMALL):
+                raise ZeroDivisionError
 
 
 def test_a_body_waits_for_those_before_it(bodies: LargeBodies) -> None:

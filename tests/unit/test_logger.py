@@ -66,22 +66,21 @@ def test_a_line_has_time_level_message_and_origin(formatter: JsonFormatter) -> N
     }
 
 
-def test_within_a_request_a_line_carries_its_ids(formatter: JsonFormatter) -> None:
+def test_within_a_request_a_line_carries_its_ids_or_names_its_request_itself(
+    formatter: JsonFormatter,
+) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     environ = {"HTTP_X_REQUEST_ID": "mine", "HTTP_TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01"}
-    token = request_context.set_current(
-        request_id.request_context(environ, request_id.TrustedProxies(()))
-    )
+    context = request_id.request_context(environ, request_id.TrustedProxies(()))
+    token = request_context.set_current(context)
 
     written = fields(formatter, record("Hello"))
+    own = fields(formatter, record("Hello", request_id="own"))
 
     request_context.reset(token)
     assert (written["request_id"], written["trace_id"]) == ("mine", trace)
     assert len(written["span_id"]) == 16 and written["span_id"] != "b7ad6b7169203331"
-
-
-def test_a_line_may_name_its_request_itself(formatter: JsonFormatter) -> None:
-    assert fields(formatter, record("Hello", request_id="own"))["request_id"] == "own"
+    assert own["request_id"] == "own"
 
 
 def test_no_text_can_start_a_second_line(formatter: JsonFormatter) -> None:
@@ -94,10 +93,9 @@ def test_no_text_can_start_a_second_line(formatter: JsonFormatter) -> None:
 
 def test_an_exception_is_in_the_same_line(formatter: JsonFormatter) -> None:
     made = record("Broken")
-    try:
+    with pytest.raises(ZeroDivisionError) as caught:
         raise ZeroDivisionError("why")
-    except ZeroDivisionError as error:
-        made.exc_info = (type(error), error, error.__traceback__)
+    made.exc_info = (caught.type, caught.value, caught.tb)
 
     written = fields(formatter, made)
 
@@ -105,7 +103,9 @@ def test_an_exception_is_in_the_same_line(formatter: JsonFormatter) -> None:
     assert written["exception"].endswith("ZeroDivisionError: why")
 
 
-def test_a_line_is_written_in_one_piece(formatter: JsonFormatter) -> None:
+def test_a_line_is_written_in_one_piece_and_a_closed_standard_output_is_ignored(
+    formatter: JsonFormatter,
+) -> None:
     reading, writing = os.pipe()
     handler = LineHandler(writing)
     handler.setFormatter(formatter)
@@ -115,15 +115,8 @@ def test_a_line_is_written_in_one_piece(formatter: JsonFormatter) -> None:
     text = os.read(reading, 65_536)
     assert text.endswith(b"\n") and text.count(b"\n") == 1
     assert json.loads(text)["message"] == "x" * 3000
-
-
-def test_a_closed_standard_output_is_ignored(formatter: JsonFormatter) -> None:
-    reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)
-    handler = LineHandler(writing)
-    handler.setFormatter(formatter)
-
     handler.emit(record("Hello"))
 
 

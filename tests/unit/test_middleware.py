@@ -122,33 +122,22 @@ def test_a_path_is_logged_decoded(caplog: pytest.LogCaptureFixture) -> None:
     assert line(caplog).path == "/café/\ufffd"
 
 
+PROBES = ("/health", "/health/live", "/health/ready")
+
+
 @pytest.mark.parametrize(
-    ("status", "level"),
+    ("path", "status", "level"),
     [
-        ("200 OK", logging.INFO),
-        ("404 Not Found", logging.INFO),
-        ("503 Unavailable", logging.WARNING),
+        ("/", "200 OK", logging.INFO),
+        ("/", "404 Not Found", logging.INFO),
+        ("/", "503 Unavailable", logging.WARNING),
+        # A probe is a line of interest only if it fails.
+        *[(path, "200 OK", logging.DEBUG) for path in PROBES],
+        *[(path, "405 Method Not Allowed", logging.INFO) for path in PROBES],
+        *[(path, "503 Unavailable", logging.WARNING) for path in PROBES],
     ],
 )
-def test_a_failure_of_the_service_is_logged_as_a_warning(
-    caplog: pytest.LogCaptureFixture, status: str, level: int
-) -> None:
-    observed(answering(status, [])).get("/")
-
-    assert line(caplog).levelno == level
-    assert ("exception" in vars(line(caplog))) == (level == logging.WARNING)
-
-
-@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
-@pytest.mark.parametrize(
-    ("status", "level"),
-    [
-        ("200 OK", logging.DEBUG),
-        ("405 Method Not Allowed", logging.INFO),
-        ("503 Unavailable", logging.WARNING),
-    ],
-)
-def test_a_probe_is_a_line_of_interest_only_if_it_fails(
+def test_the_level_of_a_request_is_that_of_its_answer(
     caplog: pytest.LogCaptureFixture, path: str, status: str, level: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -156,6 +145,7 @@ def test_a_probe_is_a_line_of_interest_only_if_it_fails(
     observed(answering(status, [], route=path)).get(path)
 
     assert line(caplog).levelno == level
+    assert ("exception" in vars(line(caplog))) == (level == logging.WARNING)
 
 
 def test_an_error_outside_of_the_application_is_a_500_without_internals(

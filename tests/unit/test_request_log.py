@@ -44,7 +44,7 @@ class KeptRecords(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(JsonFormatter(make_settings()))
+        self.formatter = JsonFormatter(make_settings())
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -97,7 +97,9 @@ def test_a_line_is_no_longer_than_a_pipe_keeps_together(
     assert parsed["route"] == FIELDS["route"]
 
 
-def test_levels_of_logger_and_handler_are_heeded(handlers: tuple[Kept, KeptRecords]) -> None:
+def test_levels_of_logger_and_handler_are_heeded(
+    handlers: tuple[Kept, KeptRecords], caplog: pytest.LogCaptureFixture
+) -> None:
     direct, formatted = handlers
     log = RequestLog(make_settings())
 
@@ -105,9 +107,6 @@ def test_levels_of_logger_and_handler_are_heeded(handlers: tuple[Kept, KeptRecor
     log.write(logging.INFO, CONTEXT, FIELDS)
     assert (len(direct.lines), len(formatted.lines)) == (0, 1)
 
-    logging.getLogger(REQUEST_LOGGER).setLevel(logging.ERROR)
-    try:
-        log.write(logging.INFO, CONTEXT, FIELDS)
-    finally:
-        logging.getLogger(REQUEST_LOGGER).setLevel(logging.NOTSET)
+    caplog.set_level(logging.ERROR, REQUEST_LOGGER)
+    log.write(logging.INFO, CONTEXT, FIELDS)
     assert len(formatted.lines) == 1

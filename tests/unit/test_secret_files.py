@@ -1,6 +1,7 @@
 """Secret files: a change is taken up, and what cannot be used leaves the old secrets."""
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,16 +33,16 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return replace
 
 
+Used = tuple[SecretFiles, list[tuple[str, ...]]]
+
+
 @pytest.fixture
-def used(write: Write) -> tuple[SecretFiles, list[tuple[str, ...]]]:
-    # pylint: disable=unused-argument
-    used: list[tuple[str, ...]] = []
-    return SecretFiles(Settings.from_env(), lambda new: used.append(new.api_tokens)), used
+def used(write: Write) -> Used:  # pylint: disable=unused-argument
+    tokens: list[tuple[str, ...]] = []
+    return SecretFiles(Settings.from_env(), lambda new: tokens.append(new.api_tokens)), tokens
 
 
-def test_a_change_is_taken_up_once(
-    used: tuple[SecretFiles, list[tuple[str, ...]]], write: Write
-) -> None:
+def test_a_change_is_taken_up_once(used: Used, write: Write) -> None:
     files, tokens = used
     files.refresh()
     write(f"{OLD}\n{NEW}\n")
@@ -53,15 +54,22 @@ def test_a_change_is_taken_up_once(
     assert tokens == [(OLD, NEW), (NEW,)]
 
 
-@pytest.mark.parametrize("text", ["", "weak", "change-me-change-me-change-me"])
-def test_an_unusable_file_is_named_once_and_changes_nothing(
-    used: tuple[SecretFiles, list[tuple[str, ...]]],
-    write: Write,
-    text: str,
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        *[(text, "production") for text in ("", "weak", "change-me-change-me-change-me", None)],
+        ("", "development"),  # tokens are optional there: it does not open writing
+    ],
+)
+def test_an_unusable_or_missing_file_is_named_once_and_changes_nothing(
+    used: Used, write: Write, text: str | None, environment: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     files, tokens = used
-    write(text)
+    os.environ["APP_ENV"] = environment
+    if text is None:
+        Path(os.environ["API_TOKENS_FILE"]).parent.unlink()
+    else:
+        write(text)
     for _ in range(2):
         files.refresh()
 
@@ -72,28 +80,3 @@ def test_an_unusable_file_is_named_once_and_changes_nothing(
     write(NEW)
     files.refresh()
     assert tokens == [(NEW,)]
-
-
-def test_an_empty_file_does_not_open_writing_where_tokens_are_optional(
-    used: tuple[SecretFiles, list[tuple[str, ...]]],
-    write: Write,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("APP_ENV", "development")
-    files, tokens = used
-    write("")
-    files.refresh()
-
-    assert tokens == []
-
-
-def test_a_missing_file_is_an_unusable_one(
-    used: tuple[SecretFiles, list[tuple[str, ...]]],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    files, tokens = used
-    (tmp_path / "data").unlink()
-    files.refresh()
-
-    assert len(caplog.records) == 1 and tokens == []
