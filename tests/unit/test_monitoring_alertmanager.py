@@ -35,17 +35,15 @@ EVERYTHING = {
 
 
 def render(target: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run(
-        [sys.executable, PROGRAM, SOURCE, target], env={"PATH": os.environ["PATH"], **environment}
-    )
+    settings = {"PATH": os.environ["PATH"], **environment}
+    return run([sys.executable, PROGRAM, SOURCE, target], env=settings)
 
 
 def receivers(target: Path, **environment: str) -> dict[str, dict[str, list[dict[str, object]]]]:
     """Each receiver's integrations by its name."""
     done = render(target, **environment)
     assert done.returncode == 0, done.stderr
-    found = yaml.safe_load(target.read_text())["receivers"]
-    return {one.pop("name"): one for one in found}
+    return {one.pop("name"): one for one in yaml.safe_load(target.read_text())["receivers"]}
 
 
 @pytest.mark.slow
@@ -94,17 +92,14 @@ def test_an_alert_goes_where_its_severity_sends_it(labels: dict[str, str], recei
 def test_people_get_pages_and_tickets_and_the_heartbeat_gets_the_dead_mans_switch(
     tmp_path: Path,
 ) -> None:
+    said = render(tmp_path / "made", **EVERYTHING).stdout
     made = receivers(tmp_path / "made", **EVERYTHING)
 
+    assert said == "alertmanager: alerts are sent by webhook, slack, email\n"
     assert set(made["page"]) == {"webhook_configs", "slack_configs", "email_configs"}
     assert made["ticket"] == made["page"]
     (heartbeat,) = made["heartbeat"]["webhook_configs"]
     assert heartbeat["url"] == EVERYTHING["ALERT_HEARTBEAT_URL"]
-
-
-def test_the_program_says_how_alerts_are_sent(tmp_path: Path) -> None:
-    done = render(tmp_path / "made", **EVERYTHING)
-    assert done.stdout == "alertmanager: alerts are sent by webhook, slack, email\n"
 
 
 NOTIFICATION = {
@@ -147,24 +142,18 @@ def message(tmp_path: Path, template: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_title_names_each_alert_that_fires_once(tmp_path: Path) -> None:
+def test_a_message_names_each_alert_once_and_links_to_runbook_dashboard_and_silence(
+    tmp_path: Path,
+) -> None:
     title = message(tmp_path, "ds.title").strip()
-
-    assert title == "[FIRING] ErrorBudgetBurnsFast, RedisDown (shop)"
-
-
-@pytest.mark.slow
-def test_a_message_links_to_runbook_dashboard_at_its_time_and_silence(tmp_path: Path) -> None:
     lines = message(tmp_path, "ds.text").splitlines()
 
+    assert title == "[FIRING] ErrorBudgetBurnsFast, RedisDown (shop)"
     # 2:30 to now; the one that is over, until 3:30. Milliseconds, in UTC.
     since, until = 1777602600000, 1777606200000
-    redis, gone = (
-        "https://grafana.example.org/d/ds-redis",
-        "https://grafana.example.org/d/ds-system",
-    )
-    assert f"Dashboard: {redis}?var-instance=a&from={since}&to=now&var-namespace=shop" in lines
-    assert f"Dashboard: {gone}?from={since}&to={until}&var-namespace=shop" in lines
+    board = "Dashboard: https://grafana.example.org/d"
+    assert f"{board}/ds-redis?var-instance=a&from={since}&to=now&var-namespace=shop" in lines
+    assert f"{board}/ds-system?from={since}&to={until}&var-namespace=shop" in lines
     assert "Runbook: https://git.example.org/docs/MONITORING.md#redisdown" in lines
     silence = next(line for line in lines if line.startswith("Silence: "))
     page, _, matchers = silence.removeprefix("Silence: ").partition("?filter=")

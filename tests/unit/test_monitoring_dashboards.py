@@ -15,17 +15,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.generate.__main__ import generated
 from tests.support import promql
-from tests.support.monitoring import (
-    COMPOSE,
-    MONITORING,
-    alerts,
-    dashboards,
-    fill_in,
-    panels,
-    queries,
-    read_yaml,
-    run_tool,
-)
+from tests.support.monitoring import MONITORING, alerts, dashboards, fill_in, panels
+from tests.support.monitoring import queries, read_yaml, run_tool
 
 GRAFANA = MONITORING / "grafana"
 ALL = dashboards()
@@ -106,30 +97,23 @@ def test_dashboards_and_the_table_of_metrics_are_as_generated() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-class TestEveryDashboard:
-    def test_fits_grafanas_published_schema(self, name: str) -> None:
-        """The SDK's classes are made from that schema: they drop what it does not have."""
-        dashboard = {key: value for key, value in ALL[name].items() if key != "annotations"}
+def test_a_dashboard_fits_grafanas_schema_and_its_panels_do_not_overlap(name: str) -> None:
+    """The SDK's classes are made from that schema: they drop what it does not have."""
+    dashboard = {key: value for key, value in ALL[name].items() if key != "annotations"}
+    known = json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder))
+    known.pop("annotations", None)
+    assert known == dashboard
 
-        known = json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder))
-        known.pop("annotations", None)
+    has = {variable["name"] for variable in dashboard["templating"].get("list", [])}
+    assert set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(dashboard["panels"]))) <= has
 
-        assert known == dashboard
-
-    def test_uses_only_variables_that_it_has(self, name: str) -> None:
-        has = {variable["name"] for variable in ALL[name]["templating"].get("list", [])}
-        used = set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(ALL[name]["panels"])))
-
-        assert used <= has
-
-    def test_has_panels_that_do_not_overlap(self, name: str) -> None:
-        cells: set[tuple[int, int]] = set()
-        for panel in ALL[name]["panels"]:
-            at = panel["gridPos"]
-            columns, rows = range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])
-            covered = set(itertools.product(columns, rows))
-            assert max(columns) < 24 and not covered & cells, panel["title"]
-            cells |= covered
+    cells: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        columns, rows = range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])
+        covered = set(itertools.product(columns, rows))
+        assert max(columns) < 24 and not covered & cells, panel["title"]
+        cells |= covered
 
 
 @pytest.mark.parametrize(("place", "panel"), PANELS, ids=[place for place, _ in PANELS])
@@ -223,12 +207,11 @@ def _color(panel: dict[str, Any], value: float | None) -> str:
 
 
 def test_a_number_is_the_value_at_the_end_whatever_the_time_range() -> None:
-    numbers = [(place, panel) for place, panel in PANELS if panel["type"] == "stat"]
-
-    for place, panel in numbers:
-        (target,) = panel["targets"]
-        assert target["instant"] and "$__" not in target["expr"], place
-        assert panel["options"]["reduceOptions"]["calcs"] == ["last"], place
+    for place, panel in PANELS:
+        if panel["type"] == "stat":
+            (target,) = panel["targets"]
+            assert target["instant"] and "$__" not in target["expr"], place
+            assert panel["options"]["reduceOptions"]["calcs"] == ["last"], place
 
 
 def test_a_burn_rates_bar_turns_red_where_it_pages() -> None:
@@ -293,10 +276,3 @@ def test_grafana_requires_a_password_contacts_no_other_server_and_keeps_its_plug
     # An update at the start would remove the Prometheus data source: the image is read-only.
     assert settings.getboolean("plugins", "preinstall_disabled")
     assert "prometheus" not in settings["plugins"]["disable_plugins"]
-
-
-def test_the_stack_mounts_the_dashboards_where_the_provider_looks() -> None:
-    (provider,) = read_yaml(GRAFANA / "dashboards.yml")["providers"]
-    mounts = read_yaml(COMPOSE)["services"]["grafana"]["volumes"]
-
-    assert f"../monitoring/grafana/dashboards:{provider['options']['path']}:ro" in mounts

@@ -25,10 +25,8 @@ class Played:
     def __init__(self) -> None:
         self.url = ""
         self.fault: dict[str, Any] | None = None
-        self.always = False
-        """The alert fires whatever happens."""
-        self.never = False
-        """It fires whatever happens not."""
+        self.always = self.never = False
+        """Whether the alert fires whatever happens, or never."""
         self.refusal = 0
         """Status with which faults are refused."""
 
@@ -110,32 +108,23 @@ def test_ctrl_c_ends_the_fault(played: Played, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "hint"),
-    [(404, "set DEMO_ENABLED=true"), (401, "--token-file"), (403, "API_TOKENS"), (500, "500")],
+    ("refusal", "options", "words"),
+    [
+        (404, (), "set DEMO_ENABLED=true"),
+        (401, (), "--token-file"),
+        (403, (), "API_TOKENS"),
+        (500, (), "500"),
+        (0, ("--prometheus", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer"),
+        (0, ("--token-file", "/nowhere"), "/nowhere contains no token"),
+        (0, ("--url", "https://127.0.0.1:9"), "--url must be http://HOST:PORT"),
+    ],
 )
-def test_a_service_that_sets_no_fault_is_one_line_that_says_why(
-    played: Played, tmp_path: Path, refusal: int, hint: str
+def test_what_a_drill_cannot_use_is_one_line_that_says_why(
+    played: Played, tmp_path: Path, refusal: int, options: tuple[str, ...], words: str
 ) -> None:
     played.refusal = refusal
 
-    status, _, errors = hold(played, tmp_path, "errors")
-
-    assert (status, errors.count("\n")) == (2, 1)
-    assert hint in errors
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "words"),
-    [
-        ("--prometheus", "http://127.0.0.1:9", "http://127.0.0.1:9 does not answer"),
-        ("--token-file", "/nowhere", "/nowhere contains no token"),
-        ("--url", "https://127.0.0.1:9", "--url must be http://HOST:PORT"),
-    ],
-)
-def test_what_a_drill_cannot_use_is_one_line(
-    played: Played, tmp_path: Path, option: str, value: str, words: str
-) -> None:
-    status, _, errors = hold(played, tmp_path, "errors", option, value)
+    status, _, errors = hold(played, tmp_path, "errors", *options)
 
     assert (status, errors.count("\n")) == (2, 1)
     assert words in errors

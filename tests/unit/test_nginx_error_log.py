@@ -68,17 +68,14 @@ def test_nothing_that_may_be_secret_is_printed(message: str) -> None:
     assert "s3cret" not in error_log.convert(datagram(message))
 
 
-def test_names_of_files_are_printed() -> None:
+@pytest.mark.parametrize("level", ["warn", "error", "crit"])
+def test_names_of_files_are_printed_and_levels_as_in_the_services_log(level: str) -> None:
     message = 'open() "/var/bodies/0000000001" failed (28: No space left on device)'
 
-    assert printed(f"*7 {message}{CONTEXT}", "crit")["message"] == message
+    line = printed(f"*7 {message}{CONTEXT}", level)
 
-
-@pytest.mark.parametrize(
-    ("level", "shown"), [("warn", "WARNING"), ("error", "ERROR"), ("crit", "CRITICAL")]
-)
-def test_levels_have_the_names_of_the_services_log(level: str, shown: str) -> None:
-    assert printed("*7 odd", level)["level"] == shown
+    levels = {"warn": "WARNING", "error": "ERROR", "crit": "CRITICAL"}
+    assert (line["message"], line["level"]) == (message, levels[level])
 
 
 def test_a_candidate_that_does_not_exist_is_not_worth_a_line() -> None:
@@ -90,10 +87,9 @@ def test_a_candidate_that_does_not_exist_is_not_worth_a_line() -> None:
 
 def test_a_client_cannot_forge_fields() -> None:
     forged = '/a",client:6.6.6.6,upstream:"http://6.6.6.6/"'
-    line = printed(
-        f'*7 {REFUSED}, client: 192.0.2.7, server: x, request: "GET {forged} HTTP/1.1", '
-        f'upstream: "http://172.18.0.5:8000{forged}"'
-    )
+    context = CONTEXT.replace("/api/v1/items/7?token=s3cret", forged)
+
+    line = printed(f"*7 {REFUSED}{context}")
 
     assert (line["client_ip"], line["path"]) == ("192.0.2.7", "/a")
     assert line["upstream_addr"] == "172.18.0.5:8000"
