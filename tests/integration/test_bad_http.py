@@ -60,14 +60,14 @@ def test_malformed_http_is_a_400_and_closes_the_connection(service: Service, dat
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_odd_framing_and_expectations_are_refused(
+def test_odd_framing_is_refused(
     service: Service, headers: list[str], body: bytes, status: int
 ) -> None:
     refuse(service, head(ECHO, AUTHORIZED, JSON, *headers) + body, status)
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 100", CHUNKED])
-def test_a_body_that_ends_early_is_a_400_although_what_came_is_json(
+def test_a_body_that_ends_early_is_a_400_although_it_is_json(
     service: Service, framing: str
 ) -> None:
     written = len(service.log_lines)

@@ -72,7 +72,7 @@ def test_a_body_of_another_type_is_a_415(service: Service, kind: str) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_an_odd_line_or_header_is_refused(
+def test_odd_lines_and_headers_are_refused(
     service: Service, line: str, header: str, status: int
 ) -> None:
     body = TEA if line.startswith("P") else ""
@@ -92,7 +92,7 @@ def test_an_odd_line_or_header_is_refused(
         ("CONNECT /", "GET HEAD OPTIONS"),
     ],
 )
-def test_a_wrong_method_is_a_405_that_names_the_right_ones(
+def test_a_wrong_method_is_a_405_with_the_right_ones(
     service: Service, line: str, allowed: str
 ) -> None:
     answer = refuse(service, request(line), 405)
@@ -108,9 +108,7 @@ def test_a_wrong_method_is_a_405_that_names_the_right_ones(
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_wrong_token_is_a_401_that_names_the_scheme_and_is_not_logged(
-    service: Service, write: str, token: str
-) -> None:
+def test_a_wrong_token_is_a_401_and_not_logged(service: Service, write: str, token: str) -> None:
     headers = [f"Authorization: Bearer {token}"] if token else []
 
     answer = refuse(service, head(write, JSON, "Content-Length: 2", *headers) + b"{}", 401)

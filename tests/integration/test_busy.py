@@ -11,7 +11,7 @@ from tests.support.service import StartService
 
 
 @pytest.mark.slow
-def test_what_has_waited_too_long_is_refused_and_the_rest_is_served(
+def test_who_has_waited_too_long_is_refused_and_the_rest_served(
     start_service: StartService,
 ) -> None:
     settings = {"WEB_CONCURRENCY": "1", "WEB_THREADS": "1", "QUEUE_TIMEOUT_SECONDS": "1"}

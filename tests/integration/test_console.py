@@ -49,7 +49,7 @@ def test_it_shows_version_instance_and_health_with_and_without_javascript(
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_all_that_a_page_loads_comes_from_this_service(
+def test_a_page_loads_from_this_service_alone(
     service: Service, browser: Browser, path: str
 ) -> None:
     hosts = set()
@@ -60,7 +60,7 @@ def test_all_that_a_page_loads_comes_from_this_service(
     assert hosts == {urlsplit(service.base_url).netloc}
 
 
-def test_its_policy_allows_no_inline_script_or_style_and_its_files_may_be_cached_forever(
+def test_its_policy_allows_no_inline_code_and_its_files_are_cached_forever(
     service: Service,
 ) -> None:
     response = service.get("/", headers={"Accept": "text/html"})
@@ -74,9 +74,7 @@ def test_its_policy_allows_no_inline_script_or_style_and_its_files_may_be_cached
     assert all(re.search(r"\?v=[0-9a-f]{12}$", file) for file in files)
 
 
-def test_it_links_to_the_tools_that_are_named_in_the_settings_and_to_no_other(
-    service: Service, browser: Browser
-) -> None:
+def test_it_links_to_the_tools_in_the_settings_alone(service: Service, browser: Browser) -> None:
     with visit(browser, service.base_url) as page:
         tools = page.get_by_role("navigation", name="Tools").get_by_role("link")
         expect(tools).to_have_text(["API docs", "Grafana"])
@@ -109,7 +107,7 @@ def test_the_page_fits_the_window_and_axe_finds_no_violation_of_accessibility(
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-def test_the_api_docs_are_light_or_dark_as_the_browser_asks(
+def test_api_docs_are_light_or_dark(
     service: Service, browser: Browser, scheme: str, dark: bool
 ) -> None:
     with visit(browser, f"{service.base_url}/docs", color_scheme=scheme) as page:

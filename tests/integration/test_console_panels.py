@@ -37,7 +37,7 @@ def send(page: Page, label: str) -> None:
         page.get_by_role("button", name="Send", exact=True).click()
 
 
-def test_a_value_can_be_stored_read_and_deleted_and_the_token_is_kept_in_memory_alone(
+def test_a_value_can_be_stored_and_the_token_is_kept_in_memory(
     page: Page, service: Service
 ) -> None:
     answer = page.locator("#answer-status")
@@ -114,9 +114,7 @@ def test_a_stored_value_is_shown_as_text_and_never_as_html(page: Page) -> None:
     expect(page.locator("#injected")).to_have_count(0)
 
 
-def test_a_drill_counts_down_breaks_what_it_names_and_can_be_ended(
-    page: Page, service: Service
-) -> None:
+def test_a_drill_counts_down_breaks_routes_and_can_be_ended(page: Page, service: Service) -> None:
     page.get_by_label("Errors, % of requests").fill("100")
     page.get_by_role("button", name="Start the drill").click()
 
@@ -131,9 +129,7 @@ def test_a_drill_counts_down_breaks_what_it_names_and_can_be_ended(
 
 
 @pytest.mark.slow
-def test_a_drill_that_was_started_elsewhere_is_shown_until_it_ends(
-    page: Page, service: Service
-) -> None:
+def test_a_drill_started_elsewhere_is_shown_until_it_ends(page: Page, service: Service) -> None:
     fault = {"latency_ms": 20, "route": "/api/v1/info", "duration_seconds": 12}
     service.post("/api/v1/demo/faults", fault, headers=BEARER).raise_for_status()
 
@@ -149,9 +145,7 @@ def test_a_drill_without_a_right_token_says_what_is_missing(page: Page) -> None:
     expect(page.locator("#fault-said")).to_contain_text("Send one of the service's API tokens")
 
 
-def test_without_tokens_it_says_that_writing_is_open_and_drills_are_not(
-    browser: Browser, embedded_service: Service
-) -> None:
+def test_without_tokens_it_says_what_is_open(browser: Browser, embedded_service: Service) -> None:
     with visit(browser, embedded_service.base_url) as page:
         expect(page.get_by_text("Writing is open to all")).to_be_visible()
         expect(page.get_by_text("Faults on demand need a token")).to_be_visible()

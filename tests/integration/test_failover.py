@@ -90,9 +90,7 @@ def test_a_read_after_a_time_out_asks_sentinel_anew(
     assert redis.read(("GET", "name")) == [b"second"]
 
 
-def test_a_sentinel_that_hangs_leaves_time_for_the_next(
-    sentinel: RedisSentinel, own_redis: RedisServer
-) -> None:
+def test_a_hanging_sentinel_leaves_time(sentinel: RedisSentinel, own_redis: RedisServer) -> None:
     sentinel.monitor(own_redis.port)
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         redis = through(hanging.getsockname()[1], sentinel.port, REDIS_TIMEOUT_MS="1000")
@@ -215,7 +213,7 @@ def test_what_a_replica_has_not_confirmed_is_not_acknowledged(
         assert len(service.messages("fewer than 1 replicas have confirmed")) == 1
 
 
-def test_a_replayed_write_waits_for_replicas_as_the_first_one_did(
+def test_a_replayed_write_waits_for_replicas(
     own_redis: RedisServer, replicated: RedisServer
 ) -> None:
     """On Redis 8, WAIT is about the connection's own writes; the first one was another's."""
@@ -238,9 +236,7 @@ def items_of(server: RedisServer) -> ItemService:
     return ItemService(redis, CacheService(make_settings(), redis))
 
 
-def test_an_unknown_script_is_loaded_where_replicas_must_confirm(
-    own_redis: RedisServer, replicated: RedisServer
-) -> None:
+def test_an_unknown_script_is_loaded_again(own_redis: RedisServer, replicated: RedisServer) -> None:
     redis = make_redis(REDIS_URL=own_redis.url, REDIS_WAIT_REPLICAS="1")
     script = redis.script("return redis.call('INCRBY', KEYS[1], ARGV[1])", replicated=True)
 

@@ -27,9 +27,7 @@ def fill_the_cache(service: Service) -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", [POLICY, "noeviction", "volatile-ttl"])
-def test_a_full_redis_keeps_sessions_and_idempotency_records(
-    start_service: StartService, policy: str
-) -> None:
+def test_a_full_redis_keeps_what_is_not_cache(start_service: StartService, policy: str) -> None:
     server = RedisServer("--maxmemory", "8mb", "--maxmemory-policy", policy)
     server.start()
     long = {"REDIS_TIMEOUT_MS": "10000", "REDIS_DATA_TIMEOUT_MS": "10000"}

@@ -33,9 +33,7 @@ def service(start_service: StartService, server: str, drain_seconds: int) -> Ite
 # It drains for longer than any busy machine delays a test.
 @pytest.mark.parametrize("drain_seconds", [60])
 @on_both_servers
-def test_while_draining_requests_are_served_and_keep_alive_connections_closed(
-    service: Service,
-) -> None:
+def test_while_draining_requests_are_served_and_connections_closed(service: Service) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
 
     def ask(path: str) -> http.client.HTTPResponse:
@@ -89,9 +87,7 @@ def test_a_load_during_sigterm_gets_answers_until_connections_are_refused(servic
 
 
 @on_both_servers
-def test_a_worker_that_dies_is_replaced_and_counted_and_its_counts_survive(
-    service: Service,
-) -> None:
+def test_a_dead_worker_is_replaced_and_counted_and_its_counts_survive(service: Service) -> None:
     Load(service.port, [("GET", "/api/v1/info")], connections=8, total=100).run()
     before = service.worker_pids()
 

@@ -24,9 +24,7 @@ def load_test(*arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_within_the_thresholds_it_ends_well_and_writes_a_report(
-    service: Service, tmp_path: Path
-) -> None:
+def test_within_the_thresholds_it_writes_a_report(service: Service, tmp_path: Path) -> None:
     token, report = tmp_path / "token", tmp_path / "report.html"
     token.write_text(f"{TOKEN}\n")
     files = ("--token-file", str(token), "--report", str(report))

@@ -37,9 +37,7 @@ def service(start_service: StartService, server: str, log_file: Path) -> Iterato
 
 
 @on_both_servers
-def test_every_line_has_the_same_fields_and_that_of_a_request_says_what_happened(
-    service: Service, server: str
-) -> None:
+def test_every_line_has_the_same_fields_a_request_more(service: Service, server: str) -> None:
     headers = {
         "X-Request-ID": "my-id.1",
         "User-Agent": "a test",
@@ -107,9 +105,7 @@ def circuits(service: Service, state: str) -> list[dict[str, Any]]:
     return [line for line in service.log_records if message.fullmatch(line["message"])]
 
 
-def test_for_a_terminal_lines_are_text_and_a_request_cannot_start_one(
-    start_service: StartService,
-) -> None:
+def test_for_a_terminal_lines_are_text_and_none_is_forged(start_service: StartService) -> None:
     with start_service(redis=EMBEDDED, LOG_FORMAT="text") as service:
         service.get("/api/v1/info")
         service.get("/no%0Asuch%1B%5B31m")

@@ -60,7 +60,7 @@ def assert_sound(answers: list[Answer]) -> None:
 
 
 @pytest.mark.slow
-def test_a_redis_killed_under_load_delays_no_request_and_recovery_needs_no_restart(
+def test_a_killed_redis_delays_no_request_and_is_used_again(
     service: Service, own_redis: RedisServer
 ) -> None:
     with Load(service.port, REQUESTS, connections=8, pause=0.02) as load:
@@ -91,7 +91,7 @@ def test_a_redis_killed_under_load_delays_no_request_and_recovery_needs_no_resta
     assert (degraded < 2 + delay, recovered < 5 + delay) == (True, True)
 
 
-def test_a_redis_that_hangs_delays_no_request_beyond_the_ceiling(
+def test_a_hanging_redis_delays_no_request_for_long(
     service: Service, own_redis: RedisServer
 ) -> None:
     with Load(service.port, REQUESTS, connections=8, pause=0.02) as load:
@@ -106,9 +106,7 @@ def test_a_redis_that_hangs_delays_no_request_beyond_the_ceiling(
     assert_sound([answer for answer in answers if answer.at > paused])
 
 
-def test_a_pause_of_a_second_fails_no_request_for_data(
-    service: Service, own_redis: RedisServer
-) -> None:
+def test_a_short_pause_fails_no_request_for_data(service: Service, own_redis: RedisServer) -> None:
     created = service.post(ITEMS, {"name": "Tea"}).headers["Location"]
     own_redis.pause()
     with ThreadPoolExecutor() as threads:
@@ -123,9 +121,7 @@ def test_a_pause_of_a_second_fails_no_request_for_data(
     assert cached.elapsed.total_seconds() < 1
 
 
-def test_the_metrics_show_the_circuit_without_any_request(
-    service: Service, own_redis: RedisServer
-) -> None:
+def test_the_circuit_shows_without_any_request(service: Service, own_redis: RedisServer) -> None:
     own_redis.kill()
     wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 2, seconds=5, why="open")
 
@@ -133,7 +129,7 @@ def test_the_metrics_show_the_circuit_without_any_request(
     wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 0, seconds=5, why="closed")
 
 
-def test_a_write_without_an_answer_may_be_repeated_with_its_key(
+def test_a_write_may_be_repeated_with_its_key(
     start_service: StartService, own_redis: RedisServer
 ) -> None:
     key = {"Idempotency-Key": "mine"}

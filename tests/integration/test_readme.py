@@ -28,9 +28,7 @@ def tour() -> list[tuple[str, str]]:
 
 
 @pytest.mark.skipif("\n## A tour with curl\n" not in README, reason="this README has no tour")
-def test_every_line_of_the_tour_answers_as_its_comment_says(
-    embedded_service: Service, tmp_path: Path
-) -> None:
+def test_every_line_of_the_tour_is_as_it_says(embedded_service: Service, tmp_path: Path) -> None:
     # Curl itself says the status at the end, so that the commands stay as people type them.
     (tmp_path / ".curlrc").write_text('silent\nwrite-out = "\\nstatus=%{http_code}"\n')
     environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(tmp_path)}

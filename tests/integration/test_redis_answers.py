@@ -29,9 +29,7 @@ def client_of(url: str) -> FlaskClient:
     return create_app(make_settings(REDIS_URL=url)).test_client()
 
 
-def test_a_planned_failover_loses_no_write(
-    own_redis: RedisServer, second_redis: RedisServer
-) -> None:
+def test_planned_failovers_lose_nothing(own_redis: RedisServer, second_redis: RedisServer) -> None:
     name = TcpProxy(own_redis.port)
     client = client_of(f"redis://127.0.0.1:{name.port}/0")
     assert client.post(ITEMS, json={"name": "Earlier"}).status_code == 201

@@ -64,9 +64,7 @@ def test_tls_with_a_client_certificate_and_a_password_of_any_characters(
         assert_serves(service)
 
 
-def test_an_untrusted_certificate_is_named_in_the_log(
-    start_service: StartService, tls_port: int
-) -> None:
+def test_an_untrusted_certificate_is_logged(start_service: StartService, tls_port: int) -> None:
     with start_service(redis=f"rediss://localhost:{tls_port}/0", WEB_CONCURRENCY="1") as service:
         cause = "CERTIFICATE_VERIFY_FAILED"
         wait_until(lambda: service.messages(cause), seconds=20, why="the log names the cause")

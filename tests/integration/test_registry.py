@@ -191,9 +191,7 @@ def test_tags_come_after_the_signature_and_name_the_tested_image(registry: Regis
     ],
     ids=" ".join,
 )
-def test_each_release_gets_its_tags_and_is_published(
-    registry: Registry, expected: dict[str, str]
-) -> None:
+def test_a_release_gets_tags_and_is_published(registry: Registry, expected: dict[str, str]) -> None:
     digests = {version: registry.publish(version) for version in expected}
 
     for number, version in enumerate(expected):
@@ -209,9 +207,7 @@ def test_each_release_gets_its_tags_and_is_published(
     )
 
 
-def test_a_draft_without_an_image_is_named_holds_up_no_other_and_is_finished_later(
-    registry: Registry,
-) -> None:
+def test_a_draft_without_an_image_is_named_and_finished_later(registry: Registry) -> None:
     newer = registry.publish("1.1.0")
 
     done = registry.finish("1.0.0", "1.1.0")

@@ -71,7 +71,7 @@ def tracked(folder: Path) -> list[Path]:
     return [path for name in names if (path := folder / name).is_file()]
 
 
-def test_only_the_licence_still_has_the_former_name_and_names_the_new_holder_first(
+def test_only_the_licence_keeps_the_name_of_the_former_holder(
     renamed: Path, original: Path
 ) -> None:
     left = [path for path in tracked(renamed) if FORMER.search(path.name + text_of(path))]
@@ -162,9 +162,7 @@ def test_a_clone_made_ones_own_passes_every_check(mine: Path, check: str) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_clone_made_ones_own_passes_the_test_of_every_deploy(
-    mine: Path, start_service: StartService
-) -> None:
+def test_a_clone_of_ones_own_passes_the_smoke_test(mine: Path, start_service: StartService) -> None:
     script = (ROOT / "scripts" / "lib" / "smoke_test.py").read_text(encoding="utf-8")
     with start_service(redis=EMBEDDED, root=mine) as service:
         script = script.replace('"127.0.0.1", 8000', f'"127.0.0.1", {service.port}')
@@ -174,9 +172,7 @@ def test_a_clone_made_ones_own_passes_the_test_of_every_deploy(
 
 
 @pytest.mark.slow
-def test_its_lines_are_as_the_checks_want_them_whatever_the_names_length(
-    original: Path, tmp_path: Path
-) -> None:
+def test_a_name_of_any_length_passes_the_checks(original: Path, tmp_path: Path) -> None:
     for name in ("oz", "a-name-of-twenty-eight-chars"):
         folder = tmp_path / name
         copy(original, folder)
@@ -214,18 +210,14 @@ def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
         (["--name", "fine", "--port", "1"], "--port"),
     ],
 )
-def test_an_invalid_name_is_refused_in_one_line_and_changes_nothing(
-    original: Path, arguments: list[str], word: str
-) -> None:
+def test_an_invalid_name_changes_nothing(original: Path, arguments: list[str], word: str) -> None:
     done = setup(original, *arguments)
 
     assert_refused(done, word)
     assert git(original, "status", "--porcelain") == ""
 
 
-def test_a_clone_that_cannot_be_written_is_refused_in_one_line(
-    original: Path, tmp_path: Path
-) -> None:
+def test_a_clone_that_cannot_be_written_is_refused(original: Path, tmp_path: Path) -> None:
     """As a read-only one, but also for root."""
     folder = tmp_path / "clone"
     copy(original, folder, ignore=shutil.ignore_patterns(".run"))

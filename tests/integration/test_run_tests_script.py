@@ -56,9 +56,7 @@ def pytest_calls(clone: Clone) -> list[str]:
     return [call for call in calls(clone) if call.startswith("pytest ")]
 
 
-def test_without_a_choice_it_checks_everything_and_ends_with_pytests_closing_line(
-    clone: Clone,
-) -> None:
+def test_without_a_choice_it_checks_all_and_ends_with_pytests_line(clone: Clone) -> None:
     result = clone.run("run-tests.sh")
 
     assert result.returncode == 0, result
@@ -80,9 +78,7 @@ def test_without_a_choice_it_checks_everything_and_ends_with_pytests_closing_lin
         (["--lint", "--unit"], {*LINT, "pytest"}),
     ],
 )
-def test_a_choice_runs_what_it_names_and_nothing_else(
-    clone: Clone, choice: list[str], expected: set[str]
-) -> None:
+def test_a_choice_runs_what_it_names(clone: Clone, choice: list[str], expected: set[str]) -> None:
     assert clone.run("run-tests.sh", *choice).returncode == 0
     assert called(clone) == {one.split()[0] for one in expected} | {"docker"} & called(clone)
     if len(choice) == 1:
@@ -93,9 +89,7 @@ def test_a_choice_runs_what_it_names_and_nothing_else(
         assert {f"pytest {call.split()[-1]}" for call in pytest_calls(clone)} <= expected
 
 
-def test_arguments_after_two_dashes_go_to_pytest_and_turn_off_the_coverage_gate(
-    clone: Clone,
-) -> None:
+def test_arguments_after_two_dashes_go_to_pytest_without_coverage_gate(clone: Clone) -> None:
     clone.run("run-tests.sh", "--unit", "--integration", "--", "-k", "cache hit", "--lf")
 
     [tests] = pytest_calls(clone)
@@ -125,9 +119,7 @@ def test_a_failing_step_hides_nothing_and_fails_the_run(clone: Clone) -> None:
     ],
     ids=["no database", "a vulnerability"],
 )
-def test_an_audit_that_fails_fails_the_run_and_says_why(
-    clone: Clone, report: str, shown: str, hidden: str
-) -> None:
+def test_a_failing_audit_fails_the_run(clone: Clone, report: str, shown: str, hidden: str) -> None:
     env = {"FAILING": "pip-audit", "OUTPUT": report}
 
     result = clone.run("run-tests.sh", "--security", env=env)
@@ -137,9 +129,7 @@ def test_an_audit_that_fails_fails_the_run_and_says_why(
     assert shown in audit and hidden not in audit
 
 
-def test_safety_runs_only_with_its_key_and_says_so_otherwise_in_a_workflow_on_its_page(
-    clone: Clone, tmp_path: Path
-) -> None:
+def test_safety_runs_only_with_its_key_and_says_so_otherwise(clone: Clone, tmp_path: Path) -> None:
     page = tmp_path / "summary.md"
     without = clone.run("run-tests.sh", "--security", env={"GITHUB_STEP_SUMMARY": str(page)})
     assert "safety" not in called(clone)
@@ -151,7 +141,7 @@ def test_safety_runs_only_with_its_key_and_says_so_otherwise_in_a_workflow_on_it
 
 
 @pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
-def test_without_a_container_engine_end_to_end_tests_are_skipped_loudly_and_fail_in_ci(
+def test_without_an_engine_e2e_tests_are_skipped_and_fail_in_ci(
     clone: Clone, ci: str, status: int
 ) -> None:
     result = clone.run("run-tests.sh", "--e2e", env={"FAILING": "docker", "CI": ci})

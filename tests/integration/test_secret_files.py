@@ -50,9 +50,7 @@ def both(service: Service) -> tuple[int, int]:
 
 @on_both_servers
 @pytest.mark.slow
-def test_new_tokens_are_used_by_all_workers_also_by_one_that_starts_later(
-    service: Service, secret: Path
-) -> None:
+def test_new_tokens_are_used_by_all_workers_and_later_ones(service: Service, secret: Path) -> None:
     assert both(service) == (201, 401)
     write(secret, NEW)
     wait_until(lambda: len(service.messages(USED)) == 2, seconds=10, why="both workers use them")
@@ -76,7 +74,7 @@ def test_reloads_under_load_lose_no_request(service: Service) -> None:
     assert {answer.status for answer in answers} == {200}
 
 
-def test_sighup_reads_secrets_from_changed_files_and_a_reload_that_fails_changes_nothing(
+def test_sighup_reads_secrets_or_changes_nothing_if_it_fails(
     service: Service, secret: Path
 ) -> None:
     secret.unlink()

@@ -43,7 +43,7 @@ def machine(tmp_path: Path) -> Machine:
         (["--namespace"], ["--namespace", "not ''"]),
     ],
 )
-def test_a_wrong_option_is_refused_before_anything_is_asked(
+def test_a_wrong_option_is_refused(
     machine: Machine, arguments: list[str], words: list[str]
 ) -> None:
     assert_refused(machine.setup(*arguments), *words)
@@ -93,9 +93,7 @@ def test_what_fails_is_said_in_one_line(
         ),
     ],
 )
-def test_an_image_is_installed_by_its_tag_or_its_digest(
-    machine: Machine, image: str, values: str
-) -> None:
+def test_an_image_is_installed_by_tag_or_digest(machine: Machine, image: str, values: str) -> None:
     result = machine.setup(f"--image={image}", "--namespace=demo")
 
     assert result.returncode == 0, result.stderr

@@ -103,9 +103,7 @@ def test_an_unsuitable_python_is_named_with_the_package_to_install(
 
 
 @pytest.mark.slow
-def test_it_is_built_once_over_the_rest_of_a_killed_run_whatever_the_settings_of_pip(
-    clone: Clone,
-) -> None:
+def test_it_is_built_once_over_a_killed_run_whatever_pips_settings(clone: Clone) -> None:
     (clone.venv / "bin").mkdir(parents=True)
     start = ("setup.sh", "--local", "--detach", "--port")
     runs = [clone.popen(*start, str(free_port()), env=HOSTILE) for _ in range(2)]

@@ -72,7 +72,7 @@ def setup(
         ("compose version", "echo 2.21.0", ["Compose 2.26 or newer", "2.21.0"]),
     ],
 )
-def test_an_engine_that_will_not_do_is_refused_in_one_line(
+def test_an_unfit_engine_is_refused(
     clone: Clone, command: str, says: str, words: list[str]
 ) -> None:
     assert_refused(setup(clone, says={command: says}), *words)
@@ -113,9 +113,7 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it(clone: Clone) ->
         ("ERROR: No version of flask==3 (from versions: none)", ["network", "PIP_INDEX_URL"]),
     ],
 )
-def test_a_failing_build_is_explained_by_its_cause(
-    clone: Clone, said: str, words: list[str]
-) -> None:
+def test_a_failing_build_has_a_cause(clone: Clone, said: str, words: list[str]) -> None:
     says = {"compose build": f"echo '{said}'; exit 1", "image inspect": "exit 1"}
 
     assert_refused(setup(clone, says=says), *words)
@@ -145,9 +143,7 @@ def test_without_an_essential_image_nothing_is_started(clone: Clone) -> None:
     assert_refused(setup(clone, says=says), "nginx", "image-of-nginx", "docker load")
 
 
-def test_a_start_that_fails_is_not_explained_by_an_image_that_could_not_be_fetched(
-    clone: Clone,
-) -> None:
+def test_a_failing_start_is_not_explained_by_an_image_not_fetched(clone: Clone) -> None:
     says = {
         "compose pull": "echo 'registry-1.docker.io: no such host'; exit 1",
         "compose up": "echo 'dependency failed to start'; exit 1",
@@ -160,7 +156,7 @@ def test_a_start_that_fails_is_not_explained_by_an_image_that_could_not_be_fetch
 
 
 @pytest.mark.parametrize(("image_is_here", "status"), [(True, 0), (False, 1)])
-def test_without_network_the_image_that_is_here_is_started(
+def test_without_network_an_old_image_starts(
     clone: Clone, image_is_here: bool, status: int
 ) -> None:
     says = {
@@ -187,9 +183,7 @@ def test_without_network_the_image_that_is_here_is_started(
         ("redis running unhealthy 0unless-stopped", 1),
     ],
 )
-def test_status_and_start_fail_if_a_service_is_stopped_or_unhealthy(
-    clone: Clone, redis: str, status: int
-) -> None:
+def test_status_and_start_fail_if_a_service_does(clone: Clone, redis: str, status: int) -> None:
     says = {
         "compose ps": "echo container",
         "inspect": f"printf 'init exited healthy 0no\\n{redis}\\n'",

@@ -52,9 +52,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield client
 
 
-def test_sixty_four_clients_asking_for_one_cold_key_compute_it_once(
-    redis_url: str, redis_prefix: str, redis: Redis
-) -> None:
+def test_a_cold_key_is_computed_once(redis_url: str, redis_prefix: str, redis: Redis) -> None:
     start, answers = fork.Barrier(PROCESSES * THREADS), fork.Queue()
     arguments = (redis_url, redis_prefix, start, answers)
     processes = [fork.Process(target=ask_from_threads, args=arguments) for _ in range(PROCESSES)]
@@ -69,9 +67,7 @@ def test_sixty_four_clients_asking_for_one_cold_key_compute_it_once(
     assert values == [1] * (PROCESSES * THREADS)
 
 
-def test_a_lock_whose_holder_has_died_runs_out(
-    cache: CacheService, redis: Redis, redis_prefix: str
-) -> None:
+def test_a_dead_holders_lock_runs_out(cache: CacheService, redis: Redis, redis_prefix: str) -> None:
     redis.set(f"{redis_prefix}lock:key", "a dead process's", px=400)
 
     assert cache.get_or_set("key", 60, lambda: 1) == 1

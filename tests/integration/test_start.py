@@ -20,9 +20,7 @@ from tests.support.service import Service
         ({"FORWARDED_ALLOW_IPS": "everybody"}, "FORWARDED_ALLOW_IPS: "),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_one_line(
-    settings: dict[str, str], message: str
-) -> None:
+def test_a_wrong_setting_stops_the_start(settings: dict[str, str], message: str) -> None:
     service = Service(settings)
     service.launch()
 
@@ -45,7 +43,7 @@ def test_a_start_on_a_taken_port_leaves_nothing_in_memory() -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_before_it_listens_ends_the_start_in_order(
+def test_a_signal_ends_the_start_in_order(
     tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     os.mkfifo(tmp_path / "log")  # opening it for writing blocks until there is a reader

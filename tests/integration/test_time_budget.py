@@ -58,7 +58,7 @@ def ten_operations(redis: RedisClient) -> tuple[float, int]:
 @pytest.mark.parametrize(
     ("delay", "warm"), [(0.03, True), (0.08, True), (0.12, True), (0.09, False)]
 )
-def test_slow_answers_and_connections_add_up_to_the_budget_at_most(
+def test_slow_answers_add_up_to_the_budget_at_most(
     proxy: TcpProxy, delay: float, warm: bool
 ) -> None:
     results = five_requests(proxy, delay, warm=warm)

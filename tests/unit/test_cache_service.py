@@ -157,7 +157,7 @@ def test_computed_values_live_up_to_a_tenth_shorter_so_that_they_do_not_expire_t
     assert max(lives) - min(lives) > 1_000
 
 
-def test_an_error_while_computing_reaches_the_caller_and_the_next_one_tries_again(
+def test_an_error_reaches_the_caller_and_the_next_one_computes(
     cache: CacheService, compute: Mock
 ) -> None:
     with pytest.raises(ZeroDivisionError):
@@ -183,9 +183,7 @@ def test_a_caller_that_gets_the_lock_after_the_value_was_stored_takes_the_value(
     assert lock_holder(redis) is None
 
 
-def test_a_caller_waits_as_long_as_for_the_cache_and_then_computes_for_all(
-    redis: RedisClient, compute: Mock
-) -> None:
+def test_a_caller_waits_its_budget_and_then_computes(redis: RedisClient, compute: Mock) -> None:
     cache = CacheService(make_settings(REDIS_TIMEOUT_MS="50"), redis)
     lock(redis)
 
@@ -196,9 +194,7 @@ def test_a_caller_waits_as_long_as_for_the_cache_and_then_computes_for_all(
     assert lock_holder(redis) is not None
 
 
-def test_a_lock_that_has_expired_and_is_held_by_another_process_is_not_released(
-    cache: CacheService, redis: RedisClient
-) -> None:
+def test_a_lock_of_another_process_is_not_released(cache: CacheService, redis: RedisClient) -> None:
     cache.get_or_set("key", 60, lambda: lock(redis))
 
     assert lock_holder(redis) == b"another process"
@@ -228,9 +224,7 @@ def test_a_decorated_function_runs_once_for_the_same_arguments_or_key(
     assert (results, called, add.__doc__) == ([3, 3, 3], calls, "Docs.")
 
 
-def test_who_stores_an_entry_explicitly_may_wait_longer_than_the_cache(
-    redis: RedisClient, unavailable: RedisClient
-) -> None:
+def test_an_explicit_write_may_wait_longer(redis: RedisClient, unavailable: RedisClient) -> None:
     cache = CacheService(make_settings(), unavailable, data=redis)
 
     assert not cache.set("key", 1)
@@ -261,7 +255,7 @@ def test_a_computation_may_compute_another_key(cache: CacheService) -> None:
 
 
 @pytest.mark.usefixtures("near_its_end")
-def test_one_caller_refreshes_a_value_near_its_end_while_the_others_get_the_old_one(
+def test_one_caller_refreshes_while_others_get_the_old_one(
     cache: CacheService, redis: RedisClient
 ) -> None:
     served = []

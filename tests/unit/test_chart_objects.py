@@ -87,7 +87,7 @@ def annotations(chart: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("file", "restarted"), [("nginx/nginx.conf", "edge"), ("redis/redis.conf", "redis")]
 )
-def test_a_change_of_its_configuration_restarts_a_server_and_no_other(
+def test_a_changed_file_restarts_its_server_alone(
     tmp_path: Path, file: str, restarted: str
 ) -> None:
     copy = tmp_path / CHART.name

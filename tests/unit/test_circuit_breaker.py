@@ -50,27 +50,21 @@ def test_concurrent_failures_count_as_one(breaker: CircuitBreaker, clock: Clock)
     assert state(breaker) is State.OPEN
 
 
-def test_after_its_time_one_caller_may_try_and_it_closes_when_that_succeeds(
-    half_open: CircuitBreaker,
-) -> None:
+def test_after_its_time_one_caller_may_try_and_close_it(half_open: CircuitBreaker) -> None:
     assert not half_open.allow() and state(half_open) is State.HALF_OPEN
 
     half_open.success()
     assert half_open.allow() and state(half_open) is State.CLOSED
 
 
-def test_it_opens_for_its_whole_time_when_the_trial_fails(
-    half_open: CircuitBreaker, clock: Clock
-) -> None:
+def test_it_opens_again_when_the_trial_fails(half_open: CircuitBreaker, clock: Clock) -> None:
     half_open.failure(half_open.now())
     clock.now += 0.9
 
     assert not half_open.allow() and state(half_open) is State.OPEN
 
 
-def test_a_trial_that_never_reports_does_not_keep_it_open(
-    half_open: CircuitBreaker, clock: Clock
-) -> None:
+def test_a_trial_that_never_reports_is_forgotten(half_open: CircuitBreaker, clock: Clock) -> None:
     clock.now += 1.0
 
     assert half_open.allow()

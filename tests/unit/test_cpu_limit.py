@@ -34,9 +34,7 @@ def test_the_limit_counts_where_it_is_below_the_machines_cores(
     assert cpu_limit(tmp_path) == cores
 
 
-def test_without_affinity_as_on_macos_the_machines_cores_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_macos_the_machines_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
 

@@ -48,9 +48,7 @@ def test_a_version_is_judged_by_its_errors_and_its_latency(
     assert (expected in found) if expected and found else found is expected
 
 
-def test_only_what_happened_since_the_reading_before_counts_unless_a_replica_has_restarted() -> (
-    None
-):
+def test_only_what_happened_since_the_last_reading_counts() -> None:
     since = reading(130, errors=30).since(reading(100, errors=30))
     restarted = fault(reading(10).since(reading(50)), LIMITS, final=False)
 
@@ -96,9 +94,7 @@ def test_what_a_candidate_before_has_left_behind_is_not_counted(tmp_path: Path) 
         ({0.1: 0, 10.0: 0, math.inf: 100}, 10_000),
     ],
 )
-def test_p99_is_what_histogram_quantile_makes_of_the_buckets(
-    buckets: dict[float, float], p99_ms: float
-) -> None:
+def test_p99_is_that_of_histogram_quantile(buckets: dict[float, float], p99_ms: float) -> None:
     assert Reading(100, 0, buckets).p99_ms == pytest.approx(p99_ms)
 
 
@@ -149,9 +145,7 @@ def old_until_scraped(seconds: float) -> Reading:
 
 
 @pytest.mark.parametrize("counted", [requests(10), old_until_scraped])
-def test_a_good_version_is_watched_until_a_scrape_covers_the_whole_step(
-    counted: Callable[[float], Reading],
-) -> None:
+def test_a_good_version_is_watched_for_a_whole_step(counted: Callable[[float], Reading]) -> None:
     assert watch(Prometheus(counted)) >= 15
 
 

@@ -20,9 +20,7 @@ def test_without_arguments_the_clone_is_built_and_switched_to_at_once() -> None:
         (["--rollback"], 0),  # it must not be refused
     ],
 )
-def test_how_long_a_step_is_watched_depends_on_the_kind_of_deploy(
-    arguments: list[str], seconds: float
-) -> None:
+def test_each_kind_of_deploy_is_watched_for_its_time(arguments: list[str], seconds: float) -> None:
     assert parse(arguments).watch_seconds == seconds
 
 

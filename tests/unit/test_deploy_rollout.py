@@ -90,9 +90,7 @@ def test_a_deploy_ends_with_the_new_version_in_the_place_of_the_old_one(tmp_path
     ["start web-next 2.0", "smoke-test web-next", "publish", "apply"]
     + ["check web-next", "start web 2.0", "smoke-test web"],
 )
-def test_whichever_step_fails_the_version_before_is_in_service_again(
-    step: str, tmp_path: Path
-) -> None:
+def test_whichever_step_fails_the_old_version_serves_again(step: str, tmp_path: Path) -> None:
     stack = Stack(fails_at=step)
     deploy = rollout(stack, tmp_path)
 

@@ -97,9 +97,7 @@ def help_of(command: str) -> str:
 
 
 @pytest.mark.parametrize(("page", "command", "option"), commands(), ids=str)
-def test_every_script_it_names_is_there_and_its_help_explains_the_option(
-    page: Path, command: str, option: str
-) -> None:
+def test_every_script_and_option_it_names_is_there(page: Path, command: str, option: str) -> None:
     assert (ROOT / command.split()[0]).is_file(), f"{page} names {command}"
     if option != "--help":
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", help_of(command)), f"{page}: {option}"

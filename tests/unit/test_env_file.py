@@ -23,9 +23,7 @@ def test_variables_are_read_without_quotes_and_comments(tmp_path: Path) -> None:
         (None, "A=new:2\n"),
     ],
 )
-def test_a_value_is_replaced_or_added_and_every_other_line_stays(
-    tmp_path: Path, before: str | None, after: str
-) -> None:
+def test_a_value_is_set_and_all_else_stays(tmp_path: Path, before: str | None, after: str) -> None:
     file = tmp_path / ".env"
     if before is not None:
         file.write_text(before)

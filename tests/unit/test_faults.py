@@ -39,7 +39,7 @@ def test_a_fault_hits_the_paths_that_its_pattern_matches_and_no_others(
     assert faults.should_fail(path) is fails
 
 
-def test_the_error_rate_is_the_share_of_requests_that_fail(
+def test_the_error_rate_of_requests_fails(
     faults: FaultService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults.set(Fault(0.3, 0, "/api/v1/*"), 60)
@@ -49,7 +49,7 @@ def test_the_error_rate_is_the_share_of_requests_that_fail(
     assert [faults.should_fail("/api/v1/items") for _ in range(3)] == [True, False, False]
 
 
-def test_a_fault_without_errors_only_adds_its_latency(
+def test_a_fault_may_only_add_latency(
     faults: FaultService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
@@ -69,9 +69,7 @@ def test_a_fault_ends_by_itself(faults: FaultService, clock: Clock) -> None:
     assert not faults.should_fail("/api/v1/items")
 
 
-def test_other_workers_follow_from_their_next_refresh_on(
-    faults: FaultService, redis: RedisClient
-) -> None:
+def test_other_workers_follow_at_their_refresh(faults: FaultService, redis: RedisClient) -> None:
     other = FaultService(redis)
     faults.set(ALWAYS, 60)
 

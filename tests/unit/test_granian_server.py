@@ -11,9 +11,7 @@ from tests.support.app_parts import make_settings
 MODULE = "app.server.granian_server"
 
 
-def test_granian_that_is_not_installed_is_an_error_of_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_granian_that_is_missing_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     monkeypatch.setitem(sys.modules, "granian", None)
 

@@ -48,9 +48,7 @@ def test_an_entry_is_kept_for_its_time_and_no_longer(
         assert found is None or found.ttl_seconds() == pytest.approx(ttl - after)
 
 
-def test_an_entry_that_changes_while_it_is_read_is_not_kept(
-    cache: InProcessCache, clock: Clock
-) -> None:
+def test_an_entry_that_changes_meanwhile_is_not_kept(cache: InProcessCache, clock: Clock) -> None:
     before_the_change = entry(clock)
     clock.now += 0.01
     cache.discard("key")
@@ -70,9 +68,7 @@ def test_memory_is_bounded(cache: InProcessCache, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("milliseconds", "seen"), [("0", "theirs"), ("5000", "ours")])
-def test_the_cache_answers_from_memory_only_if_the_setting_allows_it(
-    milliseconds: str, seen: str
-) -> None:
+def test_the_cache_answers_from_memory_only_if_it_is_set(milliseconds: str, seen: str) -> None:
     redis, lookups, hit = make_redis(), list[bool](), {"operation": "get", "result": "hit"}
     cache = CacheService(make_settings(CACHE_LOCAL_MS=milliseconds), redis, lookups.append)
     cache.set("key", "ours")

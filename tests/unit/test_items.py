@@ -58,9 +58,7 @@ def test_a_wrong_member_is_a_422_that_names_it_and_changes_nothing(
     assert client.get(URL).get_json()["items"] == [tea.get_json()]
 
 
-def test_put_replaces_the_item_patch_keeps_other_members_and_a_deleted_one_is_gone(
-    client: FlaskClient, tea_url: str
-) -> None:
+def test_put_replaces_patch_changes_and_delete_deletes(client: FlaskClient, tea_url: str) -> None:
     patched = client.patch(tea_url, json={"quantity": 4.0})
     put = client.put(tea_url, json={"name": "Coffee"})
     deleted = client.delete(tea_url)
@@ -129,9 +127,7 @@ def test_a_write_that_others_keep_overtaking_is_a_409(
     assert client.patch(tea_url, json={"quantity": 4}).status_code == 409
 
 
-def test_the_same_idempotency_key_answers_as_the_first_time_whatever_came_between(
-    client: FlaskClient,
-) -> None:
+def test_the_same_idempotency_key_answers_as_the_first_time(client: FlaskClient) -> None:
     headers = {"Idempotency-Key": "a-key"}
     first = client.post(URL, json=TEA, headers=headers)
     client.patch(first.headers["Location"], json={"quantity": 9})
@@ -147,9 +143,7 @@ def test_the_same_idempotency_key_answers_as_the_first_time_whatever_came_betwee
     assert len(client.get(URL).get_json()["items"]) == 1
 
 
-def test_idempotency_keys_belong_to_a_caller_however_the_scheme_is_written(
-    client: FlaskClient,
-) -> None:
+def test_idempotency_keys_belong_to_a_caller_in_any_spelling(client: FlaskClient) -> None:
     for authorization in ("bearer one", "Bearer one", "BEARER one", "Bearer two"):
         headers = {"Idempotency-Key": "a-key", "Authorization": authorization}
         client.post(URL, json=TEA, headers=headers)
@@ -187,9 +181,7 @@ def test_a_cursor_that_the_service_did_not_make_is_a_422(client: FlaskClient, cu
     assert [error["location"] for error in response.get_json()["errors"]] == ["query.cursor"]
 
 
-def test_the_list_comes_from_the_cache_until_the_next_write(
-    client: FlaskClient, tea_url: str
-) -> None:
+def test_the_list_is_cached_until_the_next_write(client: FlaskClient, tea_url: str) -> None:
     def look(**headers: str) -> tuple[str, list[int]]:
         response = client.get(URL, headers=headers)
         found = response.get_json()["items"]
@@ -217,9 +209,7 @@ def fill(items: ItemService, count: int) -> None:
         items.create({"name": str(number)})
 
 
-def test_a_change_that_another_writer_overtook_is_made_again_on_the_new_state(
-    items: ItemService,
-) -> None:
+def test_an_overtaken_change_is_made_again_on_the_new_state(items: ItemService) -> None:
     item = items.create(TEA).item
 
     def change(seen: Item) -> dict[str, Any]:
@@ -250,9 +240,7 @@ def test_a_writer_who_is_overtaken_repeatedly_gives_up(items: ItemService, write
     assert items.get(item_id)["name"] == "Tea"
 
 
-def test_the_next_page_is_right_although_the_last_item_of_the_page_is_deleted(
-    items: ItemService,
-) -> None:
+def test_the_next_page_is_right_although_the_last_item_is_deleted(items: ItemService) -> None:
     fill(items, 3)
     first = items.page(2, None).value
     items.delete(first["items"][1]["id"])
@@ -263,9 +251,7 @@ def test_the_next_page_is_right_although_the_last_item_of_the_page_is_deleted(
     assert items.page(2, None).value["next_cursor"] is None  # a full last page
 
 
-def test_an_item_deleted_while_the_page_is_read_is_left_out(
-    items: ItemService, redis: RedisClient
-) -> None:
+def test_an_item_deleted_meanwhile_is_left_out(items: ItemService, redis: RedisClient) -> None:
     fill(items, 2)
     first = items.page(10, None).value["items"][0]
     redis.write(("DEL", redis.key("item", first["id"])))

@@ -24,9 +24,7 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_wait")
 @pytest.mark.parametrize("size", [HALF + 1, 100 * MAX_BYTES])
-def test_what_does_not_fit_beside_the_others_is_a_503_with_retry_after(
-    bodies: LargeBodies, size: int
-) -> None:
+def test_what_does_not_fit_is_a_503_with_retry_after(bodies: LargeBodies, size: int) -> None:
     with bodies.admit(HALF), pytest.raises(Problem) as refused:
         with bodies.admit(size):
             pass
@@ -36,9 +34,7 @@ def test_what_does_not_fit_beside_the_others_is_a_503_with_retry_after(
 
 
 @pytest.mark.usefixtures("_no_wait")
-def test_a_larger_body_is_read_alone_with_small_ones_and_a_failed_request_gives_its_memory_back(
-    bodies: LargeBodies,
-) -> None:
+def test_a_larger_body_is_read_alone_and_gives_its_memory_back(bodies: LargeBodies) -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             with bodies.admit(100 * MAX_BYTES), bodies.admit(SMALL), bodies.admit(SMALL):
@@ -63,9 +59,7 @@ def test_a_body_waits_for_those_before_it(bodies: LargeBodies) -> None:
     assert entered.is_set()
 
 
-def test_a_request_with_a_large_body_counts_until_it_is_answered(
-    client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_body_counts_until_the_answer(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     admit = LargeBodies.admit
 

@@ -32,9 +32,7 @@ def test_a_duration_may_have_a_unit_and_the_token_is_the_first_of_its_file(tmp_p
     + [f"{URL} {rest}" for rest in ("--token-file /no/such/file", "--token-file /dev/null")]
     + [f"{URL} --fast", f"{URL} {URL}"],
 )
-def test_nonsense_is_refused_in_one_line(
-    arguments: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nonsense_is_one_line(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="^2$"):
         parse(arguments.split())
 

@@ -66,9 +66,7 @@ def test_a_line_has_time_level_message_and_origin(formatter: JsonFormatter) -> N
     }
 
 
-def test_within_a_request_a_line_carries_its_ids_or_names_its_request_itself(
-    formatter: JsonFormatter,
-) -> None:
+def test_within_a_request_a_line_carries_its_ids_or_its_own(formatter: JsonFormatter) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     environ = {"HTTP_X_REQUEST_ID": "mine", "HTTP_TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01"}
     context = request_id.request_context(environ, request_id.TrustedProxies(()))
@@ -103,9 +101,7 @@ def test_an_exception_is_in_the_same_line(formatter: JsonFormatter) -> None:
     assert written["exception"].endswith("ZeroDivisionError: why")
 
 
-def test_a_line_is_written_in_one_piece_and_a_closed_standard_output_is_ignored(
-    formatter: JsonFormatter,
-) -> None:
+def test_a_line_is_written_in_one_piece_and_a_closed_pipe_ignored(formatter: JsonFormatter) -> None:
     reading, writing = os.pipe()
     handler = LineHandler(writing)
     handler.setFormatter(formatter)

@@ -102,9 +102,7 @@ def test_gauges_are_merged_as_they_ask_and_end_with_their_worker(tmp_path: Path)
     assert read(tmp_path, reader) == {"livesum": 1.0, "livemax": 1.0, "things_total": 2.0}
 
 
-def test_a_scrape_may_come_while_a_slots_files_are_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scrape_may_come_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counter().inc()
     scrapes: list[dict[str, float]] = []
 
@@ -120,9 +118,7 @@ def test_a_scrape_may_come_while_a_slots_files_are_made(
     assert scrapes == [{"things_total": 1.0}] * 2
 
 
-def test_a_label_without_bounds_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_label_without_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metric_store, "MAX_SERIES", 4)
     enter(tmp_path, 3)
     things = counter("kind")

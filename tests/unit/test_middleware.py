@@ -59,9 +59,7 @@ def test_every_answer_carries_the_request_id_and_the_security_headers() -> None:
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-def test_the_length_announced_to_head_is_not_counted_as_sent(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_the_length_announced_to_head_is_not_counted(caplog: pytest.LogCaptureFixture) -> None:
     client = observed(answering("200 OK", [("Content-Length", "5")], route="/head"))
     client.get("/head")
     client.head("/head")
@@ -148,7 +146,7 @@ def test_the_level_of_a_request_is_that_of_its_answer(
     assert ("exception" in vars(line(caplog))) == (level == logging.WARNING)
 
 
-def test_an_error_outside_of_the_application_is_a_500_without_internals(
+def test_an_error_outside_of_flask_is_a_500_without_internals(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     response = observed(breaking).get("/x")

@@ -89,9 +89,7 @@ def test_an_alert_goes_where_its_severity_sends_it(labels: dict[str, str], recei
     assert done.stdout.strip() == receiver, done.stderr
 
 
-def test_people_get_pages_and_tickets_and_the_heartbeat_gets_the_dead_mans_switch(
-    tmp_path: Path,
-) -> None:
+def test_people_get_pages_and_tickets_and_the_heartbeat_its_switch(tmp_path: Path) -> None:
     said = render(tmp_path / "made", **EVERYTHING).stdout
     made = receivers(tmp_path / "made", **EVERYTHING)
 
@@ -142,9 +140,7 @@ def message(tmp_path: Path, template: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_message_names_each_alert_once_and_links_to_runbook_dashboard_and_silence(
-    tmp_path: Path,
-) -> None:
+def test_a_message_names_each_alert_once_and_leads_to_its_cause(tmp_path: Path) -> None:
     title = message(tmp_path, "ds.title").strip()
     lines = message(tmp_path, "ds.text").splitlines()
 
@@ -164,9 +160,7 @@ def test_a_message_names_each_alert_once_and_links_to_runbook_dashboard_and_sile
 
 
 @pytest.mark.parametrize(("setting", "required"), [("", True), ("true", True), ("false", False)])
-def test_mail_goes_without_starttls_only_if_that_is_set(
-    tmp_path: Path, setting: str, required: bool
-) -> None:
+def test_mail_needs_starttls_unless_set(tmp_path: Path, setting: str, required: bool) -> None:
     made = receivers(tmp_path / "made", **EMAIL, ALERT_SMTP_REQUIRE_TLS=setting)
 
     (email,) = made["page"]["email_configs"]
@@ -196,7 +190,7 @@ def test_a_secret_given_as_a_file_is_named_and_not_read(tmp_path: Path) -> None:
         (EMAIL | {"ALERT_SMTP_SMARTHOST": "smtp"}, "ALERT_SMTP_SMARTHOST must be host:port"),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it(
+def test_a_wrong_setting_is_one_line(
     tmp_path: Path, environment: dict[str, str], named: str
 ) -> None:
     done = render(tmp_path / "made", **environment)

@@ -152,9 +152,7 @@ def test_without_data_no_query_makes_up_a_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_numbers_say_what_users_get_in_an_outage_and_are_never_green_without_data(
-    tmp_path: Path,
-) -> None:
+def test_numbers_say_what_users_get_and_without_data_are_not_green(tmp_path: Path) -> None:
     shown = {place: panel for place, panel in PANELS if panel["type"] == "stat"}
     asked = [
         (minutes, fill_in(shown[place]["targets"][0]["expr"], 900), value)

@@ -74,9 +74,7 @@ def hold(played: Played, folder: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_an_alert_that_does_not_come_is_a_failure_and_the_fault_is_ended(
-    played: Played, tmp_path: Path
-) -> None:
+def test_a_missing_alert_is_a_failure_and_ends_the_fault(played: Played, tmp_path: Path) -> None:
     played.never = True
 
     status, output, errors = hold(played, tmp_path, "errors", "--wait", "1")

@@ -103,9 +103,7 @@ def test_a_retried_request_is_one_request_and_two_attempts(edge: Any, separator:
 
 
 @pytest.mark.parametrize("nothing", ["", "-"])
-def test_what_nginx_answers_itself_is_no_answer_of_the_service_and_within_no_limit(
-    edge: Any, nothing: str
-) -> None:
+def test_what_nginx_answers_itself_is_none_of_the_service(edge: Any, nothing: str) -> None:
     line = {"upstream_status": nothing, "upstream_response_time": nothing, "rate_limit": ""}
     edge.count(datagram(status=429, **line))
 
@@ -169,9 +167,7 @@ def check(environment: dict[str, str]) -> int:
     return run([sys.executable, "-SE", FOLDER / "check.py"], env=environment).returncode
 
 
-def test_every_line_sent_to_its_socket_is_on_the_next_scrape_and_no_other_takes_it(
-    exporter: dict[str, str],
-) -> None:
+def test_every_line_sent_to_its_socket_is_on_the_next_scrape(exporter: dict[str, str]) -> None:
     path = Path(exporter["EDGE_SOCKET"])
     wait_until(path.is_socket, seconds=20, why="it listens")
     before = path.stat().st_ino

@@ -65,9 +65,7 @@ def test_targets_are_bounded_scrapes_do_not_overlap_and_data_outlives_the_error_
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 class TestEveryAlert:
-    def test_says_what_is_wrong_and_leads_to_a_runbook_and_a_dashboard(
-        self, alert: dict[str, Any]
-    ) -> None:
+    def test_says_what_is_wrong_and_leads_to_its_pages(self, alert: dict[str, Any]) -> None:
         said, labels = alert["annotations"], alert["labels"]
         assert set(said) == {"summary", "description", "runbook_url", "dashboard_url"}
         assert labels["severity"] in {"critical", "warning", "none"}
@@ -85,9 +83,7 @@ class TestEveryAlert:
         variables = {f"var-{each['name']}" for each in known[uid]}
         assert set(re.findall(r"([\w-]+)=", query)) <= variables
 
-    def test_fires_for_long_enough_not_to_be_reported_as_resolved_only(
-        self, alert: dict[str, Any]
-    ) -> None:
+    def test_fires_long_enough_not_to_be_only_resolved(self, alert: dict[str, Any]) -> None:
         """An alert that joins a group is sent when Alertmanager looks at the group again."""
         page = next(one for one in ROUTE["routes"] if one["receiver"] == "page")
         route = page if alert["labels"]["severity"] == "critical" else ROUTE
@@ -95,9 +91,7 @@ class TestEveryAlert:
         if alert["alert"] != "DeadMansSwitch":
             assert min(_memory(alert)) >= seconds(route["group_interval"])
 
-    def test_has_a_case_that_fires_with_the_labels_it_names_and_one_that_stays_quiet(
-        self, alert: dict[str, Any]
-    ) -> None:
+    def test_has_cases_that_fire_with_its_labels_or_not_at_all(self, alert: dict[str, Any]) -> None:
         fired = [one for case in _cases(f"{alert['alert']} fires") for one in _expected(case)]
         had = set(re.findall(r"(\w+)=", " ".join(one.get("labels", "") for one in fired)))
 
@@ -168,9 +162,7 @@ def test_an_outage_pages_in_time(name: str, job: str, most: int) -> None:
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.get("alert") or rule["record"])
-def test_a_rule_takes_metrics_of_named_jobs_only_and_keeps_the_namespace(
-    rule: dict[str, Any],
-) -> None:
+def test_a_rule_takes_named_jobs_only_and_keeps_the_namespace(rule: dict[str, Any]) -> None:
     """A second service with the same names has its own alerts and its own budget."""
     selectors = promql.parse(rule["expr"]).selectors
     free = {name for name, labels in selectors if "job" not in labels} - RECORDED

@@ -27,9 +27,7 @@ def printed(message: str, level: str = "error") -> dict[str, Any]:
     return found
 
 
-def test_an_error_of_a_request_has_the_fields_of_its_access_log_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_error_has_the_fields_of_the_access_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_ENV", "testing")
 
     line = printed(f"*7 {REFUSED}{CONTEXT}")

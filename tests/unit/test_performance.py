@@ -81,9 +81,7 @@ def test_the_page_shows_the_table_of_the_last_run() -> None:
 
 
 @pytest.mark.parametrize("substitution", proxy.SUBSTITUTIONS, ids=lambda each: each[2])
-def test_every_substitution_still_finds_its_place_in_nginx_files(
-    substitution: tuple[str, str, str],
-) -> None:
+def test_every_substitution_still_finds_its_place(substitution: tuple[str, str, str]) -> None:
     filled = {"folder": "/dev/shm/x", "port": "1", "upstream": "u"}
     site = nginx_dump.nginx_settings.site(nginx_dump.SOURCE, nginx_dump.defaults())
     texts = [content.decode() for content in site.values()]

@@ -73,9 +73,7 @@ def test_precommit_understands_its_configuration() -> None:
     "secret", ["AKIA" + "Z7VRSQ5TJN2XMKLD", "-----BEGIN RSA " + "PRIVATE KEY-----"]
 )
 @pytest.mark.parametrize("folder", ["app", "tests"])
-def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
-    secret: str, folder: str, tmp_path: Path
-) -> None:
+def test_secret_hooks_find_a_key_silently(secret: str, folder: str, tmp_path: Path) -> None:
     file = tmp_path / f"{folder}.py"
     file.write_text(f"key = '{secret}'\n")
     (local,) = read(".pre-commit-config.yaml")["repos"]

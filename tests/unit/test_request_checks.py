@@ -18,9 +18,7 @@ INFO = "/api/v1/info"
         *[(path, "UTF-8") for path in ("/api/v1/cache/\xff", "/\xc3", "/\xed\xa0\x80")],
     ],
 )
-def test_a_url_with_a_nul_or_that_is_not_utf8_is_a_400(
-    client: FlaskClient, path: str, detail: str
-) -> None:
+def test_a_nul_or_invalid_utf8_is_a_400(client: FlaskClient, path: str, detail: str) -> None:
     path, _, query = path.partition("?")
 
     response = client.get("/", environ_overrides={"PATH_INFO": path, "QUERY_STRING": query})
@@ -77,7 +75,7 @@ def test_probes_and_scrapes_alone_need_no_trusted_host_and_have_no_rate_limit(
     assert [client.get(path, headers={"Host": host}).status_code for host in hosts] == answers
 
 
-def test_a_client_over_its_rate_is_a_429_that_says_when_to_come_back(
+def test_a_client_over_its_rate_is_a_429_with_a_time(
     make_client: Callable[..., FlaskClient],
 ) -> None:
     client = make_client(RATE_LIMIT="2/day")
@@ -88,7 +86,7 @@ def test_a_client_over_its_rate_is_a_429_that_says_when_to_come_back(
     assert 0 < int(third.headers["Retry-After"]) <= 86_400
 
 
-def test_clients_are_distinguished_by_a_token_that_is_valid_else_by_address(
+def test_clients_are_told_apart_by_token_or_address(
     make_client: Callable[..., FlaskClient],
 ) -> None:
     client = make_client(RATE_LIMIT="1/day", API_TOKENS=TOKEN)

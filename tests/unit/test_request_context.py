@@ -82,7 +82,7 @@ def test_a_valid_traceparent_gives_the_trace_id_and_each_request_a_span_of_its_o
         ("10.0.0.1", "192.0.2.7, ::ffff:a00:2", "192.0.2.7"),
     ],
 )
-def test_behind_trusted_proxies_the_client_is_the_nearest_other_address(
+def test_the_client_is_the_nearest_untrusted_address(
     peer: str, forwarded: str, client: str
 ) -> None:
     assert client_ip(peer, forwarded) == client

@@ -92,17 +92,13 @@ def test_a_fault_can_be_set_seen_and_ended(guarded: FlaskClient) -> None:
         {"color": "red"},
     ],
 )
-def test_a_fault_out_of_bounds_is_a_422_and_sets_none(
-    guarded: FlaskClient, fault: dict[str, Any]
-) -> None:
+def test_a_fault_out_of_bounds_is_a_422(guarded: FlaskClient, fault: dict[str, Any]) -> None:
     assert guarded.post(FAULTS, json=fault, headers=BEARER).status_code == 422
     assert guarded.get(FAULTS).json == QUIET
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_the_fault_switch_needs_a_token_and_a_service_that_has_one(
-    guarded: FlaskClient, client: FlaskClient, method: str
-) -> None:
+def test_faults_need_a_token(guarded: FlaskClient, client: FlaskClient, method: str) -> None:
     assert guarded.open(FAULTS, method=method, json={}).status_code == 401
     assert client.open(FAULTS, method=method, json={}, headers=BEARER).status_code == 403
 

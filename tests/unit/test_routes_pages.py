@@ -119,7 +119,7 @@ def test_the_scrape_is_text_that_prometheus_reads(client: FlaskClient) -> None:
         ("; , =", "text/plain"),
     ],
 )
-def test_a_scraper_may_write_its_accept_header_in_any_way(
+def test_scrapers_may_accept_in_any_way(
     client: FlaskClient, accept: str, content_type: str
 ) -> None:
     response = client.get("/metrics", headers={"Accept": accept})

@@ -84,9 +84,7 @@ def test_a_secure_cookie_is_bound_to_the_host_and_can_be_taken_back() -> None:
     assert "Max-Age=0" in taken.headers["Set-Cookie"]
 
 
-def test_redis_holds_no_session_id_that_could_be_used_and_ends_it_in_time(
-    client: FlaskClient, kept: Kept, redis: RedisClient
-) -> None:
+def test_redis_holds_no_usable_id(client: FlaskClient, kept: Kept, redis: RedisClient) -> None:
     put(client, data={"theme": "dark"})
 
     ((key, content),) = kept().items()
@@ -96,9 +94,7 @@ def test_redis_holds_no_session_id_that_could_be_used_and_ends_it_in_time(
     assert 70 < seconds <= 77
 
 
-def test_another_user_gets_another_session_id_the_same_user_keeps_it(
-    client: FlaskClient, kept: Kept
-) -> None:
+def test_another_user_gets_another_session_id(client: FlaskClient, kept: Kept) -> None:
     ids = []
     for user in (None, "ada", "ada"):
         put(client, user=user, data={"basket": 1})
@@ -117,9 +113,7 @@ def test_a_session_id_made_up_by_a_client_is_not_used(client: FlaskClient, made_
     assert cookie(client) != made_up
 
 
-def test_an_ended_session_is_forgotten_and_its_cookie_taken_back(
-    client: FlaskClient, kept: Kept
-) -> None:
+def test_an_ended_session_and_its_cookie_are_gone(client: FlaskClient, kept: Kept) -> None:
     put(client, user="ada", data={})
     old = cookie(client)
 

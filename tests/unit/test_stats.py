@@ -43,9 +43,7 @@ def redis_text(redis: RedisClient) -> bytes:
     return redis.run(dump)
 
 
-def test_requests_errors_and_rates_are_reported_by_endpoint_and_in_all(
-    stats: StatsService, clock: Clock
-) -> None:
+def test_requests_errors_and_rates_are_reported(stats: StatsService, clock: Clock) -> None:
     for _ in range(3):
         stats.record("/a", 200, 0.001, "user")
     stats.record("/b", 503, 0.001, "user")
@@ -102,7 +100,7 @@ def test_the_window_and_the_instances_move_on_and_the_total_stays(
 
 
 @pytest.mark.parametrize(("window", "seconds"), [("5m", 300), ("1h", 3600), ("24h", 86400)])
-def test_a_user_is_active_for_the_windows_length(
+def test_a_user_is_active_in_a_window(
     stats: StatsService, clock: Clock, window: str, seconds: int
 ) -> None:
     stats.record("/a", 200, 0.001, "user")
@@ -131,9 +129,7 @@ def test_a_reader_of_redis_without_the_secret_cannot_recognise_a_user(
     assert stats.population().users["5m"] == 2
 
 
-def test_every_key_expires_and_what_has_ended_is_deleted_and_nothing_else(
-    stats: StatsService, redis: RedisClient
-) -> None:
+def test_only_what_has_ended_is_deleted(stats: StatsService, redis: RedisClient) -> None:
     def keys() -> set[Any]:
         return set(redis.run(lambda client: client.keys("*")))
 
@@ -149,9 +145,7 @@ def test_every_key_expires_and_what_has_ended_is_deleted_and_nothing_else(
     assert b"alive" in seconds_left(redis) and b"ended" not in seconds_left(redis)
 
 
-def test_lookups_of_the_cache_are_counted_for_all_time_and_for_the_window(
-    stats: StatsService, clock: Clock
-) -> None:
+def test_lookups_are_counted_for_ever_and_in_the_window(stats: StatsService, clock: Clock) -> None:
     for hit in (True, True, True, False):
         stats.record_lookup(hit)
     stats.flush()
@@ -204,9 +198,7 @@ def test_the_gauges_show_users_sessions_and_items(stats: StatsService) -> None:
     assert families[metrics.ITEMS_STORED.name][0].value == 0
 
 
-def test_the_gauges_are_absent_not_zero_while_redis_is_unavailable(
-    unavailable: RedisClient,
-) -> None:
+def test_the_gauges_are_absent_while_redis_is_unavailable(unavailable: RedisClient) -> None:
     assert not list(PopulationCollector(StatsService(make_settings(), unavailable)).collect())
 
 

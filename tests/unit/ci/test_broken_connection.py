@@ -81,9 +81,7 @@ def test_after_a_broken_connection_it_looks_again_how_the_deployment_ends(
     assert len(deployment.read("calls").splitlines()) == 2
 
 
-def test_while_the_end_of_a_deployment_is_unknown_its_files_stay(
-    deployment: Deployment, programs: Programs
-) -> None:
+def test_without_a_known_end_the_files_stay(deployment: Deployment, programs: Programs) -> None:
     """The host may still run the very scripts that would be put back."""
     lost = '[[ ${!#} != *"host deploy "* && ${!#} != *"host watch "* ]] || exit 255'
     programs.add("ssh", f'{lost}\nexec bash -c "${{!#}}"')
@@ -95,7 +93,7 @@ def test_while_the_end_of_a_deployment_is_unknown_its_files_stay(
     assert deployment.read("nginx.conf") == "second"
 
 
-def test_the_end_of_an_earlier_deployment_is_not_taken_for_this_ones(
+def test_an_earlier_deployments_end_is_not_this_ones(
     deployment: Deployment, programs: Programs
 ) -> None:
     """Here the connection breaks before the host has begun."""

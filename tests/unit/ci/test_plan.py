@@ -34,9 +34,7 @@ plan: Any = importlib.import_module("plan")
         (None, "code build drills"),
     ],
 )
-def test_changed_paths_decide_what_is_tested_built_and_drilled(
-    paths: list[str] | None, decided: str
-) -> None:
+def test_paths_decide_what_is_built_and_drilled(paths: list[str] | None, decided: str) -> None:
     found, parts = plan.decide(paths), plan.e2e_parts(paths)
 
     drills = plan.DRILLS in parts

@@ -24,9 +24,7 @@ def publish(programs: Programs, version: str = "1.2.3") -> subprocess.CompletedP
     return run_script("publish-chart.sh", *arguments, PATH=programs.path)
 
 
-def test_the_pushed_chart_names_the_image_by_digest_and_is_signed(
-    programs: Programs, tmp_path: Path
-) -> None:
+def test_a_pushed_chart_names_a_digest_and_is_signed(programs: Programs, tmp_path: Path) -> None:
     real = shutil.which("helm")
     if not real:
         missing(NO_HELM)

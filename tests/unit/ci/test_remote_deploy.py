@@ -13,9 +13,7 @@ from tests.support.remote_deployment import Deployment
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 
 
-def test_a_known_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
-    deployment: Deployment, programs: Programs
-) -> None:
+def test_a_known_host_gets_files_and_deploys(deployment: Deployment, programs: Programs) -> None:
     deployment.git.write("not-in-git", "")
     settings = {"DEPLOY_USER": "ship", "DEPLOY_PORT": "2222"}
 
@@ -33,9 +31,7 @@ def test_a_known_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
         assert "-p 2222 ship@app.example.org" in call
 
 
-def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
-    deployment: Deployment,
-) -> None:
+def test_a_file_that_git_deleted_goes_and_what_it_never_had_stays(deployment: Deployment) -> None:
     deployment.git.write("rules/old.yml", "old")
     deployment.git.commit("feat: rules")
     deployment.run("--image", IMAGE)
@@ -50,9 +46,7 @@ def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
     assert deployment.read(".env") == "KEY=value"
 
 
-def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
-    deployment: Deployment,
-) -> None:
+def test_the_first_deployment_to_a_clone_knows_the_clones_files(deployment: Deployment) -> None:
     deployment.git.write("old.conf", "old")
     deployment.git.commit("feat: old")
     deployment.git("clone", "--quiet", str(deployment.git.folder), str(deployment.host))
@@ -68,7 +62,7 @@ def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
     assert deployment.read("old.conf") == "old"
 
 
-def test_a_mounted_file_stays_the_same_and_a_rollback_brings_back_files_and_version(
+def test_mounts_stay_and_a_rollback_brings_back_files(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     deployment.run("--image", IMAGE, "--strategy", "blue-green")
@@ -121,9 +115,7 @@ def test_what_is_missing_or_wrong_is_told_before_the_host_hears_of_it(
     assert not deployment.host.exists()
 
 
-def test_a_key_that_ssh_cannot_use_is_told_without_repeating_it(
-    deployment: Deployment, programs: Programs
-) -> None:
+def test_an_unusable_key_is_not_repeated(deployment: Deployment, programs: Programs) -> None:
     programs.add("ssh-agent", "echo SSH_AGENT_PID=")
     programs.add("ssh-add", "cat >/dev/null; exit 1")
 
@@ -134,9 +126,7 @@ def test_a_key_that_ssh_cannot_use_is_told_without_repeating_it(
     assert not deployment.host.exists()
 
 
-def test_an_older_commit_is_deployed_with_its_own_files_but_only_on_request(
-    deployment: Deployment,
-) -> None:
+def test_an_older_commit_is_deployed_only_on_request(deployment: Deployment) -> None:
     second = deployment.release(nginx_conf="second")
     for commit in (deployment.first, second, second):
         assert deployment.run("--image", IMAGE, "--commit", commit).returncode == 0
@@ -176,7 +166,7 @@ def test_a_deployment_may_take_its_time_to_become_healthy(deployment: Deployment
 @pytest.mark.parametrize(
     ("commit", "health"), [("", "degraded"), ("b" * 40, "healthy"), (None, "healthy")]
 )
-def test_what_does_not_serve_from_outside_is_rolled_back(
+def test_what_does_not_serve_goes_back(
     deployment: Deployment, commit: str | None, health: str
 ) -> None:
     deployment.run("--image", IMAGE)

@@ -19,9 +19,7 @@ def verify(programs: Programs, *arguments: str) -> Any:
     return run_script("verify-signature.sh", *arguments, **settings)
 
 
-def test_only_a_signature_of_this_pipeline_on_main_for_the_commit_counts(
-    programs: Programs,
-) -> None:
+def test_only_a_signature_of_this_pipeline_for_the_commit_counts(programs: Programs) -> None:
     programs.add("cosign")
 
     assert verify(programs, "--image", IMAGE, "--commit", COMMIT).returncode == 0
@@ -46,7 +44,7 @@ def test_only_a_signature_of_this_pipeline_on_main_for_the_commit_counts(
         ("", ["--image", IMAGE, "--commit", "main"], "all 40 digits"),
     ],
 )
-def test_anything_else_is_refused_in_a_line(
+def test_anything_else_fails(
     programs: Programs, cosign: str, arguments: list[str], complaint: str
 ) -> None:
     programs.add("cosign", cosign)
