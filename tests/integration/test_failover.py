@@ -128,7 +128,7 @@ def promote(server: RedisServer, _other: RedisServer) -> None:
 
 def gain_a_replica(server: RedisServer, other: RedisServer) -> None:
     other.follow(server)
-    wait_until(lambda: accepts_writes(server), seconds=20, why="the replica counts")
+    wait_until(lambda: accepts_writes(server), why="the replica counts")
 
 
 def accepts_writes(server: RedisServer) -> bool:
@@ -162,8 +162,8 @@ def test_a_redis_that_refuses_writes_answers_reads_and_is_used_again_by_itself(
         wait_until(lambda: redis_check(service)["status"] == "degraded", seconds=5, why="it tells")
         restore(own_redis, second_redis)
         written = service.post(ITEMS, {"name": "Tea"})
-        wait_until(lambda: redis_check(service)["status"] == "healthy", seconds=20, why="is back")
-        wait_until(lambda: service.messages("Redis serves again"), seconds=20, why="is logged")
+        wait_until(lambda: redis_check(service)["status"] == "healthy", why="is back")
+        wait_until(lambda: service.messages("Redis serves again"), why="is logged")
 
         assert [answer.status_code for answer in refused] == [503] * 6
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
@@ -197,7 +197,7 @@ def test_what_a_replica_has_not_confirmed_is_not_acknowledged(
         wait_until(lambda: redis_check(service).get("refuses"), seconds=10, why="health tells")
         replicated.resume()
         again = service.post(ITEMS, {"name": "Coffee"}, headers=KEY)
-        wait_until(lambda: service.messages("serves again"), seconds=20, why="it is over")
+        wait_until(lambda: service.messages("serves again"), why="it is over")
 
         assert confirmed.status_code == 201
         for refused in (posted, repeated):

@@ -46,7 +46,7 @@ def test_while_draining_requests_are_served_and_connections_closed(service: Serv
     assert service.get("/health/ready").status_code == 200
 
     service.send_signal(signal.SIGTERM)
-    wait_until(lambda: service.get("/health/ready").status_code == 503, seconds=20, why="not ready")
+    wait_until(lambda: service.get("/health/ready").status_code == 503, why="not ready")
 
     after = ask("/api/v1/info")
     assert before.getheader("Connection") != "close"
@@ -61,7 +61,7 @@ def test_requests_in_progress_at_sigterm_are_finished(service: Service) -> None:
     path = f"/api/v1/demo/delay/{DRAIN_SECONDS + 1.5}"
     with ThreadPoolExecutor() as pool:
         asking = pool.submit(service.get, path, timeout=40)
-        wait_until(lambda: service.metric(metrics.IN_PROGRESS) >= 1, seconds=20, why="it is served")
+        wait_until(lambda: service.metric(metrics.IN_PROGRESS) >= 1, why="it is served")
         service.send_signal(signal.SIGTERM)
 
         assert service.wait(seconds=40) == 0
@@ -72,7 +72,7 @@ def test_requests_in_progress_at_sigterm_are_finished(service: Service) -> None:
 def test_a_load_during_sigterm_gets_answers_until_connections_are_refused(service: Service) -> None:
     requests_sent = [("GET", "/api/v1/info"), ("GET", "/api/v1/demo/delay/0.3")]
     with Load(service.port, requests_sent, connections=8, pause=0.02) as load:
-        wait_until(lambda: len(load.answers) > 50, seconds=20, why="the load is running")
+        wait_until(lambda: len(load.answers) > 50, why="the load is running")
         asked = time.monotonic()
         service.send_signal(signal.SIGTERM)
         assert service.wait(seconds=40) == 0
@@ -95,11 +95,10 @@ def test_a_dead_worker_is_replaced_and_counted_and_its_counts_survive(service: S
 
     wait_until(
         lambda: len(pids := service.worker_pids()) == WORKERS and pids != before,
-        seconds=20,
         why="the worker is replaced",
     )
     died = {"reason": "died"}
-    wait_until(lambda: service.metric(metrics.WORKER_EXITS, **died) == 1, seconds=30, why="counted")
+    wait_until(lambda: service.metric(metrics.WORKER_EXITS, **died) == 1, why="counted")
     service.wait_for_workers(WORKERS)
     assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 100
     if service.env["SERVER"] == "gunicorn":
@@ -113,7 +112,7 @@ def test_a_worker_and_its_successors_may_die_at_once(service: Service) -> None:
     for _ in range(3):
         before.update(service.worker_pids())
         os.kill(max(service.worker_pids()), signal.SIGKILL)
-        wait_until(lambda: service.worker_pids() - before, seconds=20, why="it is replaced")
+        wait_until(lambda: service.worker_pids() - before, why="it is replaced")
 
     wait_until(lambda: service.get("/health/live").ok, seconds=10, why="it still serves")
 

@@ -85,12 +85,12 @@ def test_an_unavailable_redis_is_the_named_cause_of_every_503_and_of_the_open_ci
 ) -> None:
     with start_service(redis=own_redis.url, WEB_CONCURRENCY="1") as service:
         own_redis.kill()
-        wait_until(lambda: service.get(ITEMS).status_code == 503, seconds=20, why="it is down")
+        wait_until(lambda: service.get(ITEMS).status_code == 503, why="it is down")
         for _ in range(5):
             service.get(ITEMS)
-        wait_until(lambda: circuits(service, "half-open"), seconds=20, why="it is asked again")
+        wait_until(lambda: circuits(service, "half-open"), why="it is asked again")
         own_redis.start()
-        wait_until(lambda: circuits(service, "closed"), seconds=20, why="it is back")
+        wait_until(lambda: circuits(service, "closed"), why="it is back")
 
         failed = [line for line in service.log_records if line.get("status") == 503]
         (opened,) = [line for line in circuits(service, "open") if "data" in line["message"]]

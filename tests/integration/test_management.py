@@ -28,7 +28,7 @@ def test_a_full_worker_answers_its_watchers(start_service: StartService, server:
     # One worker: of two, one may get all connections.
     full = start_service(server=server, WEB_CONCURRENCY="1", WEB_THREADS="2")
     with full as service, Load(service.port, [SLOW], connections=6, total=6) as load:
-        wait_until(lambda: service.metric(metrics.IN_PROGRESS) >= 2, seconds=20, why="it is full")
+        wait_until(lambda: service.metric(metrics.IN_PROGRESS) >= 2, why="it is full")
         found = [service.manage(path, timeout=2).status_code for path in PATHS]
         waiting = 6 - len(load.answers)
 

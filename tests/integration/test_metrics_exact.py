@@ -26,7 +26,6 @@ def wait_for_other_workers(service: Service, former: set[int]) -> None:
     """Wait until all workers run and none of `former` does."""
     wait_until(
         lambda: len(pids := service.worker_pids()) == WORKERS and not pids & former,
-        seconds=30,
         why="the workers are replaced",
     )
 

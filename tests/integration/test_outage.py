@@ -31,13 +31,12 @@ def service(start_service: StartService, own_redis: RedisServer) -> Iterator[Ser
 def wait_for_health(service: Service, status: str) -> None:
     wait_until(
         lambda: (answer := service.get("/health")).ok and answer.json()["status"] == status,
-        seconds=20,
         why=status,
     )
 
 
 def wait_seconds(seconds: float, since: float) -> None:
-    wait_until(lambda: time.monotonic() > since + seconds, seconds=20, why="the time has passed")
+    wait_until(lambda: time.monotonic() > since + seconds, why="the time has passed")
 
 
 def delay_of_the_machine(answers: list[Answer]) -> float:
@@ -64,7 +63,7 @@ def test_a_killed_redis_delays_no_request_and_is_used_again(
     service: Service, own_redis: RedisServer
 ) -> None:
     with Load(service.port, REQUESTS, connections=8, pause=0.02) as load:
-        wait_until(lambda: len(load.answers) > 100, seconds=20, why="the load is running")
+        wait_until(lambda: len(load.answers) > 100, why="the load is running")
         own_redis.kill()
         killed = time.monotonic()
         wait_for_health(service, "degraded")
@@ -73,13 +72,12 @@ def test_a_killed_redis_delays_no_request_and_is_used_again(
         starting = time.monotonic()
         own_redis.start()
         back = time.monotonic()
-        wait_until(lambda: service.get(ITEMS).ok, seconds=20, why="items are back")
+        wait_until(lambda: service.get(ITEMS).ok, why="items are back")
         wait_for_health(service, "healthy")
         recovered = time.monotonic() - back
         wait_seconds(5, since=back)
         wait_until(
             lambda: 503 not in {answer.status for answer in load.answers[-100:]},
-            seconds=20,
             why="no request fails any more",
         )
         answers = load.stop()
@@ -95,7 +93,7 @@ def test_a_hanging_redis_delays_no_request_for_long(
     service: Service, own_redis: RedisServer
 ) -> None:
     with Load(service.port, REQUESTS, connections=8, pause=0.02) as load:
-        wait_until(lambda: len(load.answers) > 100, seconds=20, why="the load is running")
+        wait_until(lambda: len(load.answers) > 100, why="the load is running")
         own_redis.pause()
         paused = time.monotonic()
         wait_seconds(3, since=paused)
@@ -143,7 +141,6 @@ def test_a_write_may_be_repeated_with_its_key(
         wait_for_health(service, "healthy")
         wait_until(
             lambda: service.post(ITEMS, {"name": "Coffee"}, headers=key).status_code == 201,
-            seconds=20,
             why="the repetition is answered",
         )
         names = [item["name"] for item in service.get(ITEMS).json()["items"]]

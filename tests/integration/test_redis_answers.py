@@ -64,7 +64,7 @@ def test_a_wrong_password_is_named_once_and_never_shown(start_service: StartServ
     settings = {"REDIS_PASSWORD": "wr0ng-s3cret", "WEB_CONCURRENCY": "1"}
     with start_service(redis=server.url, **settings) as service:
         server.start_without_waiting()
-        wait_until(lambda: service.messages(cause), seconds=20, why="the log names the cause")
+        wait_until(lambda: service.messages(cause), why="the log names the cause")
         statuses = {service.get(path).status_code for path in ROUTES}
         time.sleep(2)  # two more attempts
         named = service.messages(cause)

@@ -67,7 +67,7 @@ def test_tls_with_a_client_certificate_and_a_password_of_any_characters(
 def test_an_untrusted_certificate_is_logged(start_service: StartService, tls_port: int) -> None:
     with start_service(redis=f"rediss://localhost:{tls_port}/0", WEB_CONCURRENCY="1") as service:
         cause = "CERTIFICATE_VERIFY_FAILED"
-        wait_until(lambda: service.messages(cause), seconds=20, why="the log names the cause")
+        wait_until(lambda: service.messages(cause), why="the log names the cause")
         assert service.get(ITEMS).status_code == 503
 
 
@@ -90,7 +90,7 @@ def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[RedisSenti
         password="of-sentinel",
     )
     replicas = running.client.sentinel_slaves
-    wait_until(lambda: len(replicas("MyMaster")) == 1, seconds=30, why="it watches")
+    wait_until(lambda: len(replicas("MyMaster")) == 1, why="it watches")
     yield running
     running.close()
 
@@ -122,12 +122,12 @@ def test_sentinel_says_which_server_is_the_primary_before_and_after_a_failover(
         WEB_CONCURRENCY="1",
     ) as service:
         assert_serves(service)
-        wait_until(lambda: stored(replica) == 1, seconds=30, why="the item is replicated")
+        wait_until(lambda: stored(replica) == 1, why="the item is replicated")
         sentinel.client.sentinel_failover("MyMaster")
         changed = ("slave", "master")
-        wait_until(lambda: (role(primary), role(replica)) == changed, seconds=30, why="of places")
-        wait_until(lambda: service.post(ITEMS, {"name": "Tea"}).ok, seconds=30, why="writes work")
-        wait_until(lambda: service.get(ITEMS).status_code == 200, seconds=30, why="and reads")
+        wait_until(lambda: (role(primary), role(replica)) == changed, why="of places")
+        wait_until(lambda: service.post(ITEMS, {"name": "Tea"}).ok, why="writes work")
+        wait_until(lambda: service.get(ITEMS).status_code == 200, why="and reads")
         assert len(service.get(ITEMS).json()["items"]) == stored(replica) == 2
 
 

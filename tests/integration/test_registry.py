@@ -112,7 +112,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
     ) as server:
         try:
-            wait_until(lambda: answers(port), seconds=20, why="the registry answers")
+            wait_until(lambda: answers(port), why="the registry answers")
             yield Registry(tmp_path, port)
         finally:
             server.terminate()

@@ -58,7 +58,7 @@ def test_new_tokens_are_used_by_all_workers_and_later_ones(service: Service, sec
     if service.env["SERVER"] == "gunicorn":
         for worker in service.worker_pids():
             os.kill(worker, signal.SIGTERM)
-        wait_until(lambda: len(service.messages(USED)) == 4, seconds=20, why="the next do too")
+        wait_until(lambda: len(service.messages(USED)) == 4, why="the next do too")
         assert {both(service) for _ in range(20)} == {(401, 201)}
 
 
@@ -79,13 +79,13 @@ def test_sighup_reads_secrets_or_changes_nothing_if_it_fails(
 ) -> None:
     secret.unlink()
     service.send_signal(signal.SIGHUP)
-    wait_until(lambda: service.messages("Reload refused"), seconds=20, why="it is refused")
+    wait_until(lambda: service.messages("Reload refused"), why="it is refused")
     service.wait_for_boots(4)
     assert both(service) == (201, 401)
 
     secret.write_text(NEW, encoding="utf-8")
     service.send_signal(signal.SIGHUP)
-    wait_until(lambda: both(service) == (401, 201), seconds=20, why="the new one is valid")
+    wait_until(lambda: both(service) == (401, 201), why="the new one is valid")
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_a_start_on_a_taken_port_leaves_nothing_in_memory() -> None:
     service = Service()
     with socket.create_server(("127.0.0.1", service.port)):
         service.launch()
-        wait_until(lambda: metrics_folder(service.pid), seconds=30, why="it has loaded the app")
+        wait_until(lambda: metrics_folder(service.pid), why="it has loaded the app")
         folder = metrics_folder(service.pid)
 
         assert service.wait() == 1
@@ -50,7 +50,7 @@ def test_a_signal_ends_the_start_in_order(
     service = Service({"LOG_FILE": str(tmp_path / "log")})
     service.launch()
     try:
-        wait_until(lambda: sleeps(service.pid), seconds=30, why="it waits for its log")
+        wait_until(lambda: sleeps(service.pid), why="it waits for its log")
 
         service.send_signal(number)
 

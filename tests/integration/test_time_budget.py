@@ -36,7 +36,7 @@ def five_requests(proxy: TcpProxy, delay: float, *, warm: bool = True) -> list[t
         redis = make_redis(REDIS_URL=url, REDIS_TIMEOUT_MS="250")
         if warm:
             proxy.delay = 0.0
-            wait_until(partial(answered, redis), seconds=20, why="there is a connection")
+            wait_until(partial(answered, redis), why="there is a connection")
         proxy.delay = delay
         results.append(ten_operations(redis))
     return results

@@ -79,7 +79,7 @@ def free_port() -> int:
 
 
 def wait_until(
-    condition: Callable[[], object], *, seconds: float, why: str, interval: float = 0.02
+    condition: Callable[[], object], *, seconds: float = 30, why: str, interval: float = 0.02
 ) -> None:
     """Poll `condition` until it is true; raise TimeoutError saying `why` after `seconds`."""
     deadline = time.monotonic() + seconds

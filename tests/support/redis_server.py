@@ -76,7 +76,6 @@ class RedisServer:
             replica.replicaof("127.0.0.1", primary.port)
             wait_until(
                 lambda: redis.info("replication").get("slave0", {}).get("offset", 0) > 0,
-                seconds=20,
                 why="the replica has confirmed a ping",
             )
 

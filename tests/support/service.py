@@ -111,15 +111,11 @@ class Service:
 
     def wait_for_workers(self, number: int) -> None:
         """Wait until this many workers run."""
-        wait_until(
-            lambda: self.metric(metrics.APP_WORKERS) == number, seconds=30, why="all workers run"
-        )
+        wait_until(lambda: self.metric(metrics.APP_WORKERS) == number, why="all workers run")
 
     def wait_for_boots(self, number: int) -> None:
         """Wait until Gunicorn's log shows this many starts of a worker."""
-        wait_until(
-            lambda: len(self.messages("Booting worker")) >= number, seconds=30, why="workers start"
-        )
+        wait_until(lambda: len(self.messages("Booting worker")) >= number, why="workers start")
 
     def start(self) -> Self:
         """Return when /health/live answers 200."""

@@ -75,12 +75,10 @@ def annotations(chart: Path) -> dict[str, Any]:
     """Of each component's pods."""
     rendered = helm("template", "x", str(chart), *FIXED)
     assert rendered.returncode == 0, rendered.stderr
+    objects = [one for one in yaml.safe_load_all(rendered.stdout) if one]
     return {
-        one["metadata"]["name"]
-        .rpartition("-")[2]: one["spec"]["template"]["metadata"]
-        .get("annotations")
-        for one in yaml.safe_load_all(rendered.stdout)
-        if one and one["kind"] in ("Deployment", "StatefulSet")
+        one["metadata"]["name"].rpartition("-")[2]: one["spec"]["template"]["metadata"]
+        for one in of_kind(objects, "Deployment") + of_kind(objects, "StatefulSet")
     }
 
 
@@ -114,13 +112,10 @@ def test_the_examples_are_what_it_renders(tmp_path: Path) -> None:
 
 
 def test_an_example_shows_of_a_file_only_the_lines_that_the_chart_changes() -> None:
-    known = (ROOT / "docker/nginx/nginx.conf").read_text(encoding="utf-8")
-    same = textwrap.indent(known, "    ")
-    text = (
-        f"kind: ConfigMap\ndata:\n  nginx.conf: |\n{same}    resolver mine;\n  same.conf: |\n{same}"
-    )
+    same = textwrap.indent((ROOT / "docker/nginx/nginx.conf").read_text(encoding="utf-8"), "    ")
+    text = f"data:\n  nginx.conf: |\n{same}    resolver mine;\n  same.conf: |\n{same}"
 
-    shown = yaml.safe_load(chart_examples.shorten(text))["data"]
+    shown = yaml.safe_load(chart_examples.shorten(f"kind: ConfigMap\n{text}"))["data"]
 
     assert shown == {"nginx.conf": "...\nresolver mine;\n", "same.conf": "..."}
 
@@ -130,7 +125,5 @@ def test_every_value_has_a_comment() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \| (.*) \| (.*) \|$", table, re.MULTILINE)
 
     # A group's comment stands for requests and limits.
-    assert rows
-    assert [
-        key for key, _, text in rows if not text and not key.endswith(("requests", "limits"))
-    ] == []
+    own = {key: text for key, _, text in rows if not key.endswith(("requests", "limits"))}
+    assert own and all(own.values()), own

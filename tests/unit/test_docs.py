@@ -49,7 +49,7 @@ def links(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+def test_every_link_leads_to_a_heading_and_every_file_it_names_is_there(page: Path) -> None:
     broken = []
     for link in links(page):
         path, _, anchor = unquote(link).partition("#")
@@ -58,15 +58,10 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
             broken.append(link)
         elif anchor and anchor not in anchors(target.resolve().relative_to(ROOT)):
             broken.append(link)
-
-    assert broken == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_file_it_names_is_there(page: Path) -> None:
     named = {path.rstrip(".") for path in FILE.findall(text(page))} - EXAMPLES
     kept = [path for path in named if not NOT_IN_A_CLONE.match(path)]
 
+    assert broken == []
     assert [path for path in kept if not list(ROOT.glob(path.rstrip("/")))] == []
 
 

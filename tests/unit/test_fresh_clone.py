@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.processes import run
 
 
 def test_a_clone_on_windows_has_the_line_ends_that_linux_needs(tmp_path: Path) -> None:
@@ -14,13 +15,8 @@ def test_a_clone_on_windows_has_the_line_ends_that_linux_needs(tmp_path: Path) -
     clone = ("git", "clone", "--quiet", "--depth=1", "--config", "core.autocrlf=true")
     subprocess.run([*clone, f"file://{ROOT}", tmp_path / "clone"], check=True)
 
-    listed = subprocess.check_output(
-        ["git", "ls-files", "--eol"], cwd=tmp_path / "clone", text=True
-    )
+    listed = run(["git", "ls-files", "--eol"], cwd=tmp_path / "clone").stdout.splitlines()
 
-    assert [line for line in listed.splitlines() if "w/crlf" in line or "w/mixed" in line] == []
-    assert (
-        (tmp_path / "clone" / "scripts" / "setup.sh")
-        .read_bytes()
-        .startswith(b"#!/usr/bin/env bash\n")
-    )
+    assert listed and [line for line in listed if "w/crlf" in line or "w/mixed" in line] == []
+    script = (tmp_path / "clone" / "scripts" / "setup.sh").read_bytes()
+    assert script.startswith(b"#!/usr/bin/env bash\n")

@@ -157,7 +157,7 @@ def exporter(tmp_path: Path) -> Iterator[dict[str, str]]:
     with subprocess.Popen(
         [sys.executable, FOLDER / "edge_exporter.py"], env=environment
     ) as process:
-        wait_until(lambda: check(environment) == 0, seconds=30, why="the exporter answers")
+        wait_until(lambda: check(environment) == 0, why="the exporter answers")
         yield environment
         process.terminate()
         assert process.wait(30) == 0
@@ -169,7 +169,7 @@ def check(environment: dict[str, str]) -> int:
 
 def test_every_line_sent_to_its_socket_is_on_the_next_scrape(exporter: dict[str, str]) -> None:
     path = Path(exporter["EDGE_SOCKET"])
-    wait_until(path.is_socket, seconds=20, why="it listens")
+    wait_until(path.is_socket, why="it listens")
     before = path.stat().st_ino
     second = run([sys.executable, FOLDER / "edge_exporter.py"], env=exporter)
     assert second.returncode != 0
@@ -184,7 +184,7 @@ def test_every_line_sent_to_its_socket_is_on_the_next_scrape(exporter: dict[str,
         answer = requests.get(f"http://127.0.0.1:{exporter['EDGE_PORT']}/metrics", timeout=5)
         return 'edge_requests_total{status="200",traffic="users"} 500.0' in answer.text
 
-    wait_until(counted, seconds=20, why="all 500 lines are counted")
+    wait_until(counted, why="all 500 lines are counted")
 
 
 def test_the_health_check_fails_where_nothing_answers() -> None:

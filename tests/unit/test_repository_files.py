@@ -48,9 +48,7 @@ def test_dependabot_finds_every_list_of_python_packages() -> None:
     updates = read(".github/dependabot.yml")["updates"]
     (uv,) = (update for update in updates if update["package-ecosystem"] == "uv")
     folders = [ROOT / name.lstrip("/") for name in uv["directories"]]
-    seen = {
-        path for folder in folders for level in ("*.in", "*/*.in") for path in folder.glob(level)
-    }
+    seen = {path for each in folders for in_it in ("*.in", "*/*.in") for path in each.glob(in_it)}
 
     assert tracked("*.in") <= seen
 
@@ -77,11 +75,8 @@ def test_secret_hooks_find_a_key_silently(secret: str, folder: str, tmp_path: Pa
     file = tmp_path / f"{folder}.py"
     file.write_text(f"key = '{secret}'\n")
     (local,) = read(".pre-commit-config.yaml")["repos"]
-    (entry,) = (
-        hook["entry"]
-        for hook in local["hooks"]
-        if hook["id"] == ("secrets-in-tests" if folder == "tests" else "secrets")
-    )
+    wanted = "secrets-in-tests" if folder == "tests" else "secrets"
+    (entry,) = (hook["entry"] for hook in local["hooks"] if hook["id"] == wanted)
     program, *options = entry.split()
 
     command = [Path(sys.executable).parent / Path(program).name, *options, file.name]
@@ -98,11 +93,8 @@ def test_secret_hooks_find_a_key_silently(secret: str, folder: str, tmp_path: Pa
         ("feat!: tokens are required", True),
         ("build(deps): bump the python group with 3 updates", True),
         ("chore(main): release 1.2.3", True),
-        ("Update README", False),
-        ("feature: a new type", False),
-        ("fix:no space", False),
-        ("--help", False),
-        ("fix: ", False),
+        *[(title, False) for title in ("Update README", "feature: a new type", "fix:no space")],
+        *[(title, False) for title in ("--help", "fix: ")],
     ],
 )
 def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> None:

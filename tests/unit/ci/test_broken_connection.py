@@ -40,9 +40,9 @@ def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) 
         assert shown.stdout and shown.stdout.readline() == "begun\n"
         os.killpg(shown.pid, signal.SIGKILL)
 
-    wait_until(lambda: opened(gate), seconds=20, why="the script is alive and reads the gate")
+    wait_until(lambda: opened(gate), why="the script is alive and reads the gate")
     status = deployment.host / ".release" / "deploy.status"
-    wait_until(lambda: status.exists() and bool(status.read_text()), seconds=20, why="it has ended")
+    wait_until(lambda: status.exists() and bool(status.read_text()), why="it has ended")
     assert deployment.read("result") == "served\n"
     assert deployment.read(".release/deploy.status") == "0\n"
 
