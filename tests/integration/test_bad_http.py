@@ -36,7 +36,6 @@ CHUNKED = "Transfer-Encoding: chunked"
 )
 def test_malformed_http_is_a_400_and_closes_the_connection(service: Service, data: bytes) -> None:
     answer = refuse(service, data, 400)
-
     assert answer.headers["connection"] == "close"
 
 
@@ -120,13 +119,11 @@ def test_a_forged_host_does_not_appear_in_an_answer(service: Service, forged: st
 
 def test_an_absolute_url_of_another_host_is_answered_like_any_other(service: Service) -> None:
     answer = send(service, request("GET http://evil.example/health/live"))
-
     assert (answer.status, answer.json) == (200, {"status": "alive"})
 
 
 def test_a_malformed_header_is_not_repeated_in_the_log(service: Service) -> None:
     refuse(service, head(INFO, "Authorization Bearer secret-of-a-client"), 400)
-
     line = service.log_records[-1]
     assert "secret-of-a-client" not in str(line) and "InvalidHeader" in line["message"]
 
@@ -147,9 +144,7 @@ def test_a_refused_request_keeps_its_id_and_its_path(
     service: Service, line: str, headers: list[str], status: int, first: bool
 ) -> None:
     named = ["X-Request-ID: the-callers.own_ID-1"]
-
     answer = refuse(service, head(line, *(named + headers if first else headers + named)), status)
-
     path = unquote(line.split(" ")[1].partition("?")[0])
     assert answer.headers["x-request-id"] == "the-callers.own_ID-1"
     assert answer.json["instance"] == path

@@ -37,14 +37,12 @@ def test_a_chunked_body_over_the_limit_is_a_413_before_its_end(service: Service)
     # White space after a complete value counts too.
     chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
     start = head(f"PUT {CACHE}/key", AUTHORIZED, JSON, "Transfer-Encoding: chunked")
-
     refuse(service, start + b"1\r\n1\r\n" + chunk * 17, 413)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "json", "*/*"])
 def test_a_body_of_another_type_is_a_415(service: Service, kind: str) -> None:
     about = (f"Content-Type: {kind}", "Content-Length: 2")
-
     refuse(service, request(f"POST {ITEMS}", *about) + b"{}", 415)
 
 
@@ -76,7 +74,6 @@ def test_odd_lines_and_headers_are_refused(
     service: Service, line: str, header: str, status: int
 ) -> None:
     body = TEA if line.startswith("P") else ""
-
     refuse(service, request(line, header, body=body), status)
 
 
@@ -96,7 +93,6 @@ def test_a_wrong_method_is_a_405_with_the_right_ones(
     service: Service, line: str, allowed: str
 ) -> None:
     answer = refuse(service, request(line), 405)
-
     assert sorted(answer.headers["allow"].replace(",", " ").split()) == allowed.split()
 
 
@@ -110,8 +106,6 @@ def test_a_wrong_method_is_a_405_with_the_right_ones(
 )
 def test_a_wrong_token_is_a_401_and_not_logged(service: Service, write: str, token: str) -> None:
     headers = [f"Authorization: Bearer {token}"] if token else []
-
     answer = refuse(service, head(write, JSON, "Content-Length: 2", *headers) + b"{}", 401)
-
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert not token or token not in service.log_lines[-1]

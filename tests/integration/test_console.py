@@ -56,7 +56,6 @@ def test_a_page_loads_from_this_service_alone(
     with visit(browser, "about:blank") as page:
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.goto(f"{service.base_url}{path}", wait_until="networkidle")
-
     assert hosts == {urlsplit(service.base_url).netloc}
 
 
@@ -115,7 +114,6 @@ def test_api_docs_are_light_or_dark(
         brightness = page.get_by_text("State of this instance").evaluate(
             "element => parseInt(getComputedStyle(element).color.match(/\\d+/)[0])"
         )
-
     assert (brightness > 128) == dark  # of the text
 
 

@@ -42,9 +42,7 @@ def test_every_chart_has_a_value_a_line_and_tells_time_and_value(page: Page) -> 
     for chart in ("requests", "errors", "latency", "users"):
         expect(page.locator(f"#{chart} .value")).not_to_have_text("–")
         expect(page.locator(f"#{chart} path.line").first).to_have_attribute("d", line)
-
     page.locator("#users svg").hover()
-
     expect(page.locator("#users .readout")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\s+\d+$"))
 
 
@@ -64,9 +62,7 @@ def test_the_requests_shown_are_those_that_were_sent(page: Page, embedded_servic
 def test_errors_are_shown_as_a_share_of_requests(page: Page, embedded_service: Service) -> None:
     expect(page.locator("#errors .value")).not_to_have_text("–")
     page.evaluate(WATCH, "errors")
-
     Load(embedded_service.port, [("GET", "/api/v1/demo/status/503")], total=100).run()
-
     wait_until_shown(page, "errors", above=50)
     expect(page.locator("#endpoints")).to_contain_text("/api/v1/demo/status/<code>")
 
@@ -75,7 +71,6 @@ def test_a_hit_in_the_cache_raises_the_ratio(page: Page, embedded_service: Servi
     page.evaluate(WATCH, "cache")
     for _ in range(20):
         embedded_service.get("/api/v1/items")
-
     # The page may have looked in between, when there was no more than the first miss.
     wait_until_shown(page, "cache", above=50)
     expect(page.locator("#cache path.line")).to_have_attribute("d", re.compile("^M"))

@@ -98,9 +98,7 @@ NOTE_LABELS = """() => {
 def test_the_curl_line_can_be_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate(NOTE_LABELS)
-
     page.get_by_role("button", name="Copy").click()
-
     page.wait_for_function("labels.includes('Copied')", timeout=TIMEOUT_MS)
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#curl").inner_text()
 
@@ -109,7 +107,6 @@ def test_a_stored_value_is_shown_as_text_and_never_as_html(page: Page) -> None:
     choose(page, "Store a value")
     page.locator("#body").fill('"<b id=injected>bold</b>"')
     page.get_by_role("button", name="Send", exact=True).click()
-
     expect(page.locator("#answer-body")).to_contain_text("<b id=injected>bold</b>")
     expect(page.locator("#injected")).to_have_count(0)
 
@@ -132,7 +129,6 @@ def test_a_drill_counts_down_breaks_routes_and_can_be_ended(page: Page, service:
 def test_a_drill_started_elsewhere_is_shown_until_it_ends(page: Page, service: Service) -> None:
     fault = {"latency_ms": 20, "route": "/api/v1/info", "duration_seconds": 12}
     service.post("/api/v1/demo/faults", fault, headers=BEARER).raise_for_status()
-
     expect(page.locator("#fault-what")).to_have_text("20 ms more latency on /api/v1/info")
     expect(page.locator("#fault-running")).to_be_hidden()
     expect(page.locator("#fault-said")).to_have_text("The drill has ended.")
@@ -141,7 +137,6 @@ def test_a_drill_started_elsewhere_is_shown_until_it_ends(page: Page, service: S
 def test_a_drill_without_a_right_token_says_what_is_missing(page: Page) -> None:
     page.locator("#token").fill("wrong")
     page.get_by_role("button", name="Start the drill").click()
-
     expect(page.locator("#fault-said")).to_contain_text("Send one of the service's API tokens")
 
 

@@ -94,10 +94,8 @@ def test_a_hanging_sentinel_leaves_time(sentinel: RedisSentinel, own_redis: Redi
     sentinel.monitor(own_redis.port)
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         redis = through(hanging.getsockname()[1], sentinel.port, REDIS_TIMEOUT_MS="1000")
-
         with one_request():
             answers = [redis.ping() for _ in range(2)]
-
     assert len(answers) == 2
 
 

@@ -108,12 +108,10 @@ def test_a_dead_worker_is_replaced_and_counted_and_its_counts_survive(service: S
 @on_both_servers
 def test_a_worker_and_its_successors_may_die_at_once(service: Service) -> None:
     before: set[int] = set()
-
     for _ in range(3):
         before.update(service.worker_pids())
         os.kill(max(service.worker_pids()), signal.SIGKILL)
         wait_until(lambda: service.worker_pids() - before, why="it is replaced")
-
     wait_until(lambda: service.get("/health/live").ok, seconds=10, why="it still serves")
 
 
@@ -121,7 +119,5 @@ def test_the_metrics_folder_is_removed_at_the_end(start_service: StartService) -
     with start_service() as service:
         folder = metrics_folder(service.pid)
         assert folder and folder.exists()
-
         assert service.stop() == 0
-
     assert not folder.exists()

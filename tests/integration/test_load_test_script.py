@@ -40,7 +40,6 @@ def test_within_the_thresholds_it_writes_a_report(service: Service, tmp_path: Pa
 
 def test_without_a_token_it_only_reads_and_a_broken_threshold_ends_with_1(service: Service) -> None:
     done = load_test(service.base_url, "--users", "5", "--duration", "3", "--p99-ms", "0.001")
-
     assert done.returncode == 1, done
     assert "BROKEN: p99" in done.stdout
     assert "Reads only: a write is answered with 401" in done.stdout
@@ -49,6 +48,5 @@ def test_without_a_token_it_only_reads_and_a_broken_threshold_ends_with_1(servic
 
 def test_where_nothing_answers_it_says_so_in_one_line() -> None:
     done = load_test(f"http://127.0.0.1:{free_port()}", "--duration", "3")
-
     assert done.returncode == 2, done
     assert len(done.stderr.splitlines()) == 1 and "nothing answers" in done.stderr

@@ -62,7 +62,6 @@ def test_a_killed_worker_and_a_client_that_sends_nothing_delay_no_scrape(service
     port = int(service.env["MANAGEMENT_BIND"].rpartition(":")[2])
     idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     os.kill(min(service.worker_pids()), signal.SIGKILL)
-
     assert [service.manage("/metrics", timeout=4).status_code for _ in range(10)] == [200] * 10
     for each in idle:
         each.close()

@@ -91,7 +91,6 @@ def test_it_answers_measured_logged_and_described(service: Service) -> None:
 
 def test_its_errors_are_problem_documents_with_the_request_id(service: Service) -> None:
     response = service.get("/api/v1/greetings/4711")
-
     problem = response.json()
     assert response.status_code == 422
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -114,7 +113,6 @@ def test_its_errors_are_problem_documents_with_the_request_id(service: Service) 
 )
 def test_three_endpoints_by_the_page_pass_every_check(clone: Path, command: str) -> None:
     done = run([sys.executable, "-m", *command.split()], cwd=clone, seconds=280)
-
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -122,8 +120,6 @@ def test_the_example_of_the_cache_page_looks_a_rate_up_once() -> None:
     names: dict[str, Any] = {}
     exec(blocks("CACHE.md")[0], names)  # pylint: disable=exec-used
     service = names["RateService"](CacheService(make_settings(), make_redis()))
-
     rates = [service.rate("USD"), service.rate("USD"), service.rate("EUR")]
-
     assert rates == [1.1, 1.1, 1.0]
     assert service.lookups == 2

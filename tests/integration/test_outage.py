@@ -122,7 +122,6 @@ def test_a_short_pause_fails_no_request_for_data(service: Service, own_redis: Re
 def test_the_circuit_shows_without_any_request(service: Service, own_redis: RedisServer) -> None:
     own_redis.kill()
     wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 2, seconds=5, why="open")
-
     own_redis.start()
     wait_until(lambda: service.metric(metrics.CIRCUIT_STATE) == 0, seconds=5, why="closed")
 

@@ -49,7 +49,5 @@ def test_the_first_command_prints_the_text_in_the_readme() -> None:
     shown = README.partition(f"{PROMISE}\n\n```\n")[2].partition("```")[0]
     libraries = "source scripts/lib/common.sh; source scripts/lib/local.sh"
     program = f"{libraries}; local_welcome http://127.0.0.1:8080"
-
     printed = run(["bash", "-c", program], env={"PATH": "/usr/bin:/bin"})
-
     assert printed.stdout.strip() == shown.strip()

@@ -135,7 +135,6 @@ def test_a_redis_cluster_is_refused_in_one_line() -> None:
     with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
         service = Service({"REDIS_URL": server.url})
         service.launch()
-
         assert service.wait() == 1
     assert service.stderr.startswith("devops-starter: REDIS_URL: is a Redis Cluster")
     assert service.stderr.count("\n") == 1

@@ -162,20 +162,16 @@ def build(registry: Registry, content: str) -> str:
 def test_an_archive_that_is_not_the_tested_image_is_not_pushed(registry: Registry) -> None:
     tested = build(registry, "tested")
     build(registry, "swapped")
-
     done = registry.step(PUSH, tested, "main")
-
     assert done.returncode != 0 and "digest" in done.stderr.lower(), done.stderr
     assert not registry.calls("cosign") and not registry.tags()
 
 
 def test_tags_come_after_the_signature_and_name_the_tested_image(registry: Registry) -> None:
     tested = build(registry, "tested")
-
     pushed = registry.step(PUSH, tested, "main", "1")
     assert pushed.returncode == 0, pushed.stderr
     assert not registry.tags()
-
     assert registry.step("Tag it", tested, "main", "1").returncode == 0
     assert registry.tags() == {"main": tested, "1": tested}
 
@@ -224,18 +220,14 @@ def test_a_version_that_was_released_stays_the_image_it_was(registry: Registry) 
     first = registry.publish("1.0.0")
     assert registry.finish("1.0.0").returncode == 0
     registry.publish("1.0.0", "built again")
-
     done = registry.finish("1.0.0")
-
     assert done.returncode == 1 and "it is not moved" in done.stderr
     assert set(registry.tags().values()) == {first}
 
 
 def test_an_image_without_a_valid_signature_gets_no_version(registry: Registry) -> None:
     digest = registry.publish("1.0.0")
-
     done = registry.finish("1.0.0", FORGED=digest)
-
     assert done.returncode == 1 and "has no valid signature" in done.stderr
     assert not registry.tags()
 

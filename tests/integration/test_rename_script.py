@@ -76,7 +76,6 @@ def test_only_the_licence_keeps_the_name_of_the_former_holder(
 ) -> None:
     left = [path for path in tracked(renamed) if FORMER.search(path.name + text_of(path))]
     first, *others = re.findall("^Copyright .*", text_of(renamed / "LICENSE"), re.MULTILINE)
-
     assert set(left) <= {renamed / "LICENSE"}
     assert re.fullmatch(r"Copyright \(c\) 20\d\d Ada Lovelace & Söhne", first)
     assert [line in text_of(original / "LICENSE") for line in others] == [True]
@@ -158,7 +157,6 @@ def _delete_demo(folder: Path) -> None:
 def test_a_clone_made_ones_own_passes_every_check(mine: Path, check: str) -> None:
     command = [sys.executable, "-m", *shlex.split(check)]
     done = run(command, cwd=mine, env=environment(), seconds=500)
-
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -167,7 +165,6 @@ def test_a_clone_of_ones_own_passes_the_smoke_test(mine: Path, start_service: St
     with start_service(redis=EMBEDDED, root=mine) as service:
         script = script.replace('"127.0.0.1", 8000', f'"127.0.0.1", {service.port}')
         done = run([sys.executable, "-c", script, "", ""])
-
     assert done.returncode == 0, done.stderr
 
 
@@ -212,7 +209,6 @@ def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
 )
 def test_an_invalid_name_changes_nothing(original: Path, arguments: list[str], word: str) -> None:
     done = setup(original, *arguments)
-
     assert_refused(done, word)
     assert git(original, "status", "--porcelain") == ""
 

@@ -91,7 +91,6 @@ def test_a_choice_runs_what_it_names(clone: Clone, choice: list[str], expected: 
 
 def test_arguments_after_two_dashes_go_to_pytest_without_coverage_gate(clone: Clone) -> None:
     clone.run("run-tests.sh", "--unit", "--integration", "--", "-k", "cache hit", "--lf")
-
     [tests] = pytest_calls(clone)
     assert tests.endswith("tests/unit tests/integration -k cache hit --lf")
     assert "--cov-fail-under" not in tests
@@ -99,7 +98,6 @@ def test_arguments_after_two_dashes_go_to_pytest_without_coverage_gate(clone: Cl
 
 def test_a_failing_step_hides_nothing_and_fails_the_run(clone: Clone) -> None:
     result = clone.run("run-tests.sh", env={"FAILING": "black mypy"})
-
     assert result.returncode == 1
     assert called(clone) == {*LINT, "pytest"}
     summary = result.stdout.partition("== Summary")[2].splitlines()
@@ -121,9 +119,7 @@ def test_a_failing_step_hides_nothing_and_fails_the_run(clone: Clone) -> None:
 )
 def test_a_failing_audit_fails_the_run(clone: Clone, report: str, shown: str, hidden: str) -> None:
     env = {"FAILING": "pip-audit", "OUTPUT": report}
-
     result = clone.run("run-tests.sh", "--security", env=env)
-
     audit = result.stdout.partition("== pip-audit")[2].partition("\n== ")[0]
     assert result.returncode == 1
     assert shown in audit and hidden not in audit
@@ -145,7 +141,6 @@ def test_without_an_engine_e2e_tests_are_skipped_and_fail_in_ci(
     clone: Clone, ci: str, status: int
 ) -> None:
     result = clone.run("run-tests.sh", "--e2e", env={"FAILING": "docker", "CI": ci})
-
     assert result.returncode == status
     assert "NO CONTAINER ENGINE ANSWERS" in result.stdout
     assert pytest_calls(clone) == []
@@ -170,6 +165,5 @@ def test_ctrl_c_ends_the_run_and_begins_no_other_step(clone: Clone) -> None:
 
 def test_an_unknown_option_is_refused_in_one_line(clone: Clone) -> None:
     unknown = clone.run("run-tests.sh", "--fast")
-
     assert_refused(unknown, "--fast")
     assert calls(clone) == []

@@ -62,7 +62,6 @@ def errors_logged(service: Service) -> list[object]:
 @pytest.mark.timeout(SECONDS + 20)
 def test_every_endpoint_keeps_what_the_description_promises(service: Service) -> None:
     run = schemathesis(service, "--exclude-path", FAULTS)
-
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Stateful" in run.stdout and "No issues found" in run.stdout
     assert not errors_logged(service)
@@ -73,7 +72,6 @@ def test_every_endpoint_keeps_what_the_description_promises(service: Service) ->
 def test_the_fault_switch_keeps_what_the_description_promises(service: Service) -> None:
     # By itself, because the faults it sets strike all others.
     run = schemathesis(service, "--include-path", FAULTS)
-
     assert run.returncode == 0, run.stdout + run.stderr
     assert "No issues found" in run.stdout
     assert not errors_logged(service)

@@ -53,7 +53,6 @@ def test_a_wrong_option_is_refused(
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_missing_program_is_named_with_its_page(machine: Machine, name: str) -> None:
     (machine.programs.folder / name).unlink()
-
     assert_refused(machine.setup("--kind"), f"{name} is not installed", "https://")
 
 
@@ -79,7 +78,6 @@ def test_what_fails_is_said_in_one_line(
     machine: Machine, program: str, says: str, arguments: list[str], words: list[str]
 ) -> None:
     machine.play(program, says)
-
     assert_refused(machine.setup(*arguments), *words)
 
 
@@ -95,7 +93,6 @@ def test_what_fails_is_said_in_one_line(
 )
 def test_an_image_is_installed_by_tag_or_digest(machine: Machine, image: str, values: str) -> None:
     result = machine.setup(f"--image={image}", "--namespace=demo")
-
     assert result.returncode == 0, result.stderr
     asked = machine.programs.calls
     assert "docker" not in str(asked)
@@ -135,6 +132,5 @@ def test_the_commands_it_ends_with_are_valid(machine: Machine) -> None:
 
 def test_down_removes_the_release_and_says_what_stays(machine: Machine) -> None:
     said = machine.setup("--down", "--namespace", "demo")
-
     assert "helm uninstall devops-starter --namespace demo --wait" in machine.programs.calls
     assert "kubectl --namespace demo delete pvc,secret" in said.stdout

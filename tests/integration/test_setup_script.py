@@ -76,9 +76,7 @@ def test_a_bad_option_is_refused_in_one_line(clone: Clone, arguments: list[str],
 def test_a_taken_port_is_named_with_another_before_anything_is_installed(clone: Clone) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other_program:
         taken = other_program.getsockname()[1]
-
         result = clone.run("setup.sh", "--local", "--port", str(taken))
-
     assert_refused(result, f"port {taken} is taken", f"--port {taken + 1}")
     assert clone.leftovers() == []
 
@@ -95,9 +93,7 @@ def test_an_unsuitable_python_is_named_with_the_package_to_install(
 ) -> None:
     programs = Programs(tmp_path / "bin", "bash env dirname mkdir")
     programs.add("python3", python)
-
     result = clone.run("setup.sh", "--local", env={"PATH": programs.path})
-
     assert_refused(result, "install", *words)
     assert clone.leftovers() == []
 
@@ -119,7 +115,6 @@ def test_it_is_built_once_over_a_killed_run_whatever_pips_settings(clone: Clone)
 @pytest.mark.slow
 def test_without_network_it_says_so_and_nothing_is_left(clone: Clone) -> None:
     result = clone.run("setup.sh", "--local", "--port", str(free_port()), env=OFFLINE)
-
     assert_refused(result, "could not be installed", "PIP_INDEX_URL")
     assert clone.leftovers() == []
 
@@ -130,9 +125,7 @@ def test_where_pip_has_no_settings_uv_installs_what_is_pinned(clone: Clone, tmp_
     programs.add("uv", 'echo "error: uv $*"; exit 1')
     env = {name: "" for name in os.environ if name.startswith("PIP_")}
     env |= {"PIP_CONFIG_FILE": "/dev/null", "PATH": programs.path}
-
     result = clone.run("setup.sh", "--local", env=env)
-
     assert_refused(result, "uv pip install", "--require-hashes --no-deps")
 
 
@@ -259,7 +252,6 @@ def test_a_wrong_setting_is_shown_and_nothing_runs(installed: Clone, port: int) 
     result = installed.run(
         "setup.sh", "--local", "--detach", "--port", str(port), env={"LOG_LEVEL": "LOUD"}
     )
-
     assert result.returncode == 1
     assert "LOG_LEVEL" in result.stderr and "exit status 1" in result.stderr
     assert installed.run("setup.sh", "--local", "--status").returncode == 3

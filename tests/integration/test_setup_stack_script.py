@@ -80,15 +80,12 @@ def test_an_unfit_engine_is_refused(
 
 def test_a_missing_engine_points_to_the_way_without_one(clone: Clone) -> None:
     path = Programs(clone.folder / "tools", "bash dirname env mkdir").path
-
     assert_refused(clone.run("setup.sh", env={"PATH": path}), "not installed", "--local")
 
 
 def test_a_full_disk_is_named_before_anything_is_built(clone: Clone) -> None:
     says = {"info": f"echo '{clone.folder}'"}
-
     result = setup(clone, says=says, programs={"df": "printf 'head\\ndisk 100 90 10 90%% /\\n'"})
-
     assert_refused(result, "only 10 MB", "docker system prune")
 
 
@@ -96,7 +93,6 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it(clone: Clone) ->
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         result = setup(clone, settings=f"HTTP_PORT={port}\n")
-
     assert_refused(result, f"port {port} is taken", "HTTP_PORT", "infrastructure/.env")
 
 
@@ -115,7 +111,6 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it(clone: Clone) ->
 )
 def test_a_failing_build_has_a_cause(clone: Clone, said: str, words: list[str]) -> None:
     says = {"compose build": f"echo '{said}'; exit 1", "image inspect": "exit 1"}
-
     assert_refused(setup(clone, says=says), *words)
 
 
@@ -139,7 +134,6 @@ def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clon
 
 def test_without_an_essential_image_nothing_is_started(clone: Clone) -> None:
     says = {"compose pull": "exit 1", "image inspect image-of-nginx": "exit 1"}
-
     assert_refused(setup(clone, says=says), "nginx", "image-of-nginx", "docker load")
 
 
@@ -213,14 +207,12 @@ def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> Non
 
 def test_a_deployed_version_is_not_built_over(clone: Clone) -> None:
     setup(clone, settings="WEB_IMAGE=registry.example/shop:1.2.3\n")
-
     calls = Programs(clone.folder / "bin").calls
     assert calls and not [call for call in calls if "compose" in call and " build" in call]
 
 
 def test_reset_deletes_nothing_unasked(clone: Clone) -> None:
     result = setup(clone, "--reset", says={"compose --profile": "echo DELETED"})
-
     assert_refused(result, "--yes")
     assert "DELETED" not in result.stdout
 

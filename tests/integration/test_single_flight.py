@@ -69,5 +69,4 @@ def test_a_cold_key_is_computed_once(redis_url: str, redis_prefix: str, redis: R
 
 def test_a_dead_holders_lock_runs_out(cache: CacheService, redis: Redis, redis_prefix: str) -> None:
     redis.set(f"{redis_prefix}lock:key", "a dead process's", px=400)
-
     assert cache.get_or_set("key", 60, lambda: 1) == 1

@@ -23,7 +23,6 @@ from tests.support.service import Service
 def test_a_wrong_setting_stops_the_start(settings: dict[str, str], message: str) -> None:
     service = Service(settings)
     service.launch()
-
     assert service.wait() == 1
     (line,) = service.stderr.splitlines() + service.log_lines
     assert line.startswith(f"devops-starter: {message}") and "for example" in line

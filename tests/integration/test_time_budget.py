@@ -62,7 +62,6 @@ def test_slow_answers_add_up_to_the_budget_at_most(
     proxy: TcpProxy, delay: float, warm: bool
 ) -> None:
     results = five_requests(proxy, delay, warm=warm)
-
     assert min(seconds for seconds, _ in results) < BUDGET_SECONDS + 0.1
     assert not warm or any(0 < got < 10 for _, got in results)
 

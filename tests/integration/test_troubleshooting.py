@@ -66,9 +66,7 @@ def test_a_refusal_is_found_by_its_status_and_text(
     asking = client(**settings)
     if status == 429:
         asking.get(path)
-
     response = asking.open(path, method=method, **body)
-
     assert_found(status, response.status_code, response.json)
 
 
@@ -76,9 +74,7 @@ def test_a_fault_is_found_by_its_text_and_ended_as_the_page_says() -> None:
     faulty = client(API_TOKENS=TOKEN)
     faulty.post(f"{DEMO}/faults", json={"error_rate": 1}, headers=BEARER)
     failed = faulty.get(INFO)
-
     faulty.delete(f"{DEMO}/faults", headers=BEARER)
-
     assert_found(500, failed.status_code, failed.json)
     assert faulty.get(INFO).status_code == 200
 
@@ -124,17 +120,14 @@ def test_a_bug_is_found_by_its_text() -> None:
 )
 def test_a_refused_start_is_found_by_its_text(settings: dict[str, str]) -> None:
     quotes = [quote for heading in HEADINGS for quote in re.findall(r"`([^`]+)`", heading)]
-
     with pytest.raises(SettingsError) as refused:
         make_settings(**settings)
-
     assert any(quote in f"devops-starter: {refused.value}" for quote in quotes), refused.value
 
 
 def test_a_422_names_the_location_as_the_page_shows() -> None:
     item = client().post(ITEMS, json={"name": 5})
     entry = client().put("/api/v1/cache/key?ttl=0", json=1)
-
     errors = [answer.json["errors"][0] for answer in (item, entry) if answer.json]
     shown = re.findall(r"`(\w+\.\w+)`", section("422 with `errors`"))
     assert [error["location"] for error in errors] == shown
@@ -146,7 +139,6 @@ def test_with_the_log_level_warning_only_failures_are_written(start_service: Sta
     with start_service(redis=EMBEDDED, LOG_LEVEL="WARNING") as service:
         for path in (INFO, "/nothing", f"{DEMO}/status/503"):
             service.get(path)
-
         assert [r["status"] for r in service.log_records if "status" in r] == [503]
 
 
@@ -158,10 +150,8 @@ def test_the_client_is_the_proxy_until_its_network_is_trusted(
 ) -> None:
     assert "`FORWARDED_ALLOW_IPS`" in section("`client_ip` is the proxy's address")
     caplog.set_level(logging.INFO)
-
     headers = {"X-Forwarded-For": "203.0.113.9"}
     client(FORWARDED_ALLOW_IPS=networks).get(INFO, headers=headers)
-
     (line,) = (vars(record) for record in caplog.records if record.name == "app.request")
     assert line["client_ip"] == address
 

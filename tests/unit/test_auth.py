@@ -28,7 +28,6 @@ def test_each_of_the_tokens_is_accepted(auth: TokenAuth, header: str) -> None:
 def test_anything_else_is_a_401_that_names_the_scheme(auth: TokenAuth, header: str) -> None:
     with pytest.raises(Problem) as caught:
         auth.require(header)
-
     assert caught.value.status == 401
     assert caught.value.headers["WWW-Authenticate"].startswith("Bearer")
 

@@ -63,7 +63,6 @@ def test_an_entry_always_has_a_time_to_live(cache: CacheService, redis: RedisCli
     cache.set("default", 1)
     cache.set("given", 1, ttl=10)
     cache.set("endless", 1, ttl=1e9)
-
     assert 299_000 < left_ms(redis, "default") <= 300_000
     assert 9_000 < left_ms(redis, "given") <= 10_000
     assert 86_399_000 < left_ms(redis, "endless") <= 86_400_000
@@ -77,7 +76,6 @@ def test_a_time_to_live_must_be_positive(cache: CacheService) -> None:
 
 def test_a_conditional_write_to_no_entry_is_refused_once_there_is_one(cache: CacheService) -> None:
     cache.set("key", 1)
-
     assert not cache.replace("key", b"2", 60, seen=None, conditional=True)
     assert cache.replace("other", b"2", 60, seen=None, conditional=True)
 
@@ -135,10 +133,8 @@ def test_without_redis_reads_miss_and_writes_are_dropped_and_counted(cut_off: Ca
 @pytest.mark.parametrize("value", [None, False, 0, "", [], {"a": [1, 2.5, "ü", None]}])
 def test_a_miss_computes_and_keeps_any_json_value(cache: CacheService, value: Any) -> None:
     compute = Mock(return_value=value)
-
     first = cache.fetch("key", 60, compute)
     second = cache.fetch("key", 60, compute)
-
     assert (first.result, second.result) == ("MISS", "HIT")
     assert first.value == second.value == cache.get("key", "default") == value
     assert compute.call_count == 1
@@ -162,7 +158,6 @@ def test_an_error_reaches_the_caller_and_the_next_one_computes(
 ) -> None:
     with pytest.raises(ZeroDivisionError):
         cache.get_or_set("key", 60, lambda: 1 / 0)
-
     assert cache.get_or_set("key", 60, compute) == "computed"
 
 
@@ -186,9 +181,7 @@ def test_a_caller_that_gets_the_lock_after_the_value_was_stored_takes_the_value(
 def test_a_caller_waits_its_budget_and_then_computes(redis: RedisClient, compute: Mock) -> None:
     cache = CacheService(make_settings(REDIS_TIMEOUT_MS="50"), redis)
     lock(redis)
-
     fetched = cache.fetch("key", 60, compute)
-
     assert (fetched.value, fetched.result) == ("computed", "MISS")
     assert cache.fetch("key", 60, compute).result == "HIT"
     assert lock_holder(redis) is not None
@@ -196,7 +189,6 @@ def test_a_caller_waits_its_budget_and_then_computes(redis: RedisClient, compute
 
 def test_a_lock_of_another_process_is_not_released(cache: CacheService, redis: RedisClient) -> None:
     cache.get_or_set("key", 60, lambda: lock(redis))
-
     assert lock_holder(redis) == b"another process"
 
 
@@ -250,7 +242,6 @@ def test_a_computed_value_is_served_when_redis_fails_meanwhile(
 
 def test_a_computation_may_compute_another_key(cache: CacheService) -> None:
     inner = cache.get_or_set("outer", 60, lambda: cache.get_or_set("inner", 60, lambda: "both"))
-
     assert inner == "both"
 
 

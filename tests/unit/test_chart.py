@@ -54,7 +54,6 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
     chosen = {
         of: metrics[of]["properties"]["files"]["items"]["enum"] for of in ("rules", "dashboards")
     }
-
     assert set(chosen["rules"]) == {str(path.with_suffix("")) for path in SOURCES}
     assert set(chosen["dashboards"]) == {path.stem for path in DASHBOARDS}
 
@@ -73,7 +72,6 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
 )
 def test_a_wrong_value_is_named(options: str, told: str) -> None:
     done = helm("template", "x", str(CHART), options)
-
     assert done.returncode != 0
     assert told in done.stderr
 
@@ -94,7 +92,6 @@ def test_a_pod_has_the_time_to_end(before: int, drain: int, graceful: int) -> No
     settings = f"preStopSeconds={before},config.DRAIN_SECONDS={drain}"
     settings += f",config.GRACEFUL_TIMEOUT_SECONDS={graceful}"
     (web,) = of_kind(render(f"--set={settings}"), "Deployment", "web")
-
     ends = web["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     assert ends > before + drain + graceful
 
@@ -102,7 +99,6 @@ def test_a_pod_has_the_time_to_end(before: int, drain: int, graceful: int) -> No
 def test_a_new_image_changes_neither_redis_nor_its_configuration() -> None:
     (before,) = of_kind(render(), "StatefulSet")
     (after,) = of_kind(render("--set=image.tag=other"), "StatefulSet")
-
     assert before["spec"]["template"] == after["spec"]["template"]
 
 
@@ -156,13 +152,11 @@ def test_a_probe_asks_each_address_by_its_kind() -> None:
 
 def test_chart_and_service_have_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-
     assert chart["version"] == chart["appVersion"] == __version__
 
 
 def test_the_table_of_values_is_as_generated() -> None:
     readme = chart_values.README.read_text(encoding="utf-8")
-
     assert readme == chart_values.page(readme, chart_values.VALUES.read_text(encoding="utf-8"))
 
 
@@ -182,6 +176,5 @@ def test_the_schema_has_every_value_and_no_other() -> None:
 def test_templates_stay_small() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*.*"))
     text = re.sub(r"\{\{-? /\*.*?\*/ -?\}\}", "", text, flags=re.DOTALL)
-
     lines = [line.strip() for line in text.splitlines()]
     assert len([line for line in lines if line and not line.startswith("#")]) <= 900

@@ -26,9 +26,7 @@ FOREIGN = ("monitoring.coreos.com/", "gateway.networking.k8s.io/", "cert-manager
 @pytest.mark.parametrize("name", ["", "development", "staging", "production"])
 def test_helm_finds_no_fault(name: str) -> None:
     values = (f"--values={CHART}/values-{name}.yaml",) if name else ()
-
     done = helm("lint", "--strict", "--quiet", str(CHART), *values)
-
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -46,7 +44,6 @@ def test_every_supported_api_server_knows_every_field(
     # It would parse the same definitions again for every object.
     monkeypatch.setattr(schemas, "schema_contents", cache(schemas.schema_contents))
     known = [one for one in different_objects if not one["apiVersion"].startswith(FOREIGN)]
-
     assert len(known) > 50
     for one in known:
         kubernetes_validate.validate(one, version, strict=True)
@@ -114,16 +111,13 @@ def test_the_examples_are_what_it_renders(tmp_path: Path) -> None:
 def test_an_example_shows_of_a_file_only_the_lines_that_the_chart_changes() -> None:
     same = textwrap.indent((ROOT / "docker/nginx/nginx.conf").read_text(encoding="utf-8"), "    ")
     text = f"data:\n  nginx.conf: |\n{same}    resolver mine;\n  same.conf: |\n{same}"
-
     shown = yaml.safe_load(chart_examples.shorten(f"kind: ConfigMap\n{text}"))["data"]
-
     assert shown == {"nginx.conf": "...\nresolver mine;\n", "same.conf": "..."}
 
 
 def test_every_value_has_a_comment() -> None:
     table = (CHART / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w.]+)` \| (.*) \| (.*) \|$", table, re.MULTILINE)
-
     # A group's comment stands for requests and limits.
     own = {key: text for key, _, text in rows if not key.endswith(("requests", "limits"))}
     assert own and all(own.values()), own

@@ -34,7 +34,6 @@ def test_it_lets_callers_through_until_the_third_failure_in_a_row(breaker: Circu
     breaker.success()  # the count starts anew
     fail(breaker, 2)
     assert breaker.allow() and state(breaker) is State.CLOSED
-
     fail(breaker, 1)
     assert not breaker.allow() and state(breaker) is State.OPEN
 
@@ -52,7 +51,6 @@ def test_concurrent_failures_count_as_one(breaker: CircuitBreaker, clock: Clock)
 
 def test_after_its_time_one_caller_may_try_and_close_it(half_open: CircuitBreaker) -> None:
     assert not half_open.allow() and state(half_open) is State.HALF_OPEN
-
     half_open.success()
     assert half_open.allow() and state(half_open) is State.CLOSED
 
@@ -60,13 +58,11 @@ def test_after_its_time_one_caller_may_try_and_close_it(half_open: CircuitBreake
 def test_it_opens_again_when_the_trial_fails(half_open: CircuitBreaker, clock: Clock) -> None:
     half_open.failure(half_open.now())
     clock.now += 0.9
-
     assert not half_open.allow() and state(half_open) is State.OPEN
 
 
 def test_a_trial_that_never_reports_is_forgotten(half_open: CircuitBreaker, clock: Clock) -> None:
     clock.now += 1.0
-
     assert half_open.allow()
 
 

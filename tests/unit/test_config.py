@@ -41,7 +41,6 @@ def test_the_defaults_are_a_development_service_on_the_embedded_store() -> None:
 
 def test_production_turns_the_demo_off_and_secures_the_cookie() -> None:
     settings = make_settings(**PRODUCTION)
-
     assert settings.production and not settings.demo_enabled and settings.session_cookie_secure
 
 
@@ -68,7 +67,6 @@ def test_lists_are_split_at_commas_and_at_line_ends() -> None:
 
 def test_every_kind_of_address_can_be_listened_on() -> None:
     addresses = "127.0.0.1 web:8000 :8000 [::]:8000 [::1] unix:/run/a.sock fd://3".split()
-
     assert make_settings(BIND=",".join(addresses)).bind == tuple(addresses)
 
 
@@ -77,7 +75,6 @@ def test_every_kind_of_address_can_be_listened_on() -> None:
 )
 def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
     settings = make_settings(REDIS_URL=url)
-
     assert (settings.redis_url, settings.embedded_store) == (url, False)
 
 
@@ -124,7 +121,6 @@ def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
 )
 def test_a_wrong_value_is_one_line_with_an_example(name: str, value: str, problem: str) -> None:
     message = refusal(**{name: value})
-
     assert message.startswith(f"{name}: ")
     assert problem in message
     assert re.search(rf"; for example {name}=\S", message)
@@ -158,7 +154,6 @@ def test_production_refuses_a_guessable_secret_silently(
     name: str, value: str, problem: str
 ) -> None:
     message = refusal(**PRODUCTION | {name: value})
-
     assert message.startswith(f"{name}: {problem}")
     assert value not in message
 
@@ -187,16 +182,13 @@ def test_a_password_in_a_wrong_url_is_not_repeated(name: str, url: str) -> None:
 def test_settings_that_do_not_go_together_are_refused() -> None:
     sentinels = refusal(REDIS_SENTINELS="one:26379", REDIS_URL="memory://")
     twice = refusal(SECRET_KEY="a", SECRET_KEY_FILE="/run/secrets/key")
-
     assert sentinels.startswith("REDIS_URL: must have the name of a primary")
     assert twice.startswith("SECRET_KEY_FILE: is set together with SECRET_KEY")
 
 
 def test_files_and_folders_to_write_to_are_tried_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "metrics"
-
     settings = make_settings(LOG_FILE=str(tmp_path / "app.log"), METRICS_DIR=str(folder))
-
     assert (settings.log_file, settings.metrics_dir) == (str(tmp_path / "app.log"), str(folder))
     assert not list(folder.iterdir())
 
@@ -205,9 +197,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     key, tokens = tmp_path / "key", tmp_path / "tokens"
     key.write_text(f"{SECRET}\n")
     tokens.write_text("one\ntwo\n")
-
     settings = make_settings(SECRET_KEY_FILE=str(key), API_TOKENS_FILE=str(tokens))
-
     assert (settings.secret_key, settings.api_tokens) == (SECRET, ("one", "two"))
 
 
@@ -216,7 +206,5 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path, content: byt
     file = tmp_path / "tokens"
     if content:
         file.write_bytes(content)
-
     message = refusal(API_TOKENS_FILE=str(file))
-
     assert message.startswith(f"API_TOKENS_FILE: '{file}' cannot be read")

@@ -30,12 +30,10 @@ def test_the_limit_counts_where_it_is_below_the_machines_cores(
     (tmp_path / "cpu").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(f"{text}\n", encoding="ascii")
-
     assert cpu_limit(tmp_path) == cores
 
 
 def test_on_macos_the_machines_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-
     assert cpu_limit(tmp_path) == 6

@@ -44,14 +44,12 @@ def test_a_version_is_judged_by_its_errors_and_its_latency(
     counted: Reading, final: bool, expected: str | None
 ) -> None:
     found = fault(counted, LIMITS, final=final)
-
     assert (expected in found) if expected and found else found is expected
 
 
 def test_only_what_happened_since_the_last_reading_counts() -> None:
     since = reading(130, errors=30).since(reading(100, errors=30))
     restarted = fault(reading(10).since(reading(50)), LIMITS, final=False)
-
     assert (since.requests, since.errors) == (30, 0)
     assert str(since) == "30 requests, 0 errors, p99 99 ms"
     assert restarted == "a replica of the new version has restarted"

@@ -6,7 +6,6 @@ from deploy.cli import parse
 
 def test_without_arguments_the_clone_is_built_and_switched_to_at_once() -> None:
     given = parse([])
-
     assert (given.action, given.image, given.strategy) == (None, None, "blue-green")
     assert given.watch_seconds == 20
     assert given.settings.parts[-2:] == ("infrastructure", ".env")
@@ -44,7 +43,6 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(arguments)
-
     written = capsys.readouterr().err
     assert ended.value.code == 2
     assert line in written and written.startswith("error: ") and written.count("\n") == 1

@@ -45,13 +45,11 @@ def test_any_other_is_refused(reference: str, problem: str) -> None:
 )
 def test_a_deploy_gives_an_image_a_name_that_cannot_move(reference: str, name: str) -> None:
     digests = [f"other.io/app@{DIGEST}", f"ghcr.io/you/app@{DIGEST}"]
-
     assert firm_name(reference, ID, digests) == name
 
 
 def test_an_image_that_is_built_has_the_version_of_the_clone() -> None:
     name, version, _commit = name_for_build()
-
     assert version == __version__
     assert name.startswith(f"devops-starter:{__version__}")
 

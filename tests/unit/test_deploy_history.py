@@ -45,7 +45,6 @@ def test_a_rollback_goes_to_the_version_before_the_running_one(
     deploys: list[Deploy], running: str, expected: str | None
 ) -> None:
     found = previous_version(deploys, f"sha256:{running}")
-
     assert found == (image(expected) if expected else None)
 
 
@@ -63,7 +62,6 @@ def test_a_deploy_is_two_lines_and_the_second_one_ends_it() -> None:
 
 def test_a_line_that_cannot_be_read_does_not_hide_the_rest() -> None:
     lines = [json.dumps(asdict(deploy("a", "b"))), '{"id": "ab', '{"event": "begun", "id": "1"}']
-
     assert len(parse(lines)) == 1
 
 
@@ -74,7 +72,6 @@ def test_a_deploy_that_could_not_put_things_back_waits_for_recovery() -> None:
 def test_only_images_that_no_rollback_will_need_are_outdated() -> None:
     deploys = [deploy(str(number), str(number + 1)) for number in range(VERSIONS_KEPT + 2)]
     newest = f"app:{VERSIONS_KEPT + 2}"
-
     assert not outdated(deploys[:2], keep="app:2")
     assert newest not in outdated(deploys, keep=newest)
     assert outdated(deploys, keep=newest) == ["app:2", "app:1", "app:0"]

@@ -77,9 +77,7 @@ def rollout(stack: Stack, folder: Path) -> Rollout:
 
 def test_a_deploy_ends_with_the_new_version_in_the_place_of_the_old_one(tmp_path: Path) -> None:
     stack = Stack()
-
     rollout(stack, tmp_path).run()
-
     assert stack.images == {WEB: NEW}
     assert stack.traffic == WEB_ONLY
     assert (tmp_path / ".env").read_text() == f"WEB_IMAGE={NEW.reference}\n"
@@ -108,9 +106,7 @@ def test_whichever_step_fails_the_old_version_serves_again(step: str, tmp_path: 
 
 def test_what_was_renewed_already_goes_back_while_the_candidate_serves(tmp_path: Path) -> None:
     stack = Stack({WEB: NEW, NEXT: NEW}, Traffic(100))
-
     assert rollout(stack, tmp_path).restore()
-
     assert stack.images == {WEB: OLD}
     assert (tmp_path / ".env").read_text() == f"WEB_IMAGE={OLD.reference}\n"
 
@@ -124,6 +120,5 @@ def test_what_was_renewed_already_goes_back_while_the_candidate_serves(tmp_path:
 )
 def test_sometimes_the_way_back_is_not_taken(stack: Stack, tmp_path: Path) -> None:
     assert not rollout(stack, tmp_path).restore()
-
     assert stack.images == {WEB: NEW}
     assert stack.traffic == WEB_ONLY

@@ -61,7 +61,7 @@ def test_every_link_leads_to_a_heading_and_every_file_it_names_is_there(page: Pa
     named = {path.rstrip(".") for path in FILE.findall(text(page))} - EXAMPLES
     kept = [path for path in named if not NOT_IN_A_CLONE.match(path)]
 
-    assert broken == []
+    assert not broken
     assert [path for path in kept if not list(ROOT.glob(path.rstrip("/")))] == []
 
 

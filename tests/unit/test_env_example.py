@@ -20,7 +20,6 @@ def variables(text: str) -> list[str]:
 
 def test_every_setting_of_the_service_is_explained_once() -> None:
     named = variables(EXAMPLE)
-
     assert environment_names() - set(named) == set()
     assert len(named) == len(set(named))
 

@@ -10,7 +10,6 @@ from command_error import CommandError
 def test_variables_are_read_without_quotes_and_comments(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("# settings\nHTTP_PORT=80\n #NOT=this\n\nNAME='a=b'\n")
-
     assert env_file.read(file) == {"HTTP_PORT": "80", "NAME": "a=b"}
     assert not env_file.read(tmp_path / "missing")
 

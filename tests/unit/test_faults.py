@@ -35,7 +35,6 @@ def test_a_fault_hits_the_paths_that_its_pattern_matches_and_no_others(
     faults: FaultService, route: str, path: str, fails: bool
 ) -> None:
     faults.set(Fault(1.0, 0, route), 60)
-
     assert faults.should_fail(path) is fails
 
 
@@ -45,7 +44,6 @@ def test_the_error_rate_of_requests_fails(
     faults.set(Fault(0.3, 0, "/api/v1/*"), 60)
     dice = iter([0.29, 0.3, 0.99])
     monkeypatch.setattr("app.services.faults.random.random", lambda: next(dice))
-
     assert [faults.should_fail("/api/v1/items") for _ in range(3)] == [True, False, False]
 
 
@@ -55,14 +53,12 @@ def test_a_fault_may_only_add_latency(
     slept: list[float] = []
     monkeypatch.setattr("app.services.faults.time.sleep", slept.append)
     faults.set(Fault(0.0, 250, "/api/v1/*"), 60)
-
     assert not faults.should_fail("/api/v1/items")
     assert slept == [0.25]
 
 
 def test_a_fault_ends_by_itself(faults: FaultService, clock: Clock) -> None:
     faults.set(ALWAYS, 60)
-
     clock.now += 59.9
     assert faults.should_fail("/api/v1/items")
     clock.now += 0.1

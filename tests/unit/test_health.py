@@ -37,7 +37,6 @@ def test_without_redis_it_is_alive_and_serves_unless_redis_is_required(
     ready: tuple[int, str],
 ) -> None:
     client = make_client(REDIS_URL=nowhere(), READINESS_REQUIRES_REDIS=required)
-
     for path, expected in (("", health), ("/ready", ready), ("/live", (200, "alive"))):
         answer = client.get(f"/health{path}")
         assert (answer.status_code, answer.get_json()["status"]) == expected
@@ -52,7 +51,6 @@ def test_it_is_ready_when_the_required_redis_answers(redis: RedisClient) -> None
 @pytest.mark.usefixtures("draining")
 def test_while_draining_it_is_not_ready_and_degraded(client: FlaskClient) -> None:
     ready, report = client.get("/health/ready"), client.get("/health")
-
     assert (ready.status_code, ready.json) == (503, {"status": "draining"})
     assert (report.status_code, report.get_json()["status"]) == (200, "degraded")
     assert report.get_json()["checks"]["lifecycle"] == {"status": "draining"}

@@ -58,7 +58,6 @@ def imports(tree: ast.AST) -> Iterator[str]:
 def test_a_module_imports_only_lower_rooms_and_its_own_and_none_in_a_function(path: Path) -> None:
     tree, own = ast.parse(path.read_text(encoding="utf-8")), room_of(name_of(path))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-
     rooms = {imported: room_of(imported) for imported in imports(tree)}
     assert not [name for name, room in rooms.items() if room != own and RANKS[room] >= RANKS[own]]
     assert not [name for function in functions for name in imports(function)]

@@ -53,7 +53,6 @@ def test_an_entry_that_changes_meanwhile_is_not_kept(cache: InProcessCache, cloc
     clock.now += 0.01
     cache.discard("key")
     cache.put("key", before_the_change)
-
     assert cache.get("key") is None
 
 
@@ -61,7 +60,6 @@ def test_memory_is_bounded(cache: InProcessCache, clock: Clock) -> None:
     cache.put("large", entry(clock, b"x" * (cache.MAX_BYTES + 1)))
     for number in range(cache.MAX_ENTRIES + 1):
         cache.put(str(number), entry(clock))
-
     assert cache.get("large") is None
     assert cache.get("0") is None
     assert cache.get(str(cache.MAX_ENTRIES)) is not None

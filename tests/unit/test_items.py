@@ -50,9 +50,7 @@ def test_a_wrong_member_is_a_422_that_names_it_and_changes_nothing(
     client: FlaskClient, tea: Any, method: str, change: dict[str, Any], location: str
 ) -> None:
     url = URL if method == "POST" else tea.headers["Location"]
-
     response = client.open(url, method=method, json=TEA | change)
-
     assert response.status_code == 422
     assert [error["location"] for error in response.get_json()["errors"]] == [location]
     assert client.get(URL).get_json()["items"] == [tea.get_json()]
@@ -81,9 +79,7 @@ def test_an_item_that_is_not_there_is_a_404(client: FlaskClient, method: str) ->
 
 def test_an_answer_about_many_errors_is_short(client: FlaskClient) -> None:
     many = {f"{number}{'x' * 500}": 1 for number in range(1_500)}
-
     response = client.post(URL, json={"quantity": -1, "tags": [1] * 9_000, **many})
-
     locations = {error["location"] for error in response.get_json()["errors"]}
     assert {"body.name", "body.quantity", "body.tags"} <= locations
     assert (response.status_code, len(response.data) < 10_000) == (422, True)
@@ -101,9 +97,7 @@ def test_a_write_is_done_with_the_right_etag_only(
     client: FlaskClient, tea: Any, method: str, wanted: str, done: bool
 ) -> None:
     url, headers = tea.headers["Location"], {"If-Match": wanted}
-
     response = client.open(url, method=method, json=TEA | {"name": "Late"}, headers=headers)
-
     assert response.status_code == ((204 if method == "DELETE" else 200) if done else 412)
     assert done or client.get(url).json == tea.json
 
@@ -111,7 +105,6 @@ def test_a_write_is_done_with_the_right_etag_only(
 def test_a_matching_etag_is_answered_with_a_304(client: FlaskClient, tea_url: str) -> None:
     same = client.get(tea_url, headers={"If-None-Match": '"v1"'})
     other = client.get(tea_url, headers={"If-None-Match": '"v2"'})
-
     assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", '"v1"')
     assert other.status_code == 200
 
@@ -147,7 +140,6 @@ def test_idempotency_keys_belong_to_a_caller_in_any_spelling(client: FlaskClient
     for authorization in ("bearer one", "Bearer one", "BEARER one", "Bearer two"):
         headers = {"Idempotency-Key": "a-key", "Authorization": authorization}
         client.post(URL, json=TEA, headers=headers)
-
     assert len(client.get(URL).get_json()["items"]) == 2
 
 
@@ -155,10 +147,8 @@ def test_pages_can_be_followed_to_the_end(client: FlaskClient) -> None:
     for number in range(5):
         client.post(URL, json={"name": str(number)})
     pages = [client.get(f"{URL}?limit=2").get_json()]
-
     while cursor := pages[-1]["next_cursor"]:
         pages.append(client.get(f"{URL}?limit=2&cursor={cursor}").get_json())
-
     assert [names(page) for page in pages] == [["0", "1"], ["2", "3"], ["4"]]
 
 
@@ -176,7 +166,6 @@ def test_a_malformed_id_or_page_is_a_422(client: FlaskClient, path: str) -> None
 )
 def test_a_cursor_that_the_service_did_not_make_is_a_422(client: FlaskClient, cursor: str) -> None:
     response = client.get(f"{URL}?cursor={cursor}")
-
     assert response.status_code == 422
     assert [error["location"] for error in response.get_json()["errors"]] == ["query.cursor"]
 
@@ -244,9 +233,7 @@ def test_the_next_page_is_right_although_the_last_item_is_deleted(items: ItemSer
     fill(items, 3)
     first = items.page(2, None).value
     items.delete(first["items"][1]["id"])
-
     last = items.page(2, first["next_cursor"]).value
-
     assert (names(last), last["next_cursor"]) == (["2"], None)
     assert items.page(2, None).value["next_cursor"] is None  # a full last page
 
@@ -255,5 +242,4 @@ def test_an_item_deleted_meanwhile_is_left_out(items: ItemService, redis: RedisC
     fill(items, 2)
     first = items.page(10, None).value["items"][0]
     redis.write(("DEL", redis.key("item", first["id"])))
-
     assert names(items.page(10, None, use_cache=False).value) == ["1"]

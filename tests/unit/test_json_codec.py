@@ -19,7 +19,6 @@ from app.http.problems import Problem
 def test_invalid_json_is_a_400(text: bytes) -> None:
     with pytest.raises(Problem, match="not valid JSON") as caught:
         json_codec.loads(text)
-
     assert caught.value.status == 400
 
 

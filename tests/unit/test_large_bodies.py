@@ -28,7 +28,6 @@ def test_what_does_not_fit_is_a_503_with_retry_after(bodies: LargeBodies, size: 
     with bodies.admit(HALF), pytest.raises(Problem) as refused:
         with bodies.admit(size):
             pass
-
     assert refused.value.status == 503
     assert int((refused.value.headers or {})["Retry-After"]) > 0
 

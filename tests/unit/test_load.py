@@ -45,16 +45,13 @@ def _port() -> Iterator[int]:
 def test_at_a_constant_rate_requests_are_timed_from_when_they_were_due(port: int) -> None:
     """One connection, a slow answer first: the requests behind it are charged for the wait."""
     paths = [("GET", "/slow"), *[("GET", "/fast")] * 9]
-
     answers = Load(port, paths, connections=1, rate=100, total=10).run()
-
     assert [round(b.at - a.at, 6) for a, b in zip(answers, answers[1:], strict=False)] == [0.01] * 9
     assert all(answer.seconds > 0.15 for answer in answers)
 
 
 def test_a_connection_that_ends_before_the_answer_is_broken_and_not_repeated(port: int) -> None:
     answers = Load(port, iter([("GET", "/broken"), ("GET", "/")]), connections=1).run()
-
     assert [answer.status for answer in answers] == [BROKEN, 200]
     assert Handler.seen == ["/broken", "/"]
 

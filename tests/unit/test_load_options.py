@@ -11,7 +11,6 @@ URL = "http://127.0.0.1:8080"
 
 def test_an_address_is_enough() -> None:
     options = parse([f"{URL}/"])
-
     assert options.url == URL
     assert (options.users, options.duration) == (10, 30)
     assert options.report is None and options.token_file is None
@@ -35,6 +34,5 @@ def test_a_duration_may_have_a_unit_and_the_token_is_the_first_of_its_file(tmp_p
 def test_nonsense_is_one_line(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="^2$"):
         parse(arguments.split())
-
     said = capsys.readouterr().err
     assert said.startswith("error: ") and len(said.splitlines()) == 1

@@ -83,9 +83,7 @@ def test_within_a_request_a_line_carries_its_ids_or_its_own(formatter: JsonForma
 
 def test_no_text_can_start_a_second_line(formatter: JsonFormatter) -> None:
     forged = 'x\n{"level": "FORGED"}\r\x0b\x1b[31m\u2028'
-
     written = fields(formatter, record("%s", forged, path=forged))
-
     assert written["message"] == written["path"] == forged
 
 

@@ -122,7 +122,6 @@ def test_a_label_without_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(metric_store, "MAX_SERIES", 4)
     enter(tmp_path, 3)
     things = counter("kind")
-
     with pytest.raises(ValueError, match="more than 4 series: a label without bounds"):
         for kind in range(5):
             things.labels(str(kind))
@@ -131,9 +130,7 @@ def test_a_label_without_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.M
 def test_an_earlier_runs_files_are_cleared(tmp_path: Path) -> None:
     counter().inc()
     (tmp_path / "other").touch()
-
     assert metric_store.prepare(str(tmp_path)) == tmp_path
-
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 

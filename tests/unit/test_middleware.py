@@ -52,7 +52,6 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_every_answer_carries_the_request_id_and_the_security_headers() -> None:
     response = observed(answering("204 No Content", [])).get("/", headers={"X-Request-ID": "mine"})
-
     assert response.headers["X-Request-ID"] == "mine"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["X-Frame-Options"] == "DENY"
@@ -63,7 +62,6 @@ def test_the_length_announced_to_head_is_not_counted(caplog: pytest.LogCaptureFi
     client = observed(answering("200 OK", [("Content-Length", "5")], route="/head"))
     client.get("/head")
     client.head("/head")
-
     lines = [vars(record) for record in caplog.records if record.name == "app.request"]
     assert [line["bytes"] for line in lines] == [5, 0]
     assert sample(metrics.RESPONSE_BYTES, route="/head") == 5
@@ -85,7 +83,6 @@ def test_count_duration_and_bytes_are_recorded_under_the_route() -> None:
 
 def test_errors_of_a_route_are_counted_from_zero_on() -> None:
     observed(answering("200 OK", [], "/first")).get("/")
-
     for status in ("500", "503"):
         labels = {"method": "GET", "route": "/first", "status": status}
         assert metrics.REGISTRY.get_sample_value("http_requests_total", labels) == 0
@@ -99,7 +96,6 @@ def test_many_routes_on_fifty_instances_have_few_buckets_and_always_that_of_the_
     monkeypatch.setitem(metrics.DURATION._kwargs, "buckets", metrics.DURATION_BUCKETS)
     metrics.fit_buckets(routes, 50)
     observed(answering("200 OK", [], f"/of-{routes}")).get("/")
-
     samples = next(iter(metrics.DURATION.collect())).samples
     found = {each.labels.get("le") for each in samples if each.labels["route"] == f"/of-{routes}"}
     assert len(found - {None}) == limits and {"0.25", "+Inf"} <= found
@@ -107,16 +103,13 @@ def test_many_routes_on_fifty_instances_have_few_buckets_and_always_that_of_the_
 
 def test_a_scrape_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
     recorded: Recorded = []
-
     observed(answering("200 OK", []), recorded).get("/metrics")
-
     assert not recorded
     assert not caplog.records
 
 
 def test_a_path_is_logged_decoded(caplog: pytest.LogCaptureFixture) -> None:
     observed(answering("404 Not Found", [])).get("/caf%C3%A9/%FF")
-
     assert line(caplog).path == "/café/\ufffd"
 
 
@@ -139,9 +132,7 @@ def test_the_level_of_a_request_is_that_of_its_answer(
     caplog: pytest.LogCaptureFixture, path: str, status: str, level: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
-
     observed(answering(status, [], route=path)).get(path)
-
     assert line(caplog).levelno == level
     assert ("exception" in vars(line(caplog))) == (level == logging.WARNING)
 
@@ -164,7 +155,5 @@ def test_an_error_outside_of_flask_is_a_500_without_internals(
 def test_a_length_that_is_not_a_number_counts_as_zero(length: str) -> None:
     route = "/odd"
     client = observed(answering("200 OK", [], route))
-
     client.get("/", environ_base={"CONTENT_LENGTH": length})
-
     assert sample(metrics.REQUEST_BYTES, route=route) == 0

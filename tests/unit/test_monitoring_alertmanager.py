@@ -63,7 +63,6 @@ def test_alertmanager_accepts_the_file(tmp_path: Path, environment: dict[str, st
 
 def test_without_settings_the_file_stays_as_it_is_and_the_program_says_so(tmp_path: Path) -> None:
     done = render(tmp_path / "made")
-
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
     assert "no receiver is set: alerts show on its page only" in done.stdout
     assert (tmp_path / "made").read_text() == SOURCE.read_text()
@@ -83,9 +82,7 @@ def test_without_settings_the_file_stays_as_it_is_and_the_program_says_so(tmp_pa
 )
 def test_an_alert_goes_where_its_severity_sends_it(labels: dict[str, str], receiver: str) -> None:
     named = [f"{name}={value}" for name, value in labels.items()]
-
     done = run_tool("amtool", "config", "routes", "test", f"--config.file={SOURCE}", *named)
-
     assert done.stdout.strip() == receiver, done.stderr
 
 
@@ -162,14 +159,12 @@ def test_a_message_names_each_alert_once_and_leads_to_its_cause(tmp_path: Path) 
 @pytest.mark.parametrize(("setting", "required"), [("", True), ("true", True), ("false", False)])
 def test_mail_needs_starttls_unless_set(tmp_path: Path, setting: str, required: bool) -> None:
     made = receivers(tmp_path / "made", **EMAIL, ALERT_SMTP_REQUIRE_TLS=setting)
-
     (email,) = made["page"]["email_configs"]
     assert email["require_tls"] is required
 
 
 def test_a_secret_given_as_a_file_is_named_and_not_read(tmp_path: Path) -> None:
     made = receivers(tmp_path / "made", ALERT_WEBHOOK_URL_FILE="/run/secrets/alert_webhook_url")
-
     assert made["page"]["webhook_configs"] == [
         {"send_resolved": True, "url_file": "/run/secrets/alert_webhook_url"}
     ]
@@ -194,7 +189,6 @@ def test_a_wrong_setting_is_one_line(
     tmp_path: Path, environment: dict[str, str], named: str
 ) -> None:
     done = render(tmp_path / "made", **environment)
-
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert named in done.stderr

@@ -92,7 +92,6 @@ NUMBERS: dict[int, dict[str, tuple[float | None, str]]] = {
 
 def test_dashboards_and_the_table_of_metrics_are_as_generated() -> None:
     stale = [path.name for path, text in generated() if path.read_text(encoding="utf-8") != text]
-
     assert not stale, "run python -m monitoring.grafana.generate"
 
 
@@ -121,7 +120,6 @@ def test_a_panel_explains_itself_and_never_says_no_data(
     place: str, panel: dict[str, dict[str, dict[str, str]]]
 ) -> None:
     defaults = panel["fieldConfig"]["defaults"]
-
     assert panel["title"] and panel["description"] and panel["targets"], place
     assert defaults["unit"] and defaults["noValue"]
     assert panel["datasource"]["uid"] in DATASOURCES
@@ -232,7 +230,6 @@ def test_a_burn_rates_bar_turns_red_where_it_pages() -> None:
 def test_critical_alerts_come_first() -> None:
     table = dict(PANELS)["system.json: Alerts now"]
     severities = {one["labels"]["severity"] for one in alerts()}
-
     assert table["options"]["sortBy"] == [{"displayName": "Severity", "desc": False}]
     assert min(severities) == "critical"
 
@@ -257,7 +254,6 @@ def test_every_link_leads_to_a_dashboard_that_exists() -> None:
     # The alerts' link ends with a value of the column that the query makes.
     ends = re.findall(r'"dashboard\\", \\"(\w+)', json.dumps(ALL)) + ["edge", "redis"]
     text = "".join(json.dumps(ALL).replace("/d/ds-${__value.raw}", f"/d/ds-{end}") for end in ends)
-
     assert set(re.findall(r"/d/([\w-]+)", text)) <= known
 
 

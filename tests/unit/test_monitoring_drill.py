@@ -76,9 +76,7 @@ def hold(played: Played, folder: Path, *arguments: str) -> tuple[int, str, str]:
 
 def test_a_missing_alert_is_a_failure_and_ends_the_fault(played: Played, tmp_path: Path) -> None:
     played.never = True
-
     status, output, errors = hold(played, tmp_path, "errors", "--wait", "1")
-
     assert (status, errors) == (1, "error: not within 1 s: the alert is firing\n")
     assert "Repaired." in output
     assert played.fault is None
@@ -86,9 +84,7 @@ def test_a_missing_alert_is_a_failure_and_ends_the_fault(played: Played, tmp_pat
 
 def test_nothing_is_broken_while_the_alert_fires_already(played: Played, tmp_path: Path) -> None:
     played.always = True
-
     status, _, errors = hold(played, tmp_path, "errors")
-
     assert (status, errors.count("\n")) == (2, 1)
     assert "is firing already" in errors
     assert played.fault is None
@@ -121,8 +117,6 @@ def test_what_a_drill_cannot_use_is_one_line_that_says_why(
     played: Played, tmp_path: Path, refusal: int, options: tuple[str, ...], words: str
 ) -> None:
     played.refusal = refusal
-
     status, _, errors = hold(played, tmp_path, "errors", *options)
-
     assert (status, errors.count("\n")) == (2, 1)
     assert words in errors

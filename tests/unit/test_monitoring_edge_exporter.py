@@ -51,7 +51,6 @@ def upstream(edge: Any, suffix: str, traffic: str, status_class: str) -> float |
 
 def test_a_request_is_counted_by_status_with_its_time_and_bytes(edge: Any) -> None:
     edge.count(datagram(status=404))
-
     assert value(edge, "edge_requests_total", status="404", traffic="users") == 1
     assert value(edge, "edge_response_bytes_total") == 512
     assert value(edge, "edge_request_duration_seconds_sum") == 0.004
@@ -79,7 +78,6 @@ def test_health_checks_demo_routes_and_unknown_paths_are_other_traffic(
     edge: Any, route: str, path: str, traffic: str
 ) -> None:
     edge.count(datagram(status=502, route=route, path=path))
-
     assert value(edge, "edge_requests_total", status="502", traffic=traffic) == 1
     assert upstream(edge, "count", traffic, "5xx") == 1
 
@@ -87,7 +85,6 @@ def test_health_checks_demo_routes_and_unknown_paths_are_other_traffic(
 def test_a_client_that_left_waited_as_long_as_nginx_did(edge: Any) -> None:
     line = {"status": 499, "route": "", "upstream_status": "-", "upstream_response_time": "0.5"}
     edge.count(datagram(**line))
-
     assert upstream(edge, "sum", "users", "4xx") == 0.5
 
 
@@ -95,7 +92,6 @@ def test_a_client_that_left_waited_as_long_as_nginx_did(edge: Any) -> None:
 def test_a_retried_request_is_one_request_and_two_attempts(edge: Any, separator: str) -> None:
     statuses, times = f"502{separator}200", f"0.5{separator}0.25"
     edge.count(datagram(upstream_status=statuses, upstream_response_time=times))
-
     assert value(edge, "edge_requests_total", status="200", traffic="users") == 1
     for status in ("502", "200"):
         assert value(edge, "edge_upstream_attempts_total", status=status) == 1
@@ -106,7 +102,6 @@ def test_a_retried_request_is_one_request_and_two_attempts(edge: Any, separator:
 def test_what_nginx_answers_itself_is_none_of_the_service(edge: Any, nothing: str) -> None:
     line = {"upstream_status": nothing, "upstream_response_time": nothing, "rate_limit": ""}
     edge.count(datagram(status=429, **line))
-
     assert value(edge, "edge_requests_total", status="429", traffic="users") == 1
     assert upstream(edge, "count", "users", "4xx") == 0
     assert value(edge, "edge_rate_limit_total", result="passed") == 0
@@ -130,7 +125,6 @@ def test_what_nginx_answers_itself_is_none_of_the_service(edge: Any, nothing: st
 )
 def test_an_unreadable_line_is_counted_as_such_and_as_nothing_else(edge: Any, line: bytes) -> None:
     edge.count(line)
-
     assert value(edge, "edge_unreadable_lines_total") == 1
     assert value(edge, "edge_request_duration_seconds_count") == 0
 

@@ -35,7 +35,6 @@ GROUP_OF = {
 @pytest.mark.slow
 def test_prometheus_accepts_its_configuration_and_every_rule_file() -> None:
     done = run_tool("promtool", "check", "config", MONITORING / "prometheus" / "prometheus.yml")
-
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(STACK_RULES)} rule files found" in done.stdout + done.stderr
 
@@ -44,7 +43,6 @@ def test_prometheus_accepts_its_configuration_and_every_rule_file() -> None:
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
 def test_the_rules_do_what_their_promtool_cases_say(path: Path) -> None:
     done = run_tool("promtool", "test", "rules", path)
-
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -87,14 +85,12 @@ class TestEveryAlert:
         """An alert that joins a group is sent when Alertmanager looks at the group again."""
         page = next(one for one in ROUTE["routes"] if one["receiver"] == "page")
         route = page if alert["labels"]["severity"] == "critical" else ROUTE
-
         if alert["alert"] != "DeadMansSwitch":
             assert min(_memory(alert)) >= seconds(route["group_interval"])
 
     def test_has_cases_that_fire_with_its_labels_or_not_at_all(self, alert: dict[str, Any]) -> None:
         fired = [one for case in _cases(f"{alert['alert']} fires") for one in _expected(case)]
         had = set(re.findall(r"(\w+)=", " ".join(one.get("labels", "") for one in fired)))
-
         assert fired
         assert any(not _expected(case) for case in _cases(f"{alert['alert']} stays quiet"))
         assert set(re.findall(r"\$labels\.(\w+)", str(alert["annotations"]))) <= had
@@ -157,7 +153,6 @@ def test_an_outage_pages_in_time(name: str, job: str, most: int) -> None:
     page = next(one for one in ROUTE["routes"] if one["receiver"] == "page")
     steps = [JOBS[job]["scrape_interval"], JOBS[job]["scrape_timeout"], ALERTS[name]["for"]]
     steps += [GROUP_OF[name]["interval"], page["group_wait"]]
-
     assert sum(map(seconds, steps)) <= most
 
 
@@ -178,7 +173,6 @@ def test_the_counts_of_requests_use_the_interval_of_the_rates() -> None:
     """sum_over_time(slo:bad:rate5m[…]) * 15 is a number of requests."""
     count = re.compile(r"sum_over_time\(slo:\w+:rate5m\[\w+\]\) \* (\d+)")
     factors = {int(found) for rule in all_rules() for found in count.findall(rule["expr"])}
-
     assert factors == {seconds(GROUP_OF["slo:bad:rate5m"]["interval"])}
 
 
@@ -187,7 +181,6 @@ def test_the_heartbeat_comes_every_minute() -> None:
     later than repeat_interval after the last notification."""
     (route,) = (one for one in ROUTE["routes"] if one["receiver"] == "heartbeat")
     every, repeat = seconds(route["group_interval"]), seconds(route["repeat_interval"])
-
     assert (repeat // every + 1) * every == 60
 
 

@@ -35,7 +35,6 @@ def report(answers: dict[str, dict[str, float]], **labels: str) -> tuple[int, st
 
 def test_a_month_is_a_line_for_each_objective() -> None:
     status, output, _ = report(MONTH)
-
     header, availability, latency = (line.split() for line in output.splitlines())
     assert status == 0
     assert header == ["objective", "target", "kept", "requests", "bad", "left", "fast"]
@@ -45,15 +44,12 @@ def test_a_month_is_a_line_for_each_objective() -> None:
 
 def test_services_are_told_apart_by_namespace_and_a_month_without_requests_was_good() -> None:
     idle = {"slo:budget_left": {"availability": 1.0}, "slo:total": {"availability": 0.0}}
-
     _, output, _ = report(idle, namespace="shop")
-
     name, _target, *numbers = output.splitlines()[1].split()
     assert (name, numbers[:3]) == ("shop/availability", ["100.000%", "0", "0"])
 
 
 def test_no_data_is_an_error_of_one_line() -> None:
     status, output, errors = report({})
-
     assert (status, output, errors.count("\n")) == (1, "", 1)
     assert "has no data" in errors

@@ -69,16 +69,13 @@ def test_nothing_that_may_be_secret_is_printed(message: str) -> None:
 @pytest.mark.parametrize("level", ["warn", "error", "crit"])
 def test_names_of_files_are_printed_and_levels_as_in_the_services_log(level: str) -> None:
     message = 'open() "/var/bodies/0000000001" failed (28: No space left on device)'
-
     line = printed(f"*7 {message}{CONTEXT}", level)
-
     levels = {"warn": "WARNING", "error": "ERROR", "crit": "CRITICAL"}
     assert (line["message"], line["level"]) == (message, levels[level])
 
 
 def test_a_candidate_that_does_not_exist_is_not_worth_a_line() -> None:
     message = "web-next could not be resolved (3: Host not found)"
-
     assert error_log.convert(datagram(message)) == ""
     assert printed(message.replace("web-next", "web"))["message"].startswith("web could not")
 
@@ -86,9 +83,7 @@ def test_a_candidate_that_does_not_exist_is_not_worth_a_line() -> None:
 def test_a_client_cannot_forge_fields() -> None:
     forged = '/a",client:6.6.6.6,upstream:"http://6.6.6.6/"'
     context = CONTEXT.replace("/api/v1/items/7?token=s3cret", forged)
-
     line = printed(f"*7 {REFUSED}{context}")
-
     assert (line["client_ip"], line["path"]) == ("192.0.2.7", "/a")
     assert line["upstream_addr"] == "172.18.0.5:8000"
 

@@ -97,7 +97,6 @@ def assert_refused(response: Any, location: str) -> None:
 
 def test_a_right_request_reaches_the_view_with_checked_arguments(put: Any) -> None:
     response = put(f"{URL}?times=2", json={"size": 3.0}, headers={"X-Kind": "big"})
-
     assert (response.status_code, response.json) == (200, {"name": "a", "times": 2, "size": 3})
 
 
@@ -119,7 +118,6 @@ def test_a_right_request_reaches_the_view_with_checked_arguments(put: Any) -> No
 )
 def test_an_undocumented_value_is_a_422(put: Any, url: str, body: Any, location: str) -> None:
     response = put(url, data=json.dumps(body), content_type="application/json")
-
     assert_refused(response, location)
 
 
@@ -139,7 +137,6 @@ def test_a_repeated_parameter_or_a_header_that_does_not_match_is_a_422(
     put: Any, query: str, header: str, detail: str
 ) -> None:
     response = put(URL + query, headers={"X-Kind": header})
-
     assert response.status_code == 422
     assert detail in response.json["detail"]
 
@@ -174,7 +171,6 @@ def test_a_chunked_body_has_the_same_limit(put: Any, size: int, status: int) -> 
 
 def test_without_a_token_nothing_is_validated(client: FlaskClient) -> None:
     response = client.put(URL, data=b"nonsense")
-
     assert response.status_code == 401
 
 
@@ -211,7 +207,6 @@ def test_an_endpoint_is_documented_as_it_is_declared(document: dict[str, Any]) -
 
 def test_settings_decide_about_limits_and_tokens_in_the_document() -> None:
     text = create_app(make_settings(CACHE_TTL_MAX="500")).test_client().get("/openapi.json").data
-
     parameters = json.loads(text)["paths"]["/api/v1/cache/{key}"]["put"]["parameters"]
     (ttl,) = (each for each in parameters if each["name"] == "ttl")
     assert ttl["schema"]["maximum"] == 500

@@ -48,7 +48,6 @@ def test_a_bound_is_met_at_its_value(bound: str, met: dict[int, bool]) -> None:
 
 def test_a_target_that_was_not_measured_is_not_met() -> None:
     verdict = Target("redis", "ours", "fastapi", "≥ 1").verdict(figures(ours=1))
-
     assert verdict["value"] is None and not verdict["ok"]
 
 
@@ -69,14 +68,12 @@ def test_the_noise_is_the_difference_of_the_pair_of_equals() -> None:
 def test_a_wrong_option_ends_with_usage(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="^2$"):
         bench.parse(arguments.split())
-
     assert "error: " in capsys.readouterr().err
 
 
 def test_the_page_shows_the_table_of_the_last_run() -> None:
     result = json.loads(bench.RESULT.read_text(encoding="utf-8"))
     page = bench.PAGE.read_text(encoding="utf-8")
-
     assert page == bench.filled(page, result)
 
 
@@ -85,5 +82,4 @@ def test_every_substitution_still_finds_its_place(substitution: tuple[str, str, 
     filled = {"folder": "/dev/shm/x", "port": "1", "upstream": "u"}
     site = nginx_dump.nginx_settings.site(nginx_dump.SOURCE, nginx_dump.defaults())
     texts = [content.decode() for content in site.values()]
-
     assert any(re.search(substitution[0].format(**filled), text) for text in texts)

@@ -47,9 +47,7 @@ def test_stopping_runs_every_task_once_more(monkeypatch: pytest.MonkeyPatch) -> 
     rounds: list[int] = []
     tasks = PeriodicTasks((lambda: rounds.append(1),))
     tasks.start()
-
     tasks.stop()
-
     assert rounds == [1, 1]
 
 

@@ -72,7 +72,6 @@ def test_a_bug_is_a_500_without_internals_and_the_log_has_them(
     app: Flask, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     response = fail_with(app, error)
-
     assert response.status_code == 500
     assert "secret" not in response.text and "Zero" not in response.text
     records = [each for each in caplog.records if each.levelno == logging.ERROR]
@@ -94,9 +93,7 @@ def test_the_log_line_of_a_failed_request_names_the_cause_in_one_line(
     app: Flask, caplog: pytest.LogCaptureFixture, error: Exception, cause: str
 ) -> None:
     caplog.set_level(logging.INFO)
-
     fail_with(app, error)
-
     (line,) = [vars(record) for record in caplog.records if record.name == "app.request"]
     named = str(line.get("exception"))
     assert named.startswith(cause) and "secret" not in named and "\n" not in named
@@ -104,5 +101,4 @@ def test_the_log_line_of_a_failed_request_names_the_cause_in_one_line(
 
 def test_an_error_of_flask_keeps_its_status_and_words(app: Flask) -> None:
     response = fail_with(app, ImATeapot("Short and stout."))
-
     assert (response.status_code, response.json["detail"]) == (418, "Short and stout.")

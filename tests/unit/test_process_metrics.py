@@ -36,7 +36,5 @@ def test_the_service_shows_its_build_its_workers_and_that_it_stops() -> None:
 
 def test_a_worker_that_has_just_ended_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "workers", lambda: {1: os.getpid(), 2: NO_PROCESS})
-
     found = samples(WorkerProcessCollector())
-
     assert {each.labels["worker"] for family in found.values() for each in family} == {"1"}

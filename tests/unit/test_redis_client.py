@@ -38,10 +38,8 @@ def test_a_request_that_has_met_one_failure_does_not_wait_again(unavailable: Red
     with one_request():
         with pytest.raises(RedisUnavailable):
             unavailable.ping()
-
         with pytest.raises(RedisUnavailable, match="budget") as caught:
             unavailable.ping()
-
     assert not caught.value.tried
 
 
@@ -49,7 +47,6 @@ def test_the_next_request_has_its_own_budget(redis: RedisClient) -> None:
     with one_request():
         with pytest.raises(RedisUnavailable):
             failing(RedisTimeoutError("slow"), redis)
-
     with one_request():
         assert redis.ping() > 0
 
@@ -86,7 +83,6 @@ def test_an_answer_or_an_error_of_the_caller_does_not_open_the_circuit(
     for _ in range(5):
         with pytest.raises(raised):
             failing(error, redis)
-
     assert redis.breaker.state is State.CLOSED
 
 

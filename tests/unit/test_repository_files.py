@@ -35,9 +35,7 @@ def tracked(pattern: str) -> set[Path]:
 def test_help_shows_usage_and_exit_status_without_any_package(script: Path, tmp_path: Path) -> None:
     start = [sys.executable, "-S"] if script.suffix == ".py" else []
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
     done = run([*start, script, "--help"], cwd=tmp_path, env=path)
-
     assert (done.returncode, done.stderr) == (0, "")
     assert script.name in done.stdout and "exit status" in done.stdout.lower()
     assert not list(tmp_path.iterdir())
@@ -48,8 +46,9 @@ def test_dependabot_finds_every_list_of_python_packages() -> None:
     updates = read(".github/dependabot.yml")["updates"]
     (uv,) = (update for update in updates if update["package-ecosystem"] == "uv")
     folders = [ROOT / name.lstrip("/") for name in uv["directories"]]
-    seen = {path for each in folders for in_it in ("*.in", "*/*.in") for path in each.glob(in_it)}
-
+    seen = {
+        path for folder in folders for level in ("*.in", "*/*.in") for path in folder.glob(level)
+    }
     assert tracked("*.in") <= seen
 
 
@@ -62,7 +61,6 @@ def test_every_exception_of_the_image_scan_has_a_reason_and_a_last_day() -> None
 
 def test_precommit_understands_its_configuration() -> None:
     program = Path(sys.executable).parent / "pre-commit"
-
     assert run([program, "validate-config"]).returncode == 0
 
 
@@ -99,9 +97,7 @@ def test_secret_hooks_find_a_key_silently(secret: str, folder: str, tmp_path: Pa
 )
 def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> None:
     (step,) = read(".github/workflows/pull-request.yml")["jobs"]["title"]["steps"]
-
     done = run(["bash", "-e", "-c", step["run"]], env={"TITLE": title})
-
     assert (done.returncode == 0) is accepted
 
 

@@ -20,16 +20,13 @@ INFO = "/api/v1/info"
 )
 def test_a_nul_or_invalid_utf8_is_a_400(client: FlaskClient, path: str, detail: str) -> None:
     path, _, query = path.partition("?")
-
     response = client.get("/", environ_overrides={"PATH_INFO": path, "QUERY_STRING": query})
-
     assert response.status_code == 400
     assert detail in response.get_json()["detail"]
 
 
 def test_a_path_in_utf8_is_looked_up(client: FlaskClient) -> None:
     response = client.get("/caf%C3%A9")
-
     assert (response.status_code, response.get_json()["instance"]) == (404, "/café")
 
 
@@ -54,7 +51,6 @@ def test_only_trusted_hosts_are_answered(
     make_client: Callable[..., FlaskClient], host: str, status: int
 ) -> None:
     client = make_client(TRUSTED_HOSTS="example.org,.example.com")
-
     assert client.get(INFO, headers={"Host": host}).status_code == status
 
 
@@ -71,7 +67,6 @@ def test_probes_and_scrapes_alone_need_no_trusted_host_and_have_no_rate_limit(
 ) -> None:
     client = make_client(TRUSTED_HOSTS="example.org", RATE_LIMIT="1/day")
     hosts = ["example.org"] * 2 + ["10.0.0.3"] * 2
-
     assert [client.get(path, headers={"Host": host}).status_code for host in hosts] == answers
 
 
@@ -79,9 +74,7 @@ def test_a_client_over_its_rate_is_a_429_with_a_time(
     make_client: Callable[..., FlaskClient],
 ) -> None:
     client = make_client(RATE_LIMIT="2/day")
-
     first, second, third = (client.get(INFO) for _ in range(3))
-
     assert [first.status_code, second.status_code, third.status_code] == [200, 200, 429]
     assert 0 < int(third.headers["Retry-After"]) <= 86_400
 

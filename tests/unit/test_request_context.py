@@ -26,7 +26,6 @@ def test_a_callers_request_id_is_kept(offered: str) -> None:
 @pytest.mark.parametrize("offered", ["", "x" * 129, "a b", "a\nb", "a\n", "é", "<script>", "a,b"])
 def test_any_other_request_id_is_replaced_by_a_new_one(offered: str) -> None:
     request_id = from_environ({"HTTP_X_REQUEST_ID": offered}, NONE).request_id
-
     assert re.fullmatch(r"[0-9a-f]{32}", request_id)
 
 
@@ -48,7 +47,6 @@ def test_a_valid_traceparent_gives_the_trace_id_and_each_request_a_span_of_its_o
     traceparent: str, trace_id: str | None
 ) -> None:
     contexts = [from_environ({"HTTP_TRACEPARENT": traceparent}, NONE) for _ in range(100)]
-
     assert {context.trace_id for context in contexts} == {trace_id}
     spans = {context.span_id or "" for context in contexts}
     assert len(spans) == (100 if trace_id else 1)

@@ -60,5 +60,4 @@ def test_the_bench_measures_the_versions_that_are_shipped() -> None:
 def test_no_package_in_the_environment_lacks_a_requirement() -> None:
     """pip installs the pins without resolving; its own check says whether they suffice."""
     done = run([sys.executable, "-m", "pip", "check"])
-
     assert done.returncode == 0, done.stdout

@@ -24,7 +24,6 @@ def guarded(make_client: Callable[..., FlaskClient]) -> FlaskClient:
 
 def test_echo_sends_back_what_arrived_and_no_header(client: FlaskClient) -> None:
     response = client.post(f"{URL}/echo?a=1", json=[1], headers={"X-Secret": "hidden"})
-
     echoed = {"method": "POST", "path": f"{URL}/echo", "query": {"a": "1"}, "body": [1]}
     assert response.json == echoed
     assert b"hidden" not in response.data
@@ -43,7 +42,6 @@ def test_a_status_is_answered_as_asked_with_the_content_that_it_may_have(
 ) -> None:
     for code in codes:
         response = client.get(f"{URL}/status/{code}")
-
         assert (response.status_code, response.headers.get("Content-Type")) == (code, kind)
         assert json.loads(response.data)["status"] == code if kind else response.data == b""
 
@@ -60,9 +58,7 @@ def test_an_impossible_status_or_delay_is_a_422(client: FlaskClient, path: str) 
 def test_delay_waits_as_long_as_asked(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr("app.routes.demo.time.sleep", slept.append)
-
     response = client.get(f"{URL}/delay/2.5")
-
     assert response.json == {"seconds": 2.5}
     assert slept == [2.5]
 
@@ -105,7 +101,6 @@ def test_faults_need_a_token(guarded: FlaskClient, client: FlaskClient, method: 
 
 def test_the_demo_can_be_left_out(make_client: Callable[..., FlaskClient]) -> None:
     client = make_client(DEMO_ENABLED="false")
-
     assert client.get(FAULTS).status_code == 404
     assert b"/api/v1/demo" not in client.get("/openapi.json").data
     assert b'id="fault"' not in client.get("/", headers={"Accept": "text/html"}).data

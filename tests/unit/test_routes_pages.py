@@ -17,7 +17,6 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 def test_the_index_lists_links_that_all_work_and_a_browser_gets_a_page(client: FlaskClient) -> None:
     links = client.get("/").get_json()["links"].values()
     page = client.get("/", headers=BROWSER)
-
     assert {path: client.get(path).status_code for path in links} == dict.fromkeys(links, 200)
     assert page.mimetype == "text/html" and "Accept" in page.vary
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
@@ -25,7 +24,6 @@ def test_the_index_lists_links_that_all_work_and_a_browser_gets_a_page(client: F
 
 def test_pages_do_not_need_redis_and_statistics_do() -> None:
     client = create_app(make_settings(REDIS_URL=nowhere())).test_client()
-
     statuses = [client.get(path, headers=BROWSER).status_code for path in ("/", "/docs")]
     assert statuses == [200, 200]
     assert client.get("/api/v1/stats").status_code == 503
@@ -33,9 +31,7 @@ def test_pages_do_not_need_redis_and_statistics_do() -> None:
 
 def test_info_names_version_commit_and_instance() -> None:
     settings = make_settings(APP_VERSION="1.2.3", GIT_COMMIT="abc", INSTANCE_ID="web-1")
-
     info = create_app(settings).test_client().get("/api/v1/info").get_json()
-
     assert (info["version"], info["commit"], info["instance"]) == ("1.2.3", "abc", "web-1")
     assert info["environment"] == "testing" and info["uptime_seconds"] > 0
 
@@ -123,6 +119,5 @@ def test_scrapers_may_accept_in_any_way(
     client: FlaskClient, accept: str, content_type: str
 ) -> None:
     response = client.get("/metrics", headers={"Accept": accept})
-
     assert response.status_code == 200
     assert response.content_type.startswith(content_type)

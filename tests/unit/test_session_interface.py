@@ -65,7 +65,6 @@ def test_a_get_starts_no_session_and_one_is_read_back_by_the_same_browser_alone(
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites(client: FlaskClient) -> None:
     header = put(client, data={}).headers["Set-Cookie"]
-
     assert header.startswith("session=")
     assert "; HttpOnly" in header and "; SameSite=Lax" in header and "; Path=/" in header
     assert "Secure" not in header
@@ -86,7 +85,6 @@ def test_a_secure_cookie_is_bound_to_the_host_and_can_be_taken_back() -> None:
 
 def test_redis_holds_no_usable_id(client: FlaskClient, kept: Kept, redis: RedisClient) -> None:
     put(client, data={"theme": "dark"})
-
     ((key, content),) = kept().items()
     assert cookie(client).encode() not in key + content
     assert json.loads(content)["data"] == {"theme": "dark"}
@@ -99,7 +97,6 @@ def test_another_user_gets_another_session_id(client: FlaskClient, kept: Kept) -
     for user in (None, "ada", "ada"):
         put(client, user=user, data={"basket": 1})
         ids.append(cookie(client))
-
     assert ids[0] != ids[1] == ids[2]
     assert len(kept()) == 1
 
@@ -107,9 +104,7 @@ def test_another_user_gets_another_session_id(client: FlaskClient, kept: Kept) -
 @pytest.mark.parametrize("made_up", ["x" * 43, "../../etc", "é", "session:1", "%00"])
 def test_a_session_id_made_up_by_a_client_is_not_used(client: FlaskClient, made_up: str) -> None:
     client.set_cookie("session", made_up)
-
     put(client, data={})
-
     assert cookie(client) != made_up
 
 
@@ -132,7 +127,6 @@ def test_a_session_that_has_ended_is_none_although_it_is_still_stored(
     put(client, data={})
     later = time.time() + 78
     monkeypatch.setattr("app.http.session_interface.time.time", lambda: later)
-
     assert client.get(URL).get_json()["active"] is False
     assert kept()
 
@@ -193,7 +187,6 @@ def test_a_request_that_does_not_use_its_session_reads_nothing_from_redis(
 
 def test_the_size_of_a_session_is_limited(client: FlaskClient, kept: Kept) -> None:
     response = put(client, data={"text": "x" * 16_384})
-
     assert response.status_code == 422
     assert kept() == {}
 

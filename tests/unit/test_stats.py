@@ -61,7 +61,6 @@ def test_requests_errors_and_rates_are_reported(stats: StatsService, clock: Cloc
 
 def test_without_requests_counts_are_zero_and_ratios_null(stats: StatsService) -> None:
     report = stats.report()
-
     assert (report["requests"], report["error_ratio"], report["endpoints"]) == (0, None, [])
     assert report["latency_ms"] == {"p50": None, "p95": None, "p99": None}
     assert report["cache"] == {"hits": 0, "misses": 0, "ratio": None}
@@ -161,9 +160,7 @@ def test_lookups_are_counted_for_ever_and_in_the_window(stats: StatsService, clo
 def test_latency_percentiles_are_estimated_in_milliseconds(stats: StatsService) -> None:
     for _ in range(100):
         stats.record("/a", 200, 0.2, "user")
-
     latency = stats.report()["latency_ms"]
-
     assert latency == {"p50": 175.0, "p95": 242.5, "p99": 248.5}
 
 
@@ -182,7 +179,6 @@ def test_a_quantile_is_interpolated_within_its_bucket(
     counts: dict[int, int], fraction: float, seconds: float | None
 ) -> None:
     buckets = [counts.get(index, 0) for index in range(len(DURATION_BUCKETS) + 1)]
-
     assert quantile(buckets, fraction) == (None if seconds is None else pytest.approx(seconds))
 
 
@@ -219,7 +215,6 @@ def record_in_outage(stats: StatsService, redis: RedisClient, *users: str) -> No
 def test_no_count_is_lost_in_an_outage(stats: StatsService, redis: RedisClient) -> None:
     record_in_outage(stats, redis, "first")
     stats.record("/a", 200, 0.001, "second")
-
     report = stats.report()
     assert (report["requests"], report["users"]["5m"]) == (2, 2)
 
@@ -228,9 +223,7 @@ def test_waiting_users_take_bounded_memory_and_their_requests_still_count(
     stats: StatsService, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.services.stats.MAX_USERS_WAITING", 10)
-
     record_in_outage(stats, redis, *(f"user {number}" for number in range(30)))
-
     report = stats.report()
     assert report["requests"] == 30
     assert report["users"]["5m"] == 10

@@ -34,7 +34,6 @@ def test_what_a_command_contained_is_not_repeated(caplog: pytest.LogCaptureFixtu
     Trouble().failed(
         ResponseError("unknown command `AUTH`, with args beginning with: `app` `s3cret`")
     )
-
     assert caplog.messages == ["Redis is unavailable: unknown command `AUTH`"]
 
 

@@ -98,8 +98,6 @@ def test_an_earlier_deployments_end_is_not_this_ones(
 ) -> None:
     """Here the connection breaks before the host has begun."""
     programs.add("ssh", BREAKING_SSH.replace('bash -c "${!#}" >/dev/null\n', ""))
-
     done = deployment.run("--image", IMAGE, RECONNECT_SECONDS="0")
-
     assert done.returncode == 1 and "was never started" in done.stderr
     assert deployment.read("nginx.conf") == "first"

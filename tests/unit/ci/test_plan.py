@@ -36,7 +36,6 @@ plan: Any = importlib.import_module("plan")
 )
 def test_paths_decide_what_is_built_and_drilled(paths: list[str] | None, decided: str) -> None:
     found, parts = plan.decide(paths), plan.e2e_parts(paths)
-
     drills = plan.DRILLS in parts
     assert (found.code, found.build) == ("code" in decided, "build" in decided)
     assert drills == ("drills" in decided)
@@ -45,7 +44,6 @@ def test_paths_decide_what_is_built_and_drilled(paths: list[str] | None, decided
 
 def test_every_end_to_end_test_is_in_one_part() -> None:
     words = sorted(set(re.findall(r"[a-z]+", " ".join(plan.E2E))) - {"and", "or", "not"})
-
     for values in itertools.product([False, True], repeat=len(words)):
         named = dict(zip(words, values, strict=True))
         # pylint: disable-next=eval-used
@@ -70,7 +68,6 @@ def test_a_deleted_or_renamed_file_counts_as_changed(git: Git, base: str) -> Non
     middle = git.commit("feat: old")
     git("mv", "app/old.py", "notes.md")
     git.commit("docs: notes")
-
     assert planned(git, middle)["build"] == "true"
     assert planned(git, base)["build"] == "false"
 
@@ -102,9 +99,7 @@ def test_a_private_repository_reads_in_one_sentence_what_is_skipped(git: Git, ba
 
 def test_a_missing_version_is_one_line(git: Git) -> None:
     git.commit("feat: nothing")
-
     done = run_script("plan.py", cwd=git.folder)
-
     assert done.returncode == 1
     assert done.stderr.startswith("error: app/version.py") and done.stderr.count("\n") == 1
 
@@ -119,14 +114,12 @@ def gate(may_skip: str, **results: str) -> Any:
 @pytest.mark.parametrize("result", ["failure", "cancelled", "skipped"])
 def test_the_gate_stays_shut_for_anything_but_success(result: str) -> None:
     done = gate("image", lint=result, unit="success")
-
     assert (done.returncode, f"lint: {result}" in done.stderr) == (1, True)
 
 
 def test_the_gate_accepts_as_skipped_what_the_plan_skips() -> None:
     pages_only = plan.decide(["README.md"]).may_skip
     skipped = dict.fromkeys(["lint", "unit", "integration", "security", "image"], "skipped")
-
     assert gate(pages_only, plan="success", pages="success", **skipped).returncode == 0
     assert gate(pages_only, plan="success", pages="skipped", **skipped).returncode == 1
     assert gate(pages_only, **(skipped | {"lint": "failure"})).returncode == 1

@@ -49,9 +49,7 @@ def test_a_pushed_chart_names_a_digest_and_is_signed(programs: Programs, tmp_pat
 def test_a_version_that_is_there_is_signed_and_not_replaced(programs: Programs) -> None:
     programs.add("skopeo", f"echo {DIGEST}")
     programs.add("helm")
-
     done = publish(programs)
-
     assert done.returncode == 0, done.stderr
     assert not [call for call in programs.calls if call.startswith("helm")]
     assert programs.calls[-1] == SIGNED
@@ -67,7 +65,6 @@ def test_a_version_that_is_there_is_signed_and_not_replaced(programs: Programs) 
 )
 def test_wrong_arguments_are_refused_in_one_line(arguments: tuple[str, ...], word: str) -> None:
     done = run_script("publish-chart.sh", *arguments)
-
     assert done.returncode == 1
     assert word in done.stderr and len(done.stderr.splitlines()) == 1
 
@@ -75,8 +72,6 @@ def test_wrong_arguments_are_refused_in_one_line(arguments: tuple[str, ...], wor
 def test_a_push_that_the_registry_refuses_is_said(programs: Programs) -> None:
     programs.add("skopeo", "exit 1")
     programs.add("helm", 'if [[ $1 == push ]]; then echo "Error: denied" >&2; exit 1; fi')
-
     done = publish(programs)
-
     assert done.returncode == 1
     assert "could not be pushed: Error: denied" in done.stderr

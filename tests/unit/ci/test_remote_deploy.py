@@ -110,7 +110,6 @@ def test_what_is_missing_or_wrong_is_told_before_the_host_hears_of_it(
     deployment: Deployment, arguments: list[str], environment: dict[str, Any], complaint: str
 ) -> None:
     done = deployment.run(*arguments, **environment)
-
     assert done.returncode == 1 and complaint in done.stderr
     assert not deployment.host.exists()
 
@@ -118,9 +117,7 @@ def test_what_is_missing_or_wrong_is_told_before_the_host_hears_of_it(
 def test_an_unusable_key_is_not_repeated(deployment: Deployment, programs: Programs) -> None:
     programs.add("ssh-agent", "echo SSH_AGENT_PID=")
     programs.add("ssh-add", "cat >/dev/null; exit 1")
-
     done = deployment.run("--image", IMAGE, DEPLOY_SSH_KEY="half-of-a-key")
-
     assert done.returncode == 1 and "DEPLOY_SSH_KEY is not a private key" in done.stderr
     assert "half-of-a-key" not in done.stderr + done.stdout
     assert not deployment.host.exists()
@@ -158,7 +155,6 @@ def outside(commit: str, *healths: str) -> Any:
 def test_a_deployment_may_take_its_time_to_become_healthy(deployment: Deployment) -> None:
     with listening(outside(deployment.first, "unhealthy", "healthy")) as server:
         done = deployment.run("--image", IMAGE, DEPLOY_URL=server.url, CHECK_SECONDS="30")
-
     assert done.returncode == 0, done.stderr
     assert "is healthy and runs" in done.stdout
 

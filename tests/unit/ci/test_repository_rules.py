@@ -48,9 +48,7 @@ def test_anything_else_fails(
     programs: Programs, cosign: str, arguments: list[str], complaint: str
 ) -> None:
     programs.add("cosign", cosign)
-
     done = verify(programs, *arguments)
-
     assert done.returncode == 1 and complaint in done.stderr
 
 
@@ -95,9 +93,7 @@ fi
 
 def test_what_a_plan_does_not_offer_is_skipped_and_the_rest_is_set(programs: Programs) -> None:
     programs.add("gh", FREE_PLAN)
-
     done = run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path)
-
     assert done.returncode == 0, done.stderr
     skipped = [line for line in done.stdout.splitlines() if line.startswith("Skipped: ")]
     assert len(skipped) == 6 and all("Upgrade to GitHub Pro" in line for line in skipped)
@@ -106,7 +102,5 @@ def test_what_a_plan_does_not_offer_is_skipped_and_the_rest_is_set(programs: Pro
 
 def test_a_request_that_fails_for_another_reason_ends_it(programs: Programs) -> None:
     programs.add("gh", '[[ $* == *--jq* ]] && echo 7 && exit; echo "gh: HTTP 500" >&2; exit 1')
-
     done = run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path)
-
     assert done.returncode == 1

@@ -32,14 +32,12 @@ def test_main_moves_to_a_commit_that_contains_the_published_one(
 ) -> None:
     """Whatever the newest commit of main is: one that changes a page publishes nothing."""
     label = f'{{"config": {{"Labels": {{"org.opencontainers.image.revision": "{PUBLISHED}"}}}}}}'
-
     assert moves(programs, tmp_path, f"echo '{label}'", status) == f"newer={newer}\n"
     assert f"compare/{PUBLISHED}...{COMMIT}" in programs.calls[-1]
 
 
 def test_the_first_image_gets_the_tag(programs: Programs, tmp_path: Path) -> None:
     refused = 'echo "reading manifest main: manifest unknown" >&2; exit 1'
-
     assert moves(programs, tmp_path, refused) == "newer=true\n"
 
 
