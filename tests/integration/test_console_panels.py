@@ -31,7 +31,6 @@ def choose(page: Page, label: str) -> None:
 
 
 def send(page: Page, label: str) -> None:
-    """Choose a request and send it; returns when the answer is there."""
     choose(page, label)
     with page.expect_response(lambda response: "/api/v1/" in response.url):
         page.get_by_role("button", name="Send", exact=True).click()

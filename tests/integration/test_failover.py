@@ -172,7 +172,6 @@ def test_a_redis_that_refuses_writes_answers_reads_and_is_used_again_by_itself(
 
 @pytest.fixture
 def replicated(own_redis: RedisServer, second_redis: RedisServer) -> RedisServer:
-    """The replica of `own_redis`."""
     second_redis.follow(own_redis)
     return second_redis
 
@@ -228,7 +227,6 @@ def test_a_replayed_write_waits_for_replicas(
 
 
 def items_of(server: RedisServer) -> ItemService:
-    """Items behind a connection of their own."""
     settings = {"REDIS_WAIT_REPLICAS": "1", "REDIS_TIMEOUT_MS": "1000"}
     redis = make_redis(REDIS_URL=server.url, **settings)
     return ItemService(redis, CacheService(make_settings(), redis))

@@ -23,7 +23,6 @@ def service(start_service: StartService, server: str) -> Iterator[Service]:
 
 
 def wait_for_other_workers(service: Service, former: set[int]) -> None:
-    """Wait until all workers run and none of `former` does."""
     wait_until(
         lambda: len(pids := service.worker_pids()) == WORKERS and not pids & former,
         why="the workers are replaced",

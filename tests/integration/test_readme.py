@@ -15,7 +15,6 @@ PROMISE = "at first it takes half a minute, later a second:"
 
 
 def block(heading: str, language: str = "sh") -> str:
-    """The first piece of code under a heading."""
     section = README.partition(f"\n## {heading}\n")[2]
     return str(re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0])
 

@@ -25,7 +25,6 @@ ROUTES = ("/", "/health", ITEMS, "/api/v1/cache", "/api/v1/cache/key", "/api/v1/
 
 
 def client_of(url: str) -> FlaskClient:
-    """A client of the application, in this process, on a Redis."""
     return create_app(make_settings(REDIS_URL=url)).test_client()
 
 

@@ -73,7 +73,6 @@ def test_an_untrusted_certificate_is_logged(start_service: StartService, tls_por
 
 @pytest.fixture
 def replicated() -> Iterator[tuple[RedisServer, RedisServer]]:
-    """A primary and its replica, with a password."""
     with RedisServer(password=PASSWORD) as primary, RedisServer(password=PASSWORD) as replica:
         replica.follow(primary)
         yield primary, replica
@@ -81,7 +80,6 @@ def replicated() -> Iterator[tuple[RedisServer, RedisServer]]:
 
 @pytest.fixture
 def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[RedisSentinel]:
-    """A Sentinel that watches them, with a password of its own."""
     running = RedisSentinel(
         f"sentinel monitor MyMaster 127.0.0.1 {replicated[0].port} 1",
         f'sentinel auth-pass MyMaster "{PASSWORD}"',
@@ -96,7 +94,6 @@ def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[RedisSenti
 
 
 def stored(server: RedisServer) -> int:
-    """Items there."""
     return int(server.client().zcard("ds:items:index"))
 
 

@@ -34,7 +34,6 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with one commit."""
     folder = tmp_path_factory.mktemp("rename") / "clone"
     copy(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
     git(folder, "init", "--quiet")
@@ -45,7 +44,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def renamed(original: Path) -> Path:
-    """The clone under its new name."""
     folder = original.with_name("renamed")
     copy(original, folder)
     done = setup(folder, "--name", NEW, "--holder", "Ada Lovelace & Söhne")

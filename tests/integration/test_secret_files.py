@@ -26,7 +26,6 @@ def write(path: Path, text: str) -> None:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """The file that has the tokens, or a password."""
     write(tmp_path / "secret", OLD)
     return tmp_path / "secret"
 

@@ -16,8 +16,6 @@ PROGRAMS = ("kubectl", "helm", "kind", "docker")
 
 
 class Machine:
-    """A clone, and a PATH with the programs as they are played."""
-
     def __init__(self, folder: Path) -> None:
         self.clone = Clone(folder / "a clone")
         self.programs = Programs(folder / "bin", "bash env dirname cat grep tail mkdir rm")

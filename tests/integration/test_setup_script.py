@@ -37,7 +37,6 @@ HOSTILE = {
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    """Fresh: nothing is installed."""
     return Clone(tmp_path / "a clone")
 
 

@@ -24,7 +24,6 @@ ITEMS = "/api/v1/items"
 
 
 def section(heading: str) -> str:
-    """The text under a heading, which must be there."""
     return PAGE.split(f"\n### {heading}\n")[1].split("\n#")[0]
 
 

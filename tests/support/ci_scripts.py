@@ -20,8 +20,6 @@ def run_script(
 
 
 class Git:
-    """A repository of its own, with a name to commit under."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)

@@ -16,8 +16,6 @@ KEPT = ("PATH", "HOME", "LANG", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "http
 
 
 class Clone:
-    """`run` starts one of its scripts and returns what came out."""
-
     def __init__(self, folder: Path, *, copy: bool = True) -> None:
         """With copy=False, the folder contains a clone already."""
         self.folder = folder
@@ -68,7 +66,6 @@ class Clone:
         )
 
     def leftovers(self) -> list[str]:
-        """What of an environment is there, whole or in parts."""
         found = [self.venv, self.folder / ".run" / "environment-old"]
         return [path.name for path in found if path.exists()]
 

@@ -28,7 +28,6 @@ def engine_answers() -> bool:
 
 
 def require_engine() -> None:
-    """Skip the test where no engine answers; in CI fail it."""
     if not engine_answers():
         missing("NO CONTAINER ENGINE ANSWERS: start Docker to run the end-to-end tests")
 

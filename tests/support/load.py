@@ -27,8 +27,6 @@ IDLE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to send."""
-
     method: str
     path: str
     body: bytes | None = None
@@ -37,8 +35,6 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of one request."""
-
     at: float
     """When it was sent, or due at a constant rate (`time.monotonic()`)."""
     seconds: float
@@ -104,7 +100,6 @@ class Load:  # pylint: disable=too-many-instance-attributes
         return self._wait()
 
     def start(self) -> Self:
-        """Begin to send; returns at once."""
         self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
@@ -205,7 +200,6 @@ class _Connection:
 
 
 def statuses(answers: Iterable[Answer]) -> Counter[int]:
-    """How many answers had each status."""
     return Counter(answer.status for answer in answers)
 
 

@@ -65,7 +65,6 @@ def dashboards() -> dict[str, dict[str, Any]]:
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """All panels but headings."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 

@@ -54,7 +54,6 @@ class Programs:
         self.path = str(folder) if tools else f"{folder}:{os.environ['PATH']}"
 
     def link(self, *tools: str) -> None:
-        """Have these programs of the machine."""
         for name in tools:
             (self.folder / name).symlink_to(str(shutil.which(name)))
 

@@ -51,7 +51,6 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """Process ID of the master."""
         return self._started().pid
 
     @property
@@ -66,7 +65,6 @@ class Service:
         return [json.loads(line) for line in self.log_lines]
 
     def messages(self, text: str) -> list[str]:
-        """The messages logged so far that contain a text."""
         return [each["message"] for each in self.log_records if text in each["message"]]
 
     @property
@@ -74,7 +72,6 @@ class Service:
         return self.log_path.with_name("stderr.log").read_text(encoding="utf-8", errors="replace")
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send a request; `options` are those of `requests.request`."""
         return requests.request(method, self.base_url + path, **{"timeout": 20} | options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
@@ -110,15 +107,12 @@ class Service:
         return {int(pid) for pid in children.split()}
 
     def wait_for_workers(self, number: int) -> None:
-        """Wait until this many workers run."""
         wait_until(lambda: self.metric(metrics.APP_WORKERS) == number, why="all workers run")
 
     def wait_for_boots(self, number: int) -> None:
-        """Wait until Gunicorn's log shows this many starts of a worker."""
         wait_until(lambda: len(self.messages("Booting worker")) >= number, why="workers start")
 
     def start(self) -> Self:
-        """Return when /health/live answers 200."""
         self.launch()
         try:
             wait_until(self._is_alive, seconds=START_SECONDS, why="/health/live answers")
@@ -146,7 +140,6 @@ class Service:
             )
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Signal the master only."""
         self._started().send_signal(number)
 
     def wait(self, seconds: float = 40) -> int:
@@ -179,8 +172,6 @@ class Service:
 
 
 class StartService(Protocol):
-    """The type of the fixture `start_service`."""
-
     def __call__(
         self, *, redis: str = "", server: str = "gunicorn", root: Path | str = ROOT, **settings: str
     ) -> AbstractContextManager[Service]: ...

@@ -15,7 +15,6 @@ from tests.support.app_parts import make_settings, sample
 
 @pytest.fixture
 def cut_off(unavailable: RedisClient) -> CacheService:
-    """A cache whose Redis is unavailable."""
     return CacheService(make_settings(), unavailable)
 
 
@@ -39,13 +38,11 @@ def gone(*_operation: Any) -> Any:
 
 
 def left_ms(redis: RedisClient, key: str) -> int:
-    """Milliseconds that an entry has left to live."""
     return int(redis.read(("PTTL", redis.key("cache", key)))[0])
 
 
 @pytest.fixture
 def compute() -> Mock:
-    """Something worth caching."""
     return Mock(return_value="computed")
 
 
@@ -187,8 +184,14 @@ def test_a_caller_waits_its_budget_and_then_computes(redis: RedisClient, compute
     assert lock_holder(redis) is not None
 
 
-def test_a_lock_of_another_process_is_not_released(cache: CacheService, redis: RedisClient) -> None:
-    cache.get_or_set("key", 60, lambda: lock(redis))
+def test_a_lock_runs_out_and_is_not_released_once_another_process_has_it(
+    cache: CacheService, redis: RedisClient
+) -> None:
+    def outlive_the_lock() -> None:
+        assert redis.read(("PTTL", redis.key("lock", "key")))[0] > 0
+        lock(redis)
+
+    cache.get_or_set("key", 60, outlive_the_lock)
     assert lock_holder(redis) == b"another process"
 
 

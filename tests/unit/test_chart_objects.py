@@ -69,7 +69,6 @@ def test_with_a_secret_of_ones_own_nothing_is_random() -> None:
 
 
 def annotations(chart: Path) -> dict[str, Any]:
-    """Of each component's pods."""
     rendered = helm("template", "x", str(chart), *FIXED)
     assert rendered.returncode == 0, rendered.stderr
     objects = [one for one in yaml.safe_load_all(rendered.stdout) if one]

@@ -13,7 +13,6 @@ def breaker(clock: Clock) -> CircuitBreaker:
 
 @pytest.fixture
 def half_open(breaker: CircuitBreaker, clock: Clock) -> CircuitBreaker:
-    """A circuit that has just let one caller try again."""
     fail(breaker, 3)
     clock.now += 1.0
     assert breaker.allow()

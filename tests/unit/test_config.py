@@ -22,7 +22,6 @@ PRODUCTION = {
 
 
 def refusal(**environ: str) -> str:
-    """The message that stops the start."""
     with pytest.raises(SettingsError) as caught:
         make_settings(**environ)
     return str(caught.value)

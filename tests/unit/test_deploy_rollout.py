@@ -20,8 +20,6 @@ NEW = Image("app:new-111111111111", "sha256:new", "2.0", "unknown")
 
 @dataclass
 class Stack:
-    """Plays nginx, the replicas and Prometheus."""
-
     images: dict[str, Image] = field(default_factory=lambda: {WEB: OLD})
     traffic: Traffic = WEB_ONLY
     log: list[str] = field(default_factory=list)

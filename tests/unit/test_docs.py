@@ -37,7 +37,6 @@ def text(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The headings' anchors, made as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", CODE.sub("", text(page)), re.MULTILINE)
     plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)|[`*]", r"\1", heading).lower() for heading in headings]
     return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}

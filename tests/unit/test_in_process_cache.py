@@ -22,7 +22,6 @@ def cache() -> InProcessCache:
 
 
 def entry(clock: Clock, payload: bytes = b"1", seconds: float = MINUTE) -> Entry:
-    """An entry that was read just now."""
     return Entry(payload, ends_at=clock.now + seconds, read_at=clock.now)
 
 

@@ -17,7 +17,6 @@ TEA = {"name": "Tea", "description": "Green", "quantity": 3, "tags": ["kitchen"]
 
 @pytest.fixture
 def tea(client: FlaskClient) -> Any:
-    """An item that is there, as its creation answered."""
     return client.post(URL, json=TEA)
 
 

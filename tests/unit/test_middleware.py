@@ -15,8 +15,6 @@ Recorded = list[tuple[str, str, int]]
 
 
 def answering(status: str, headers: list[tuple[str, str]], route: str | None = None) -> Any:
-    """A WSGI application that always answers like this."""
-
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if route:
             environ[ROUTE] = route
@@ -40,7 +38,6 @@ def observed(application: Any, recorded: Recorded | None = None) -> Client:
 
 
 def line(caplog: pytest.LogCaptureFixture) -> Any:
-    """The one line that a request has left."""
     (record,) = [each for each in caplog.records if each.name == "app.request"]
     return record
 

@@ -40,7 +40,6 @@ def render(target: Path, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def receivers(target: Path, **environment: str) -> dict[str, dict[str, list[dict[str, object]]]]:
-    """Each receiver's integrations by its name."""
     done = render(target, **environment)
     assert done.returncode == 0, done.stderr
     return {one.pop("name"): one for one in yaml.safe_load(target.read_text())["receivers"]}

@@ -35,7 +35,6 @@ def edge() -> Any:
 
 
 def datagram(**changed: object) -> bytes:
-    """A line as nginx's syslog sends it."""
     return b"<190>Nov 23 14:00:00 nginx: " + json.dumps(LINE | changed).encode()
 
 

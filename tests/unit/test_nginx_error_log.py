@@ -15,7 +15,6 @@ CONTEXT = (
 
 
 def datagram(message: str, level: str = "error") -> bytes:
-    """A line as nginx's syslog sends it."""
     time = "2026/11/23 14:00:00"
     return f"<187>Nov 23 14:00:00 4f1d nginx: {time} [{level}] 29#29: {message}".encode()
 

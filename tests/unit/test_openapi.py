@@ -48,7 +48,6 @@ class Choice(BaseModel):
 
 
 def app_with_things() -> Flask:
-    """The application with one more endpoint, and tokens."""
     app = create_app(make_settings(API_TOKENS=TOKEN, MAX_CONTENT_LENGTH=str(LIMIT)))
     things = Blueprint("things", __name__, url_prefix="/things")
 

@@ -12,8 +12,6 @@ from app.redis_client.client import RedisFull, RedisUnavailable
 
 
 def fail_with(app: Flask, error: Exception) -> Any:
-    """The answer to a request whose view raises `error`."""
-
     @app.get("/fails")
     def fails() -> str:
         raise error

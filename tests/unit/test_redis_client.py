@@ -13,8 +13,6 @@ from tests.support.app_parts import make_redis, nowhere, one_request
 
 
 def failing(error: Exception, redis: RedisClient) -> None:
-    """Run an operation that ends like this."""
-
     def operation(client: Redis) -> None:
         raise error
 

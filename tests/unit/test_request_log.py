@@ -29,8 +29,6 @@ FIELDS = {
 
 
 class Kept(LineHandler):
-    """A handler of lines that keeps them."""
-
     def __init__(self) -> None:
         super().__init__(-1)
         self.lines: list[bytes] = []
@@ -40,8 +38,6 @@ class Kept(LineHandler):
 
 
 class KeptRecords(logging.Handler):
-    """Any other handler: it formats records."""
-
     def __init__(self) -> None:
         super().__init__()
         self.formatter = JsonFormatter(make_settings())

@@ -18,7 +18,6 @@ QUIET = {
 
 @pytest.fixture
 def guarded(make_client: Callable[..., FlaskClient]) -> FlaskClient:
-    """A client of a service with tokens."""
     return make_client(API_TOKENS=TOKEN)
 
 
