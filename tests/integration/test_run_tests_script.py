@@ -69,14 +69,9 @@ def test_without_a_choice_it_checks_all_and_ends_with_pytests_line(clone: Clone)
 
 @pytest.mark.parametrize(
     ("choice", "expected"),
-    [
-        (["--lint"], LINT),
-        (["--unit"], {"pytest tests/unit"}),
-        (["--integration"], {"pytest tests/integration"}),
-        (["--e2e"], {"pytest tests/e2e"}),
-        (["--security"], SECURITY),
-        (["--lint", "--unit"], {*LINT, "pytest"}),
-    ],
+    [(["--lint"], LINT), (["--unit"], {"pytest tests/unit"})]
+    + [(["--integration"], {"pytest tests/integration"}), (["--e2e"], {"pytest tests/e2e"})]
+    + [(["--security"], SECURITY), (["--lint", "--unit"], {*LINT, "pytest"})],
 )
 def test_a_choice_runs_what_it_names(clone: Clone, choice: list[str], expected: set[str]) -> None:
     assert clone.run("run-tests.sh", *choice).returncode == 0

@@ -214,15 +214,8 @@ def test_settings_decide_about_limits_and_tokens_in_the_document() -> None:
 
 @pytest.mark.parametrize(
     ("value", "status"),
-    [
-        (2**64 - 1, 201),
-        (-(2**63), 201),
-        (1.5, 201),
-        ({"a": [None, "x"]}, 201),
-        (2**64, 400),
-        (-(2**63) - 1, 400),
-        ([{"a": 2**64}], 400),
-    ],
+    [(2**64 - 1, 201), (-(2**63), 201), (1.5, 201), ({"a": [None, "x"]}, 201)]
+    + [(2**64, 400), (-(2**63) - 1, 400), ([{"a": 2**64}], 400)],
 )
 def test_the_document_tells_which_integers_are_refused(value: Any, status: int) -> None:
     client = create_app(make_settings()).test_client()

@@ -37,15 +37,9 @@ def test_a_path_with_two_slashes_is_not_that_with_one(client: FlaskClient, path:
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [
-        ("example.org", 200),
-        ("EXAMPLE.org:8080", 200),
-        ("api.example.com", 200),
-        ("evil.example", 400),
-        ("example.org.evil.example", 400),
-        ("example.org@evil.example", 400),
-        ("", 400),
-    ],
+    [("example.org", 200), ("EXAMPLE.org:8080", 200), ("api.example.com", 200)]
+    + [("evil.example", 400), ("example.org.evil.example", 400)]
+    + [("example.org@evil.example", 400), ("", 400)],
 )
 def test_only_trusted_hosts_are_answered(
     make_client: Callable[..., FlaskClient], host: str, status: int
