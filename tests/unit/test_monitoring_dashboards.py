@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.generate.__main__ import generated
 from tests.support import promql
-from tests.support.monitoring import MONITORING, alerts, dashboards, fill_in, panels
+from tests.support.monitoring import COMPOSE, MONITORING, alerts, dashboards, fill_in, panels
 from tests.support.monitoring import queries, read_yaml, run_tool
 
 GRAFANA = MONITORING / "grafana"
@@ -270,3 +270,7 @@ def test_grafana_requires_a_password_contacts_no_other_server_and_keeps_its_plug
     # An update at the start would remove the Prometheus data source: the image is read-only.
     assert settings.getboolean("plugins", "preinstall_disabled")
     assert "prometheus" not in settings["plugins"]["disable_plugins"]
+    # The stack mounts the dashboards where the provider looks.
+    (provider,) = read_yaml(GRAFANA / "dashboards.yml")["providers"]
+    mounts = read_yaml(COMPOSE)["services"]["grafana"]["volumes"]
+    assert f"../monitoring/grafana/dashboards:{provider['options']['path']}:ro" in mounts
