@@ -13,7 +13,7 @@ from app.services.cache_service import CacheService
 from app.utils import metrics
 from tests.support.app_parts import make_redis, make_settings
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 from tests.support.service import EMBEDDED, Service, StartService
 
 # The page's greetings, and two more endpoints of the same kind.
@@ -112,8 +112,7 @@ def test_its_errors_are_problem_documents_with_the_request_id(service: Service) 
     ids=lambda command: command.split()[0],
 )
 def test_three_endpoints_by_the_page_pass_every_check(clone: Path, command: str) -> None:
-    done = run([sys.executable, "-m", *command.split()], cwd=clone, seconds=280)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(run([sys.executable, "-m", *command.split()], cwd=clone, seconds=280))
 
 
 def test_the_example_of_the_cache_page_looks_a_rate_up_once() -> None:

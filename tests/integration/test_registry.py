@@ -19,7 +19,7 @@ import pytest
 from tests.support import workflows
 from tests.support.ci_scripts import run_script
 from tests.support.missing import missing
-from tests.support.processes import Programs, free_port, run, wait_until
+from tests.support.processes import Programs, free_port, output_of, run, wait_until
 
 CONFIGURATION = """
 version: 0.1
@@ -82,8 +82,7 @@ class Registry:
         commit = hashlib.sha1(f"v{version}".encode(), usedforsecurity=False).hexdigest()
         digest = build(self, content or version)
         for name in (PUSH, "Tag it"):
-            done = self.step(name, digest, f"sha-{commit}")
-            assert done.returncode == 0, done.stderr
+            output_of(self.step(name, digest, f"sha-{commit}"))
         return digest
 
     def finish(
@@ -169,8 +168,7 @@ def test_an_archive_that_is_not_the_tested_image_is_not_pushed(registry: Registr
 
 def test_tags_come_after_the_signature_and_name_the_tested_image(registry: Registry) -> None:
     tested = build(registry, "tested")
-    pushed = registry.step(PUSH, tested, "main", "1")
-    assert pushed.returncode == 0, pushed.stderr
+    output_of(registry.step(PUSH, tested, "main", "1"))
     assert not registry.tags()
     assert registry.step("Tag it", tested, "main", "1").returncode == 0
     assert registry.tags() == {"main": tested, "1": tested}
@@ -191,8 +189,7 @@ def test_a_release_gets_tags_and_is_published(registry: Registry, expected: dict
     digests = {version: registry.publish(version) for version in expected}
 
     for number, version in enumerate(expected):
-        done = registry.finish(version, released=tuple(expected)[:number])
-        assert done.returncode == 0, done.stderr
+        output_of(registry.finish(version, released=tuple(expected)[:number]))
 
     tags = {tag: digests[version] for version in expected for tag in expected[version].split()}
     assert registry.tags() == tags
@@ -241,9 +238,7 @@ def test_the_mirror_gets_the_tags_too_after_signatures_and_provenance_are_attach
     registry.publish("1.0.0")
     published = len(registry.calls())
 
-    done = registry.finish("1.0.0", mirror="mirror/n", VISIBILITY=visibility)
-
-    assert done.returncode == 0, done.stderr
+    output_of(registry.finish("1.0.0", mirror="mirror/n", VISIBILITY=visibility))
     assert registry.tags("mirror/n") == registry.tags() != {}
 
     calls = registry.calls()[published:]

@@ -15,7 +15,7 @@ import yaml
 
 from tests.support.clone import assert_refused, environment
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 from tests.support.service import EMBEDDED, StartService
 
 # Whatever this clone is called by now: these tests go with it when it is renamed.
@@ -27,9 +27,8 @@ NOT_COPIED = (".git", ".venv", ".run", "__pycache__", ".*_cache", ".hypothesis",
 
 def git(folder: Path, *arguments: str) -> str:
     names = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    done = run(["git", *names, *arguments], cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    said = output_of(run(["git", *names, *arguments], cwd=folder))
+    return said.strip()
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +45,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def renamed(original: Path) -> Path:
     folder = original.with_name("renamed")
     copy(original, folder)
-    done = setup(folder, "--name", NEW, "--holder", "Ada Lovelace & Söhne")
-    assert done.returncode == 0, done.stderr
+    output_of(setup(folder, "--name", NEW, "--holder", "Ada Lovelace & Söhne"))
     return folder
 
 
@@ -154,8 +152,7 @@ def _delete_demo(folder: Path) -> None:
 )
 def test_a_clone_made_ones_own_passes_every_check(mine: Path, check: str) -> None:
     command = [sys.executable, "-m", *shlex.split(check)]
-    done = run(command, cwd=mine, env=environment(), seconds=500)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(run(command, cwd=mine, env=environment(), seconds=500))
 
 
 def test_a_clone_of_ones_own_passes_the_smoke_test(mine: Path, start_service: StartService) -> None:
@@ -175,17 +172,14 @@ def test_a_name_of_any_length_passes_the_checks(original: Path, tmp_path: Path) 
         changed = git(folder, "diff", "--name-only", "--", "*.py").splitlines()
 
         for check in (("black", "--check"), ("flake8",)):
-            done = run([sys.executable, "-m", *check, *changed], cwd=folder)
-            assert done.returncode == 0, done.stdout + done.stderr
+            output_of(run([sys.executable, "-m", *check, *changed], cwd=folder))
 
 
 def test_it_can_be_renamed_again(renamed: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     copy(renamed, again)
 
-    done = setup(again, f"--name={NEWER}", "--holder=Grace Hopper")
-
-    assert done.returncode == 0, done.stderr
+    output_of(setup(again, f"--name={NEWER}", "--holder=Grace Hopper"))
     assert not [path for path in tracked(again) if NEW in text_of(path)]
     assert text_of(again / "LICENSE").count("Copyright (c)") == 2
     assert "Lovelace" not in text_of(again / "LICENSE")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clone import Clone, assert_refused
+from tests.support.processes import output_of
 
 LINTERS = [
     *("black", "flake8", "pylint", "mypy", "shellcheck", "bandit"),
@@ -57,14 +58,12 @@ def pytest_calls(clone: Clone) -> list[str]:
 
 
 def test_without_a_choice_it_checks_all_and_ends_with_pytests_line(clone: Clone) -> None:
-    result = clone.run("run-tests.sh")
-
-    assert result.returncode == 0, result
+    said = output_of(clone.run("run-tests.sh"))
     assert called(clone) == {*LINT, "pytest"}
     [tests] = pytest_calls(clone)
     assert "--cov-fail-under=95" in tests and tests.endswith("tests/unit tests/integration")
     assert "-m not slow" in tests
-    assert result.stdout.splitlines()[-1] == CLOSING_LINE
+    assert said.splitlines()[-1] == CLOSING_LINE
 
 
 @pytest.mark.parametrize(

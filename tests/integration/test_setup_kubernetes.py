@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clone import Clone, assert_refused
-from tests.support.processes import Programs, run
+from tests.support.processes import Programs, output_of, run
 
 PROGRAMS = ("kubectl", "helm", "kind", "docker")
 
@@ -90,8 +90,7 @@ def test_what_fails_is_said_in_one_line(
     ],
 )
 def test_an_image_is_installed_by_tag_or_digest(machine: Machine, image: str, values: str) -> None:
-    result = machine.setup(f"--image={image}", "--namespace=demo")
-    assert result.returncode == 0, result.stderr
+    output_of(machine.setup(f"--image={image}", "--namespace=demo"))
     asked = machine.programs.calls
     assert "docker" not in str(asked)
     (installed,) = (call for call in asked if call.startswith("helm upgrade"))
@@ -99,8 +98,7 @@ def test_an_image_is_installed_by_tag_or_digest(machine: Machine, image: str, va
 
 
 def test_a_kind_cluster_is_made_once_and_gets_the_image(machine: Machine) -> None:
-    result = machine.setup("--kind")
-    assert result.returncode == 0, result.stderr
+    output_of(machine.setup("--kind"))
     machine.play("kind", "echo devops-starter")
     assert machine.setup("--kind").returncode == 0
 

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tests.support.clone import Clone, assert_refused
-from tests.support.processes import Programs, free_port, wait_until
+from tests.support.processes import Programs, free_port, output_of, wait_until
 
 OFFLINE = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",  # where nothing listens
@@ -243,8 +243,7 @@ def test_a_killed_service_is_not_taken_for_a_running_one(installed: Clone, port:
         seconds=10,
         why="the status is 3",
     )
-    again = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
-    assert again.returncode == 0, again.stderr
+    output_of(installed.run("setup.sh", "--local", "--detach", "--port", str(port)))
 
 
 def test_a_wrong_setting_is_shown_and_nothing_runs(installed: Clone, port: int) -> None:

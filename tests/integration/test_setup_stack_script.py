@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.clone import Clone, assert_refused
 from tests.support.paths import ROOT
-from tests.support.processes import Programs, free_port
+from tests.support.processes import Programs, free_port, output_of
 
 GOOD = {
     "version": "echo 100.1.0-rc.1",
@@ -124,11 +124,9 @@ def test_an_image_that_cannot_be_fetched_leaves_its_service_out_and_says_so(clon
         "compose up": f"echo \"${{GRAFANA_URL-default}} ${{PROMETHEUS_URL-default}}\" >'{links}'",
     }
 
-    result = setup(clone, says=says)
-
-    assert result.returncode == 0, result.stderr
-    assert "Without grafana" in result.stdout and "Starting 4 services" in result.stdout
-    assert "prom/prometheus:v3" in result.stdout
+    said = output_of(setup(clone, says=says))
+    assert "Without grafana" in said and "Starting 4 services" in said
+    assert "prom/prometheus:v3" in said
     assert links.read_text() == " default\n"  # the console has no link to a missing service
 
 
@@ -193,9 +191,7 @@ def test_status_and_start_fail_if_a_service_does(clone: Clone, redis: str, statu
 def test_the_settings_file_is_made_once_for_its_owner_alone(clone: Clone) -> None:
     settings = clone.folder / "infrastructure" / ".env"
 
-    first = setup(clone)
-
-    assert first.returncode == 0, first.stderr
+    output_of(setup(clone))
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
     assert settings.read_text() == (settings.parent / ".env.example").read_text()
     assert setup(clone, settings="LOG_LEVEL=DEBUG\n").returncode == 0

@@ -16,7 +16,7 @@ import yaml
 from tests.support.containers import engine_answers, pull
 from tests.support.missing import in_ci
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 
 MONITORING = ROOT / "monitoring"
 RULES = sorted((MONITORING / "prometheus" / "rules").rglob("*.yml"))
@@ -110,6 +110,15 @@ def run_tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
     Without the program and its image the test is skipped; in CI it fails.
     """
     return run([*_command(name), *arguments])
+
+
+def evaluate(folder: Path, series: dict[str, str], checks: list[dict[str, Any]]) -> None:
+    """Have promtool compare expressions with what they give for these series, a sample each 15 s."""
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    case = {"interval": "15s", "input_series": given, "promql_expr_test": checks}
+    path = folder / "made.test.yml"
+    path.write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [case]}))
+    output_of(run_tool("promtool", "test", "rules", path))
 
 
 @functools.cache

@@ -42,6 +42,12 @@ def run(
     )
 
 
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
+    """What a program has printed that must have succeeded."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 class Programs:
     """Stand-ins for programs such as gh: each notes how it is called, then runs its script."""
 

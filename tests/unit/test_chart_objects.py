@@ -17,7 +17,7 @@ from kubernetes_validate import utils as schemas
 
 from tests.support.chart import CHART, FIXED, VARIANTS, helm, of_kind, render, require_helm
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 
 # Their schemas come with other projects' CRDs.
 FOREIGN = ("monitoring.coreos.com/", "gateway.networking.k8s.io/", "cert-manager.io/")
@@ -26,8 +26,7 @@ FOREIGN = ("monitoring.coreos.com/", "gateway.networking.k8s.io/", "cert-manager
 @pytest.mark.parametrize("name", ["", "development", "staging", "production"])
 def test_helm_finds_no_fault(name: str) -> None:
     values = (f"--values={CHART}/values-{name}.yaml",) if name else ()
-    done = helm("lint", "--strict", "--quiet", str(CHART), *values)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(helm("lint", "--strict", "--quiet", str(CHART), *values))
 
 
 @pytest.fixture(scope="module", name="different_objects")
@@ -57,10 +56,8 @@ def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
     values = {"global": {"region": "eu"}, CHART.name: {"replicaCount": 4}}
     (parent / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
-    done = helm("template", "x", str(parent), *FIXED)
-
-    assert done.returncode == 0, done.stderr
-    assert "replicas: 4" in done.stdout
+    said = output_of(helm("template", "x", str(parent), *FIXED))
+    assert "replicas: 4" in said
 
 
 def test_with_a_secret_of_ones_own_nothing_is_random() -> None:
@@ -69,9 +66,8 @@ def test_with_a_secret_of_ones_own_nothing_is_random() -> None:
 
 
 def annotations(chart: Path) -> dict[str, Any]:
-    rendered = helm("template", "x", str(chart), *FIXED)
-    assert rendered.returncode == 0, rendered.stderr
-    objects = [one for one in yaml.safe_load_all(rendered.stdout) if one]
+    said = output_of(helm("template", "x", str(chart), *FIXED))
+    objects = [one for one in yaml.safe_load_all(said) if one]
     return {
         one["metadata"]["name"].rpartition("-")[2]: one["spec"]["template"]["metadata"]
         for one in of_kind(objects, "Deployment") + of_kind(objects, "StatefulSet")
@@ -97,8 +93,7 @@ def test_a_changed_file_restarts_its_server_alone(
 def test_the_examples_are_what_it_renders(tmp_path: Path) -> None:
     require_helm()
     program = chart_examples.__file__
-    done = run([sys.executable, program, tmp_path])
-    assert done.returncode == 0, done.stderr
+    output_of(run([sys.executable, program, tmp_path]))
 
     committed = sorted(chart_examples.EXAMPLES.iterdir())
     assert [path.name for path in committed] == sorted(path.name for path in tmp_path.iterdir())

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.support.monitoring import MONITORING, run_tool
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 
 # Getting amtool's image may take a while the first time.
 pytestmark = pytest.mark.timeout(600)
@@ -40,8 +40,7 @@ def render(target: Path, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def receivers(target: Path, **environment: str) -> dict[str, dict[str, list[dict[str, object]]]]:
-    done = render(target, **environment)
-    assert done.returncode == 0, done.stderr
+    output_of(render(target, **environment))
     return {one.pop("name"): one for one in yaml.safe_load(target.read_text())["receivers"]}
 
 
@@ -54,10 +53,8 @@ def test_alertmanager_accepts_the_file(tmp_path: Path, environment: dict[str, st
     text = rendered.read_text().replace("/etc/alertmanager", str(MONITORING / "alertmanager"))
     rendered.write_text(text)
 
-    done = run_tool("amtool", "check-config", rendered)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 templates" in done.stdout
+    said = output_of(run_tool("amtool", "check-config", rendered))
+    assert "1 templates" in said
 
 
 def test_without_settings_the_file_stays_as_it_is_and_the_program_says_so(tmp_path: Path) -> None:
@@ -130,9 +127,8 @@ def message(tmp_path: Path, template: str) -> str:
     glob = MONITORING / "alertmanager" / "templates" / "*.tmpl"
     text = f'{{{{ template "{template}" . }}}}'
     where = (f"--template.glob={glob}", f"--template.text={text}", f"--template.data={data}")
-    done = run_tool("amtool", "template", "render", *where)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    said = output_of(run_tool("amtool", "template", "render", *where))
+    return said
 
 
 @pytest.mark.slow

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.generate.__main__ import generated
 from tests.support import promql
-from tests.support.monitoring import COMPOSE, MONITORING, alerts, dashboards, fill_in, panels
-from tests.support.monitoring import queries, read_yaml, run_tool
+from tests.support.monitoring import COMPOSE, MONITORING, alerts, dashboards, evaluate, fill_in
+from tests.support.monitoring import panels, queries, read_yaml
 
 GRAFANA = MONITORING / "grafana"
 ALL = dashboards()
@@ -178,14 +177,7 @@ def _evaluate(
         else:
             expr = f"({expr}) == bool {value}"
         checks.append({"expr": expr, "eval_time": f"{minutes}m", "exp_samples": samples})
-    given = [{"series": name, "values": values} for name, values in series.items()]
-    case = {"interval": "15s", "input_series": given, "promql_expr_test": checks}
-    file = folder / "dashboards.test.yml"
-    file.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [case]}))
-
-    done = run_tool("promtool", "test", "rules", file)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    evaluate(folder, series, checks)
 
 
 def _color(panel: dict[str, Any], value: float | None) -> str:

@@ -13,6 +13,7 @@ from tests.support.monitoring import COMPOSE, MONITORING, RULE_TESTS, RULES, STA
 from tests.support.monitoring import alerts, all_rules, dashboards, headings, queries
 from tests.support.monitoring import read_yaml, run_tool, seconds
 from tests.support.paths import ROOT
+from tests.support.processes import output_of
 
 # Getting promtool's image may take a while the first time.
 pytestmark = pytest.mark.timeout(600)
@@ -42,8 +43,7 @@ def test_prometheus_accepts_its_configuration_and_every_rule_file() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
 def test_the_rules_do_what_their_promtool_cases_say(path: Path) -> None:
-    done = run_tool("promtool", "test", "rules", path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(run_tool("promtool", "test", "rules", path))
 
 
 def test_targets_are_bounded_scrapes_do_not_overlap_and_data_outlives_the_error_budget() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import workflows
 from tests.support.ci_scripts import Git, run_script
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 
 plan: Any = importlib.import_module("plan")
 
@@ -51,10 +51,9 @@ def test_every_end_to_end_test_is_in_one_part() -> None:
 
 
 def planned(git: Git, base: str = "", **environment: str) -> dict[str, str]:
-    done = run_script("plan.py", cwd=git.folder, BASE=base, **environment)
-    assert done.returncode == 0, done.stderr
-    lines = [line.split("=", 1) for line in done.stdout.splitlines() if "=" in line]
-    return dict(lines) | {"summary": done.stdout}
+    said = output_of(run_script("plan.py", cwd=git.folder, BASE=base, **environment))
+    lines = [line.split("=", 1) for line in said.splitlines() if "=" in line]
+    return dict(lines) | {"summary": said}
 
 
 @pytest.fixture

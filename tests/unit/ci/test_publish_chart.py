@@ -10,7 +10,7 @@ import yaml
 from tests.support.chart import CHART, NO_HELM, helm
 from tests.support.ci_scripts import run_script
 from tests.support.missing import missing
-from tests.support.processes import Programs
+from tests.support.processes import Programs, output_of
 
 IMAGE = f"registry.example.org/me/service@sha256:{'a' * 64}"
 DIGEST = f"sha256:{'b' * 64}"
@@ -33,9 +33,7 @@ def test_a_pushed_chart_names_a_digest_and_is_signed(programs: Programs, tmp_pat
     programs.add("helm", f'if [[ $1 == push ]]; then {push}; else exec {real} "$@"; fi')
     programs.add("skopeo", "exit 1")
 
-    done = publish(programs, "1.2.3+g0123abc")
-
-    assert done.returncode == 0, done.stderr
+    output_of(publish(programs, "1.2.3+g0123abc"))
     (archive,) = tmp_path.glob("*.tgz")
     chart = yaml.safe_load(helm("show", "chart", str(archive)).stdout)
     values = yaml.safe_load(helm("show", "values", str(archive)).stdout)
@@ -49,8 +47,7 @@ def test_a_pushed_chart_names_a_digest_and_is_signed(programs: Programs, tmp_pat
 def test_a_version_that_is_there_is_signed_and_not_replaced(programs: Programs) -> None:
     programs.add("skopeo", f"echo {DIGEST}")
     programs.add("helm")
-    done = publish(programs)
-    assert done.returncode == 0, done.stderr
+    output_of(publish(programs))
     assert not [call for call in programs.calls if call.startswith("helm")]
     assert programs.calls[-1] == SIGNED
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.listener import Asked, listening
 from tests.support.paths import ROOT
-from tests.support.processes import Programs, run
+from tests.support.processes import Programs, output_of, run
 from tests.support.remote_deployment import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
@@ -17,10 +17,8 @@ def test_a_known_host_gets_files_and_deploys(deployment: Deployment, programs: P
     deployment.git.write("not-in-git", "")
     settings = {"DEPLOY_USER": "ship", "DEPLOY_PORT": "2222"}
 
-    done = deployment.run("--image", IMAGE, "--strategy", "canary", **settings)
-
-    assert done.returncode == 0, done.stderr
-    assert f"deployed --image {IMAGE} --strategy canary" in done.stdout
+    said = output_of(deployment.run("--image", IMAGE, "--strategy", "canary", **settings))
+    assert f"deployed --image {IMAGE} --strategy canary" in said
     assert deployment.read("calls") == f"{deployment.host} --image {IMAGE} --strategy canary\n"
     assert deployment.read("nginx.conf") == "first"
     assert not (deployment.host / "not-in-git").exists()
@@ -72,9 +70,7 @@ def test_mounts_stay_and_a_rollback_brings_back_files(
     deployment.run("--image", IMAGE)
     assert mounted.read_text() == "second"
 
-    done = deployment.run("--rollback")
-
-    assert done.returncode == 0, done.stderr
+    output_of(deployment.run("--rollback"))
     assert mounted.read_text() == deployment.read("nginx.conf") == "first"
     calls = deployment.read("calls")
     assert calls.splitlines()[-1] == f"{deployment.host} --rollback"
@@ -134,8 +130,7 @@ def test_an_older_commit_is_deployed_only_on_request(deployment: Deployment) -> 
     assert deployment.read("nginx.conf") == "second"
     assert len(deployment.read("calls").splitlines()) == 3
 
-    done = deployment.run(*older, "--allow-older")
-    assert done.returncode == 0, done.stderr
+    output_of(deployment.run(*older, "--allow-older"))
     assert deployment.read("nginx.conf") == "first"
     assert deployment.read(".release/commit") == f"{deployment.first}\n"
 

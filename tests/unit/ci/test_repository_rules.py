@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import workflows
 from tests.support.ci_scripts import run_script
-from tests.support.processes import Programs
+from tests.support.processes import Programs, output_of
 
 IMAGE, COMMIT = f"ghcr.io/o/n@sha256:{'1' * 64}", "a" * 40
 SIGNER = "https://github.com/o/n/.github/workflows/ci-cd.yml@refs/heads/main"
@@ -54,9 +54,8 @@ def test_anything_else_fails(
 
 def requests(*arguments: str) -> list[tuple[str, Any]]:
     """(method and path, body) of what protect-branch.sh would send."""
-    done = run_script("protect-branch.sh", "--dry-run", *arguments)
-    assert done.returncode == 0, done.stderr
-    parts = re.split(r"^((?:PUT|POST|PATCH) /.*)$", done.stdout, flags=re.MULTILINE)[1:]
+    said = output_of(run_script("protect-branch.sh", "--dry-run", *arguments))
+    parts = re.split(r"^((?:PUT|POST|PATCH) /.*)$", said, flags=re.MULTILINE)[1:]
     return [
         (line, json.loads(body) if body.strip() else None)
         for line, body in zip(parts[::2], parts[1::2], strict=True)
@@ -93,9 +92,8 @@ fi
 
 def test_what_a_plan_does_not_offer_is_skipped_and_the_rest_is_set(programs: Programs) -> None:
     programs.add("gh", FREE_PLAN)
-    done = run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path)
-    assert done.returncode == 0, done.stderr
-    skipped = [line for line in done.stdout.splitlines() if line.startswith("Skipped: ")]
+    said = output_of(run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path))
+    skipped = [line for line in said.splitlines() if line.startswith("Skipped: ")]
     assert len(skipped) == 6 and all("Upgrade to GitHub Pro" in line for line in skipped)
     assert any("private-vulnerability-reporting" in call for call in programs.calls)
 
