@@ -8,9 +8,9 @@ from unittest.mock import Mock
 import pytest
 
 from app.redis_client.client import RedisClient, RedisUnavailable
-from app.services.cache_service import CacheService
+from app.services.cache_service import CacheService, Entry, InProcessCache
 from app.utils import metrics
-from tests.support.app_parts import make_settings, sample
+from tests.support.app_parts import Clock, make_redis, make_settings, sample
 
 
 @pytest.fixture
@@ -301,3 +301,90 @@ def test_the_old_value_is_served_when_redis_fails_before_the_refresh(
     fetched = cache.fetch("key", 600, not_called)
 
     assert (fetched.value, fetched.result) == ("old", "HIT")
+
+
+MINUTE = 60.0
+
+
+@pytest.fixture
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock(100.0)
+    monkeypatch.setattr("time.monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def memory() -> InProcessCache:
+    return InProcessCache(0.5)
+
+
+def entry(monotonic: Clock, payload: bytes = b"1", seconds: float = MINUTE) -> Entry:
+    return Entry(payload, ends_at=monotonic.now + seconds, read_at=monotonic.now)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "read", "kept_after"),
+    [
+        (MINUTE, 0.0, {0.4: True, 0.6: False}),
+        (0.1, 0.0, {0.2: False}),  # its own end
+        (MINUTE, 0.6, {0.6: False}),  # the age counts from before Redis was asked
+    ],
+)
+def test_an_entry_is_kept_for_its_time_and_no_longer(
+    memory: InProcessCache, monotonic: Clock, ttl: float, read: float, kept_after: dict[float, bool]
+) -> None:
+    began, new = monotonic.now, entry(monotonic, seconds=ttl)
+    monotonic.now += read
+    memory.put("key", new)
+
+    for after, kept in kept_after.items():
+        monotonic.now = began + after
+        found = memory.get("key")
+        assert (found is not None) == kept
+        assert found is None or found.ttl_seconds() == pytest.approx(ttl - after)
+
+
+def test_an_entry_that_changes_meanwhile_is_not_kept(
+    memory: InProcessCache, monotonic: Clock
+) -> None:
+    before_the_change = entry(monotonic)
+    monotonic.now += 0.01
+    memory.discard("key")
+    memory.put("key", before_the_change)
+    assert memory.get("key") is None
+
+
+def test_memory_is_bounded(memory: InProcessCache, monotonic: Clock) -> None:
+    memory.put("large", entry(monotonic, b"x" * (memory.MAX_BYTES + 1)))
+    for number in range(memory.MAX_ENTRIES + 1):
+        memory.put(str(number), entry(monotonic))
+    assert memory.get("large") is None
+    assert memory.get("0") is None
+    assert memory.get(str(memory.MAX_ENTRIES)) is not None
+
+
+@pytest.mark.parametrize(("milliseconds", "seen"), [("0", "theirs"), ("5000", "ours")])
+def test_the_cache_answers_from_memory_only_if_it_is_set(milliseconds: str, seen: str) -> None:
+    redis, lookups, hit = make_redis(), list[bool](), {"operation": "get", "result": "hit"}
+    cache = CacheService(make_settings(CACHE_LOCAL_MS=milliseconds), redis, lookups.append)
+    cache.set("key", "ours")
+    before = sample(metrics.CACHE_REQUESTS, **hit)
+    assert cache.get("key") == "ours"
+
+    redis.write(("SET", redis.key("cache", "key"), '"theirs"', "PX", 60_000))
+
+    assert cache.get("key") == seen
+    assert sample(metrics.CACHE_REQUESTS, **hit) - before == 2 and lookups == [True, True]
+
+
+def test_a_change_by_this_process_is_visible_at_once() -> None:
+    settings = make_settings(CACHE_LOCAL_MS="5000")
+    cache = CacheService(settings, make_redis())
+    cache.set("key", 1)
+    assert cache.get("key") == 1
+
+    cache.set("key", 2)
+    assert cache.get("key") == 2
+
+    cache.delete("key")
+    assert cache.get("key") is None

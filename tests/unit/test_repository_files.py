@@ -1,9 +1,10 @@
-"""Dependabot, pre-commit, the ignore list, release-please, and the help of every script."""
+"""Dependabot, pre-commit, release-please, line ends, and the help of every script."""
 
 import datetime
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,16 @@ def test_release_please_raises_the_version_that_the_service_reports() -> None:
     lines = (ROOT / chart["path"]).read_text(encoding="utf-8").splitlines()
     marked = [line.split(":")[0] for line in lines if "x-release-please-version" in line]
     assert marked == ["version", "appVersion"]
+
+
+def test_a_clone_on_windows_has_the_line_ends_that_linux_needs(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("NO GIT REPOSITORY HERE: line ends of a clone cannot be seen")
+    clone = ("git", "clone", "--quiet", "--depth=1", "--config", "core.autocrlf=true")
+    subprocess.run([*clone, f"file://{ROOT}", tmp_path / "clone"], check=True)
+
+    listed = run(["git", "ls-files", "--eol"], cwd=tmp_path / "clone").stdout.splitlines()
+
+    assert listed and [line for line in listed if "w/crlf" in line or "w/mixed" in line] == []
+    script = (tmp_path / "clone" / "scripts" / "setup.sh").read_bytes()
+    assert script.startswith(b"#!/usr/bin/env bash\n")
