@@ -1,17 +1,19 @@
-"""Stopping the service and losing a worker, as an orchestrator does it."""
+"""Starting and stopping the service, losing a worker, and having more requests than threads."""
 
 import http.client
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from app.utils import metrics
 from tests.support.load import REFUSED, Load
-from tests.support.processes import metrics_folder, wait_until
+from tests.support.processes import metrics_folder, sleeps, wait_until
 from tests.support.service import Service, StartService, on_both_servers
 
 DRAIN_SECONDS = 2
@@ -121,3 +123,80 @@ def test_the_metrics_folder_is_removed_at_the_end(start_service: StartService) -
         assert folder and folder.exists()
         assert service.stop() == 0
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"APP_ENV": "production"}, "SECRET_KEY: is missing"),
+        # Gunicorn reads these two from the environment as well.
+        ({"WEB_CONCURRENCY": "two"}, "WEB_CONCURRENCY: "),
+        ({"FORWARDED_ALLOW_IPS": "everybody"}, "FORWARDED_ALLOW_IPS: "),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(settings: dict[str, str], message: str) -> None:
+    service = Service(settings)
+    service.launch()
+    assert service.wait() == 1
+    (line,) = service.stderr.splitlines() + service.log_lines
+    assert line.startswith(f"devops-starter: {message}") and "for example" in line
+
+
+@pytest.mark.slow
+def test_a_start_on_a_taken_port_leaves_nothing_in_memory() -> None:
+    service = Service()
+    with socket.create_server(("127.0.0.1", service.port)):
+        service.launch()
+        wait_until(lambda: metrics_folder(service.pid), why="it has loaded the app")
+        folder = metrics_folder(service.pid)
+
+        assert service.wait() == 1
+
+    assert folder and not folder.exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_start_in_order(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    os.mkfifo(tmp_path / "log")  # opening it for writing blocks until there is a reader
+    service = Service({"LOG_FILE": str(tmp_path / "log")})
+    service.launch()
+    try:
+        wait_until(lambda: sleeps(service.pid), why="it waits for its log")
+
+        service.send_signal(number)
+
+        assert (service.wait(), service.stderr) == (status, "")
+    finally:
+        service.stop()
+
+
+@pytest.mark.slow
+def test_who_has_waited_too_long_is_refused_and_the_rest_served(
+    start_service: StartService,
+) -> None:
+    settings = {"WEB_CONCURRENCY": "1", "WEB_THREADS": "1", "QUEUE_TIMEOUT_SECONDS": "1"}
+    with start_service(**settings) as service, ThreadPoolExecutor(8) as pool:
+        slow = pool.submit(service.get, "/api/v1/demo/delay/2")
+        wait_until(lambda: service.metric(metrics.IN_PROGRESS) == 1, why="it is full")
+        early = [
+            pool.submit(
+                service.put, "/api/v1/cache/late", 1, headers={"X-Request-ID": f"late-{number}"}
+            )
+            for number in range(4)
+        ]
+        time.sleep(1.5)
+        late = pool.submit(service.get, "/api/v1/info")
+
+        assert slow.result().status_code == 200
+        assert late.result().status_code == 200
+        for number, each in enumerate(early):
+            answer = each.result()
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.headers["X-Request-ID"] == f"late-{number}"
+            assert answer.json()["request_id"] == f"late-{number}"
+            assert answer.json()["instance"] == "/api/v1/cache/late"
+        assert service.get("/api/v1/cache/late").status_code == 404
+        assert service.metric(metrics.REQUESTS, status="503", route="unmatched") == 4

@@ -1,4 +1,4 @@
-"""scripts/load-test.sh against a real service, and its errors of one line."""
+"""scripts/load-test.sh against a real service, and scripts/bench.sh --check."""
 
 import subprocess
 from pathlib import Path
@@ -7,8 +7,10 @@ import pytest
 
 from tests.support.app_parts import TOKEN
 from tests.support.clone import environment
+from tests.support.missing import missing
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, run
+from tests.support.redis_server import RedisServer
 from tests.support.service import Service
 
 # No answer of a test's own service takes that long.
@@ -50,3 +52,15 @@ def test_where_nothing_answers_it_says_so_in_one_line() -> None:
     done = load_test(f"http://127.0.0.1:{free_port()}", "--duration", "3")
     assert done.returncode == 2, done
     assert len(done.stderr.splitlines()) == 1 and "nothing answers" in done.stderr
+
+
+def test_every_peer_has_metrics_request_id_security_headers_and_a_json_access_line() -> None:
+    if not RedisServer.available():
+        missing("NO redis-server ON PATH: the bench's peers cannot be started")
+
+    done = run([ROOT / "scripts" / "bench.sh", "--check"], env=environment(), seconds=380)
+
+    if "could not be installed" in done.stderr:
+        pytest.skip(f"NO PEERS, THE BENCH IS NOT CHECKED: {done.stderr.strip()}")
+    assert done.returncode == 0, done
+    assert done.stdout == "ours, tutorial, fastapi and bare answer as they should\n"

@@ -113,7 +113,7 @@ def run_tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
 
 
 def evaluate(folder: Path, series: dict[str, str], checks: list[dict[str, Any]]) -> None:
-    """Have promtool compare expressions with what they give for these series, a sample each 15 s."""
+    """Have promtool compare expressions with what these series give, a sample each 15 s."""
     given = [{"series": name, "values": values} for name, values in series.items()]
     case = {"interval": "15s", "input_series": given, "promql_expr_test": checks}
     path = folder / "made.test.yml"

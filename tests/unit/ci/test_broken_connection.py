@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import Programs, wait_until
-from tests.support.remote_deployment import Deployment
+from tests.support.ci_scripts import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 

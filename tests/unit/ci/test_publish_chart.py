@@ -1,4 +1,4 @@
-"""scripts/ci/publish-chart.sh: what it pushes, and that it replaces nothing."""
+"""What is published: the chart, and whether the tag `main` moves to the image of this run."""
 
 import shutil
 import subprocess
@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support import workflows
 from tests.support.chart import CHART, NO_HELM, helm
 from tests.support.ci_scripts import run_script
 from tests.support.missing import missing
-from tests.support.processes import Programs, output_of
+from tests.support.processes import Programs, output_of, run
 
 IMAGE = f"registry.example.org/me/service@sha256:{'a' * 64}"
 DIGEST = f"sha256:{'b' * 64}"
@@ -72,3 +73,41 @@ def test_a_push_that_the_registry_refuses_is_said(programs: Programs) -> None:
     done = publish(programs)
     assert done.returncode == 1
     assert "could not be pushed: Error: denied" in done.stderr
+
+
+PUBLISHED, COMMIT = "a" * 40, "b" * 40
+
+
+def moves(programs: Programs, tmp_path: Path, skopeo: str, status: str = "") -> str:
+    """What the step says, or its error."""
+    programs.add("skopeo", skopeo)
+    programs.add("gh", f'echo "{status}"')
+    steps = workflows.job("ci-cd/publish").data["steps"]
+    (step,) = (step for step in steps if step.get("id") == "main")
+    environment = {"PATH": programs.path, "IMAGE": "ghcr.io/o/n", "GITHUB_REPOSITORY": "o/n"}
+    environment |= {"GITHUB_SHA": COMMIT, "GITHUB_OUTPUT": str(tmp_path / "output")}
+    environment["RUNNER_TEMP"] = str(tmp_path)
+    done = run(["bash", "-eo", "pipefail", "-c", step["run"]], env=environment)
+    return (tmp_path / "output").read_text() if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "newer"),
+    [("ahead", "true"), ("identical", "true"), ("behind", "false"), ("diverged", "false")],
+)
+def test_main_moves_to_a_commit_that_contains_the_published_one(
+    programs: Programs, tmp_path: Path, status: str, newer: str
+) -> None:
+    """Whatever the newest commit of main is: one that changes a page publishes nothing."""
+    label = f'{{"config": {{"Labels": {{"org.opencontainers.image.revision": "{PUBLISHED}"}}}}}}'
+    assert moves(programs, tmp_path, f"echo '{label}'", status) == f"newer={newer}\n"
+    assert f"compare/{PUBLISHED}...{COMMIT}" in programs.calls[-1]
+
+
+def test_the_first_image_gets_the_tag(programs: Programs, tmp_path: Path) -> None:
+    refused = 'echo "reading manifest main: manifest unknown" >&2; exit 1'
+    assert moves(programs, tmp_path, refused) == "newer=true\n"
+
+
+def test_a_registry_that_does_not_answer_ends_the_run(programs: Programs, tmp_path: Path) -> None:
+    assert "timeout" in moves(programs, tmp_path, 'echo "i/o timeout" >&2; exit 1')

@@ -8,7 +8,7 @@ import pytest
 from tests.support.listener import Asked, listening
 from tests.support.paths import ROOT
 from tests.support.processes import Programs, output_of, run
-from tests.support.remote_deployment import Deployment
+from tests.support.ci_scripts import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 
