@@ -121,7 +121,8 @@ def test_a_refused_start_is_found_by_its_text(settings: dict[str, str]) -> None:
     quotes = [quote for heading in HEADINGS for quote in re.findall(r"`([^`]+)`", heading)]
     with pytest.raises(SettingsError) as refused:
         make_settings(**settings)
-    assert any(quote in f"devops-starter: {refused.value}" for quote in quotes), refused.value
+    said = f"devops-starter: {refused.value}"
+    assert any(quote in said for quote in quotes), said
 
 
 def test_a_422_names_the_location_as_the_page_shows() -> None:
