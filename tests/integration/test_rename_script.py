@@ -169,8 +169,7 @@ def test_a_name_of_any_length_passes_the_checks(original: Path, tmp_path: Path) 
         folder = tmp_path / name
         copy(original, folder)
         assert setup(folder, "--name", name).returncode == 0
-        moved = "--diff-filter=d"  # the chart is in another folder then
-        changed = git(folder, "diff", "--name-only", moved, "--", "*.py").splitlines()
+        changed = git(folder, "diff", "--name-only", "--diff-filter=d", "--", "*.py").splitlines()
 
         for check in (("black", "--check"), ("flake8",)):
             output_of(run([sys.executable, "-m", *check, *changed], cwd=folder))

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chart import CHART
 from tests.support.clone import Clone, assert_refused
 from tests.support.processes import Programs, output_of, run
 
+NAME = CHART.name
 PROGRAMS = ("kubectl", "helm", "kind", "docker")
 
 
@@ -104,8 +106,7 @@ def test_a_kind_cluster_is_made_once_and_gets_the_image(machine: Machine) -> Non
 
     asked = machine.programs.calls
     assert sum(line.startswith("kind create cluster") for line in asked) == 1
-    loaded = [call for call in asked if call.startswith("kind load docker-image --name ")]
-    assert [call.split()[-1] for call in loaded] == ["devops-starter:local"] * 2
+    assert asked.count(f"kind load docker-image --name {NAME} {NAME}:local") == 2
     assert asked.count("kubectl config use-context kind-devops-starter") == 2
 
 
@@ -129,6 +130,5 @@ def test_the_commands_it_ends_with_are_valid(machine: Machine) -> None:
 
 def test_down_removes_the_release_and_says_what_stays(machine: Machine) -> None:
     said = machine.setup("--down", "--namespace", "demo")
-    called = machine.programs.calls
-    assert "helm uninstall devops-starter --namespace demo --wait" in called
+    assert f"helm uninstall {NAME} --namespace demo --wait" in machine.programs.calls
     assert "kubectl --namespace demo delete pvc,secret" in said.stdout
