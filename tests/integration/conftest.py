@@ -74,7 +74,6 @@ def embedded_service(start_service: StartService) -> Iterator[Service]:
 
 @pytest.fixture
 def second_redis() -> Iterator[RedisServer]:
-    """Another redis-server for this test alone."""
     with RedisServer() as server:
         yield server
 

@@ -42,29 +42,22 @@ def test_test_redis_url_is_used_and_only_the_tests_own_keys_are_deleted(
     assert client.get(f"{redis_prefix}another's") == "kept"
 
 
-def test_without_any_redis_the_tests_are_skipped_with_one_line_saying_what_to_do(
-    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("ci", "outcomes"), [("", {"skipped": 2}), ("true", {"errors": 2})], ids=["here", "in CI"]
+)
+def test_without_any_redis_one_line_says_what_to_do_and_ci_fails(
+    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcomes: dict[str, int]
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", ci)
     inner.makepyfile(USES_REDIS + "\ndef test_an_outage(own_redis):\n    pass\n")
 
     result = inner.runpytest_subprocess()
 
-    result.assert_outcomes(skipped=2)
+    result.assert_outcomes(**outcomes)
     lines = [line for line in result.outlines if "skipped: " in line]
-    assert len(lines) == 1 and "NO REDIS" in lines[0] and "TEST_REDIS_URL" in lines[0]
-
-
-def test_without_any_redis_the_tests_fail_in_ci(
-    inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("CI", "true")
-    inner.makepyfile(USES_REDIS)
-
-    result = inner.runpytest_subprocess()
-
-    result.assert_outcomes(errors=1)
+    assert len(lines) == ("skipped" in outcomes)
+    assert all("NO REDIS" in line and "TEST_REDIS_URL" in line for line in lines)
 
 
 TAKES_LONG = """

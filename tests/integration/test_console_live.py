@@ -37,17 +37,17 @@ def wait_until_shown(page: Page, chart: str, *, above: float) -> None:
     )
 
 
-def test_every_chart_has_a_value_and_a_line_within_seconds(page: Page) -> None:
+def test_every_chart_has_a_value_a_line_and_tells_time_and_value(page: Page) -> None:
+    line = re.compile(r"^M[\d.]+ [\d.]+(L|h)")
     for chart in ("requests", "errors", "latency", "users"):
         expect(page.locator(f"#{chart} .value")).not_to_have_text("–")
-        expect(page.locator(f"#{chart} path.line").first).to_have_attribute(
-            "d", re.compile(r"^M[\d.]+ [\d.]+(L|h)")
-        )
+        expect(page.locator(f"#{chart} path.line").first).to_have_attribute("d", line)
+    page.locator("#users svg").hover()
+    expect(page.locator("#users .readout")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\s+\d+$"))
 
 
 def test_the_requests_shown_are_those_that_were_sent(page: Page, embedded_service: Service) -> None:
-    in_all = page.locator("#requests .detail")
-    expect(in_all).to_contain_text("in all")
+    expect(page.locator("#requests .detail")).to_contain_text("in all")
     page.evaluate(WATCH, "requests")
 
     Load(embedded_service.port, [("GET", "/api/v1/info")], total=400).run()
@@ -55,20 +55,14 @@ def test_the_requests_shown_are_those_that_were_sent(page: Page, embedded_servic
     # 400 in one or two of the looks, two seconds apart; the page itself asks one or two a second.
     wait_until_shown(page, "requests", above=40)
     counted = embedded_service.get("/api/v1/stats").json()["total"]["requests"]
-    page.wait_for_function(
-        "least => parseInt(document.querySelector('#requests .detail').textContent"
-        ".replaceAll(',', '')) >= least",
-        arg=counted,
-        timeout=TIMEOUT_MS,
-    )
+    in_all = "document.querySelector('#requests .detail').textContent.replaceAll(',', '')"
+    page.wait_for_function(f"n => parseInt({in_all}) >= n", arg=counted, timeout=TIMEOUT_MS)
 
 
 def test_errors_are_shown_as_a_share_of_requests(page: Page, embedded_service: Service) -> None:
     expect(page.locator("#errors .value")).not_to_have_text("–")
     page.evaluate(WATCH, "errors")
-
     Load(embedded_service.port, [("GET", "/api/v1/demo/status/503")], total=100).run()
-
     wait_until_shown(page, "errors", above=50)
     expect(page.locator("#endpoints")).to_contain_text("/api/v1/demo/status/<code>")
 
@@ -77,24 +71,20 @@ def test_a_hit_in_the_cache_raises_the_ratio(page: Page, embedded_service: Servi
     page.evaluate(WATCH, "cache")
     for _ in range(20):
         embedded_service.get("/api/v1/items")
-
     # The page may have looked in between, when there was no more than the first miss.
     wait_until_shown(page, "cache", above=50)
     expect(page.locator("#cache path.line")).to_have_attribute("d", re.compile("^M"))
 
 
-def test_pointing_at_a_chart_shows_time_and_value(page: Page) -> None:
-    expect(page.locator("#users .value")).not_to_have_text("–")
-
-    page.locator("#users svg").hover()
-
-    expect(page.locator("#users .readout")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\s+\d+$"))
-
-
 @pytest.mark.slow
-def test_a_paused_page_sends_no_request_until_it_goes_on(page: Page) -> None:
+def test_a_page_that_is_paused_or_gets_no_answer_goes_on_afterwards(page: Page) -> None:
     asked: list[str] = []
     expect(page.locator("#users .value")).not_to_have_text("–")
+    page.context.set_offline(True)
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    page.context.set_offline(False)
+    expect(page.locator("#notice")).to_be_empty()
+
     page.get_by_role("button", name="Pause").click()
     with page.expect_request("**/api/v1/demo/faults"):
         pass  # what was under way has been answered by the time of the drill's next look
@@ -105,16 +95,6 @@ def test_a_paused_page_sends_no_request_until_it_goes_on(page: Page) -> None:
 
     with page.expect_request("**/api/v1/stats", timeout=TIMEOUT_MS):
         page.get_by_role("button", name="Go on").click()
-
-
-def test_a_service_that_does_not_answer_is_shown_and_the_page_recovers(page: Page) -> None:
-    expect(page.locator("#users .value")).not_to_have_text("–")
-
-    page.context.set_offline(True)
-    expect(page.locator("#notice")).to_contain_text("does not answer")
-    page.context.set_offline(False)
-
-    expect(page.locator("#notice")).to_be_empty()
 
 
 @pytest.mark.slow

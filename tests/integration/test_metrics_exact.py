@@ -23,21 +23,20 @@ def service(start_service: StartService, server: str) -> Iterator[Service]:
 
 
 def wait_for_other_workers(service: Service, former: set[int]) -> None:
-    """Wait until all workers run and none of `former` does."""
     wait_until(
         lambda: len(pids := service.worker_pids()) == WORKERS and not pids & former,
-        seconds=30,
         why="the workers are replaced",
     )
 
 
 @on_both_servers
-def test_a_thousand_requests_read_as_a_thousand_on_every_scrape(service: Service) -> None:
+def test_a_thousand_requests_are_a_thousand_on_every_scrape(service: Service) -> None:
     Load(service.port, [("GET", "/api/v1/info")], connections=32, total=1000).run()
-
     readings = {service.metric(metrics.REQUESTS, route="/api/v1/info") for _ in range(10)}
-
     assert readings == {1000}
+    for name in ("process_resident_memory_bytes", "process_open_fds", "process_threads"):
+        for slot in range(1, WORKERS + 1):
+            assert service.metric(name, worker=str(slot)) > 0, f"{name} of worker {slot}"
 
 
 @pytest.mark.slow
@@ -105,9 +104,3 @@ def test_a_thousand_unknown_paths_and_methods_are_counted_in_one_series(service:
         f'{name}{{method="GET",route="unmatched",status="404"}} 1000.0',
         f'{name}{{method="OTHER",route="unmatched",status="404"}} 100.0',
     ]
-
-
-def test_every_worker_shows_its_process(service: Service) -> None:
-    for name in ("process_resident_memory_bytes", "process_open_fds", "process_threads"):
-        for slot in range(1, WORKERS + 1):
-            assert service.metric(name, worker=str(slot)) > 0, f"{name} of worker {slot}"

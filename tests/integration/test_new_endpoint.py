@@ -13,7 +13,7 @@ from app.services.cache_service import CacheService
 from app.utils import metrics
 from tests.support.app_parts import make_redis, make_settings
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 from tests.support.service import EMBEDDED, Service, StartService
 
 # The page's greetings, and two more endpoints of the same kind.
@@ -76,38 +76,26 @@ def service(start_service: StartService, clone: Path) -> Iterator[Service]:
         yield running
 
 
-def test_it_answers(service: Service) -> None:
-    response = service.get("/api/v1/greetings/Ada")
-
-    assert response.json() == {"text": "Hello, Ada!"}
-
-
-def test_it_is_measured_and_logged_under_its_rule(service: Service) -> None:
-    headers = {"X-Request-ID": "greeting"}
-    service.get("/api/v1/greetings/Bob", headers=headers)
+def test_it_answers_measured_logged_and_described(service: Service) -> None:
+    answer = service.get("/api/v1/greetings/Ada", headers={"X-Request-ID": "greeting"})
 
     route = "/api/v1/greetings/<name>"
     lines = [record for record in service.log_records if record["request_id"] == "greeting"]
-    assert service.metric(metrics.REQUESTS, route=route, status="200") >= 1
+    assert answer.json() == {"text": "Hello, Ada!"}
+    assert service.metric(metrics.REQUESTS, route=route, status="200") == 1
     assert [line["route"] for line in lines] == [route]
+    described = service.get("/openapi.json").json()["paths"]["/api/v1/greetings/{name}"]["get"]
+    assert described["summary"] == "Greet somebody"
+    assert described["responses"]["200"]["content"]["application/json"]["schema"]
 
 
 def test_its_errors_are_problem_documents_with_the_request_id(service: Service) -> None:
     response = service.get("/api/v1/greetings/4711")
-
     problem = response.json()
     assert response.status_code == 422
     assert response.headers["Content-Type"] == "application/problem+json"
     assert problem["errors"][0]["location"] == "path.name"
     assert problem["request_id"] == response.headers["X-Request-ID"]
-
-
-def test_it_is_described(service: Service) -> None:
-    description = service.get("/openapi.json").json()
-
-    described = description["paths"]["/api/v1/greetings/{name}"]["get"]
-    assert described["summary"] == "Greet somebody"
-    assert described["responses"]["200"]["content"]["application/json"]["schema"]
 
 
 @pytest.mark.slow
@@ -124,17 +112,13 @@ def test_it_is_described(service: Service) -> None:
     ids=lambda command: command.split()[0],
 )
 def test_three_endpoints_by_the_page_pass_every_check(clone: Path, command: str) -> None:
-    done = run([sys.executable, "-m", *command.split()], cwd=clone, seconds=280)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(run([sys.executable, "-m", *command.split()], cwd=clone, seconds=280))
 
 
 def test_the_example_of_the_cache_page_looks_a_rate_up_once() -> None:
     names: dict[str, Any] = {}
     exec(blocks("CACHE.md")[0], names)  # pylint: disable=exec-used
     service = names["RateService"](CacheService(make_settings(), make_redis()))
-
     rates = [service.rate("USD"), service.rate("USD"), service.rate("EUR")]
-
     assert rates == [1.1, 1.1, 1.0]
     assert service.lookups == 2

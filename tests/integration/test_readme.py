@@ -15,7 +15,6 @@ PROMISE = "at first it takes half a minute, later a second:"
 
 
 def block(heading: str, language: str = "sh") -> str:
-    """The first piece of code under a heading."""
     section = README.partition(f"\n## {heading}\n")[2]
     return str(re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0])
 
@@ -28,9 +27,7 @@ def tour() -> list[tuple[str, str]]:
 
 
 @pytest.mark.skipif("\n## A tour with curl\n" not in README, reason="this README has no tour")
-def test_every_line_of_the_tour_answers_as_its_comment_says(
-    embedded_service: Service, tmp_path: Path
-) -> None:
+def test_every_line_of_the_tour_is_as_it_says(embedded_service: Service, tmp_path: Path) -> None:
     # Curl itself says the status at the end, so that the commands stay as people type them.
     (tmp_path / ".curlrc").write_text('silent\nwrite-out = "\\nstatus=%{http_code}"\n')
     environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(tmp_path)}
@@ -51,7 +48,5 @@ def test_the_first_command_prints_the_text_in_the_readme() -> None:
     shown = README.partition(f"{PROMISE}\n\n```\n")[2].partition("```")[0]
     libraries = "source scripts/lib/common.sh; source scripts/lib/local.sh"
     program = f"{libraries}; local_welcome http://127.0.0.1:8080"
-
     printed = run(["bash", "-c", program], env={"PATH": "/usr/bin:/bin"})
-
     assert printed.stdout.strip() == shown.strip()

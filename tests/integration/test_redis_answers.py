@@ -1,4 +1,4 @@
-"""A Redis that answers, but not as expected: no 500, reads go on, and the cause is known."""
+"""A Redis that answers, but not as expected or is full: no 500, reads go on, the cause is known."""
 
 import re
 import socketserver
@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from app.factory import create_app
-from app.redis_client.client import RedisRefused, RedisUnavailable
+from app.redis_client.client import RedisUnavailable
 from tests.support.app_parts import make_redis, make_settings, nowhere
-from tests.support.processes import free_port, wait_until
+from tests.support.paths import ROOT
+from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, StartService
 from tests.support.tcp_proxy import TcpProxy
@@ -24,23 +25,11 @@ ITEMS = "/api/v1/items"
 ROUTES = ("/", "/health", ITEMS, "/api/v1/cache", "/api/v1/cache/key", "/api/v1/stats")
 
 
-def lines_with(service: Service, text: str) -> list[str]:
-    return [record["message"] for record in service.log_records if text in record["message"]]
-
-
-def redis_check(service: Service) -> str:
-    status: str = service.get("/health").json()["checks"]["redis"]["status"]
-    return status
-
-
 def client_of(url: str) -> FlaskClient:
-    """A client of the application, in this process, on a Redis."""
     return create_app(make_settings(REDIS_URL=url)).test_client()
 
 
-def test_a_planned_failover_loses_no_write(
-    own_redis: RedisServer, second_redis: RedisServer
-) -> None:
+def test_planned_failovers_lose_nothing(own_redis: RedisServer, second_redis: RedisServer) -> None:
     name = TcpProxy(own_redis.port)
     client = client_of(f"redis://127.0.0.1:{name.port}/0")
     assert client.post(ITEMS, json={"name": "Earlier"}).status_code == 201
@@ -54,28 +43,6 @@ def test_a_planned_failover_loses_no_write(
     name.close()
     assert answers == [201] * 10
     assert len(listed) == 10
-
-
-@pytest.mark.slow
-def test_a_replica_refuses_writes_and_answers_reads(
-    start_service: StartService, own_redis: RedisServer
-) -> None:
-    with start_service(redis=own_redis.url, WEB_CONCURRENCY="1") as service:
-        created = service.post(ITEMS, {"name": "Tea"})
-        session = service.put("/api/v1/session", {"data": {"theme": "dark"}})
-        with own_redis.client() as redis:
-            redis.replicaof("127.0.0.1", str(free_port()))
-            writes = [service.post(ITEMS, {"name": "No"}).status_code for _ in range(6)]
-            read = service.get(created.headers["Location"]).status_code
-            kept = service.get("/api/v1/session", cookies=session.cookies)
-            wait_until(lambda: redis_check(service) == "degraded", seconds=5, why="health tells")
-            redis.replicaof("NO", "ONE")
-        written = service.post(ITEMS, {"name": "Tea"}).status_code
-        wait_until(lambda: redis_check(service) == "healthy", seconds=20, why="it is back")
-
-        assert (writes, read, written) == ([503] * 6, 200, 201)
-        assert (kept.status_code, kept.json().get("data")) == (200, {"theme": "dark"})
-        assert len(lines_with(service, "READONLY")) == 1
 
 
 def test_a_redis_without_hello_serves_everything() -> None:
@@ -93,26 +60,21 @@ def test_a_redis_without_hello_serves_everything() -> None:
 
 @pytest.mark.slow
 def test_a_wrong_password_is_named_once_and_never_shown(start_service: StartService) -> None:
-    server = RedisServer("--requirepass", "right")
-    with start_service(
-        redis=server.url, REDIS_PASSWORD="wr0ng-s3cret", WEB_CONCURRENCY="1"
-    ) as service:
+    server, cause = RedisServer("--requirepass", "right"), "invalid username-password pair"
+    settings = {"REDIS_PASSWORD": "wr0ng-s3cret", "WEB_CONCURRENCY": "1"}
+    with start_service(redis=server.url, **settings) as service:
         server.start_without_waiting()
-        wait_until(
-            lambda: bool(lines_with(service, "invalid username-password pair")),
-            seconds=20,
-            why="the log names the cause",
-        )
-        statuses = {path: service.get(path).status_code for path in ROUTES}
+        wait_until(lambda: service.messages(cause), why="the log names the cause")
+        statuses = {service.get(path).status_code for path in ROUTES}
         time.sleep(2)  # two more attempts
-        named = lines_with(service, "invalid username-password pair")
+        named = service.messages(cause)
         with Redis(port=server.port, password="right") as redis:
             redis.config_set("requirepass", "wr0ng-s3cret")
         wait_until(lambda: service.get(ITEMS).ok, seconds=10, why="it is back by itself")
 
         assert len(named) == 1
-        assert lines_with(service, "serves again")
-        assert set(statuses.values()) <= {200, 503}
+        assert service.messages("serves again")
+        assert statuses <= {200, 503}
         assert "wr0ng-s3cret" not in "".join(service.log_lines) + service.stderr
 
     server.close()
@@ -189,12 +151,13 @@ def test_whatever_redis_answers_nothing_is_a_500_and_no_password_is_shown(
         (b"-NOPERM no\r\n", False),
         (b"-LOADING no\r\n", False),
         (b"-NOAUTH no\r\n", False),
+        (None, False),  # nothing listens
     ],
 )
 def test_a_write_without_an_answer_may_have_been_stored_and_one_that_is_refused_not(
-    scripted: Callable[[bytes], str], answer: bytes, maybe_stored: bool
+    scripted: Callable[[bytes], str], answer: bytes | None, maybe_stored: bool
 ) -> None:
-    redis = make_redis(REDIS_URL=scripted(answer))
+    redis = make_redis(REDIS_URL=nowhere() if answer is None else scripted(answer))
 
     with pytest.raises(RedisUnavailable) as of_a_write:
         redis.script("return 1")([], [])
@@ -205,18 +168,43 @@ def test_a_write_without_an_answer_may_have_been_stored_and_one_that_is_refused_
     assert not of_a_read.value.maybe_stored
 
 
-def test_what_was_not_sent_is_not_stored() -> None:
-    with pytest.raises(RedisUnavailable) as caught:
-        make_redis(REDIS_URL=nowhere()).script("return 1")([], [])
-
-    assert not caught.value.maybe_stored
+SESSION = "/api/v1/session"
+CONFIGURATION = (ROOT / "docker" / "redis" / "redis.conf").read_text(encoding="utf-8")
+(POLICY,) = re.findall(r"^maxmemory-policy (\S+)$", CONFIGURATION, re.MULTILINE)
 
 
-def test_a_refused_command_does_not_open_the_circuit(
-    scripted: Callable[[bytes], str],
-) -> None:
-    redis = make_redis(REDIS_URL=scripted(b"-NOPERM no\r\n"))
+def fill_the_cache(service: Service) -> set[int]:
+    """Store twice as much as fits, and read each value three times; the answers to the writes."""
+    value, statuses = "x" * 250_000, set()
+    for number in range(65):
+        path = f"/api/v1/cache/filling-{number}"
+        statuses.add(service.put(path, value).status_code)
+        for _ in range(3):
+            service.get(path)
+    return statuses
 
-    for _ in range(5):
-        with pytest.raises(RedisRefused):
-            redis.ping()
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [POLICY, "noeviction", "volatile-ttl"])
+def test_a_full_redis_keeps_what_is_not_cache(start_service: StartService, policy: str) -> None:
+    long = {"REDIS_TIMEOUT_MS": "10000", "REDIS_DATA_TIMEOUT_MS": "10000", "WEB_CONCURRENCY": "1"}
+    once = {"Idempotency-Key": "k1"}
+    server = RedisServer("--maxmemory", "8mb", "--maxmemory-policy", policy)
+    with server, start_service(redis=server.url, **long) as service:
+        first = service.post(ITEMS, {"name": "Tea"}, headers=once)
+        session = service.put(SESSION, {"data": {"theme": "dark"}})
+        assert "users_active" in service.scrape()
+
+        filled = fill_the_cache(service)
+
+        assert filled <= {201, 507} and (policy != POLICY or filled == {201})
+        again = service.post(ITEMS, {"name": "Tea"}, headers=once)
+        assert (again.status_code, again.json()) == (201, first.json())
+        read = service.get(SESSION, cookies=session.cookies)
+        assert read.json()["data"] == {"theme": "dark"}
+        item = first.headers["Location"]
+        deleted = service.request("DELETE", item).status_code, service.get(item).status_code
+        assert (deleted, service.get(ITEMS).json()["items"]) == ((204, 404), [])
+        with server.client() as redis:
+            mortal = {key.split(":")[1] for key in redis.keys("*") if redis.ttl(key) >= 0}
+        assert mortal <= {"cache", "lock"}

@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.support.processes import free_port, wait_until
@@ -18,25 +17,18 @@ ITEMS = "/api/v1/items"
 PASSWORD = "p@ss:/w?rd#1%2F[&]=+"
 
 
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CA, and a certificate of its for localhost, which serves as the client's as well."""
     folder = tmp_path_factory.mktemp("certificates")
-    new_key = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl(
-        folder, "req", "-x509", *new_key, "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"
-    )
-    # fmt: off
-    openssl(
-        folder, "req", "-x509", *new_key, "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-        "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "own.key", "-out", "own.pem",
-    )
-    # fmt: on
+    new_key = "openssl req -x509 -newkey rsa:2048 -nodes -days 2"
+    signed = "-CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:FALSE"
+    for command in (
+        f"{new_key} -subj /CN=ca -keyout ca.key -out ca.pem",
+        f"{new_key} {signed} -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+        " -keyout own.key -out own.pem",
+    ):
+        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     return folder
 
 
@@ -44,13 +36,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tls_port(certificates: Path) -> Iterator[int]:
     """The port of a Redis that wants TLS, a client certificate and a password."""
     port = free_port()
-    # fmt: off
-    server = RedisServer(
-        "--tls-port", str(port), "--tls-ca-cert-file", str(certificates / "ca.pem"),
-        "--tls-cert-file", str(certificates / "own.pem"),
-        "--tls-key-file", str(certificates / "own.key"), password=PASSWORD,
-    )
-    # fmt: on
+    files = {"ca-cert-file": "ca.pem", "cert-file": "own.pem", "key-file": "own.key"}
+    tls = " ".join(f"--tls-{name} {certificates / file}" for name, file in files.items()).split()
+    server = RedisServer("--tls-port", str(port), *tls, password=PASSWORD)
     with server:
         yield port
 
@@ -76,29 +64,22 @@ def test_tls_with_a_client_certificate_and_a_password_of_any_characters(
         assert_serves(service)
 
 
-def test_an_untrusted_certificate_is_named_in_the_log(
-    start_service: StartService, tls_port: int
-) -> None:
+def test_an_untrusted_certificate_is_logged(start_service: StartService, tls_port: int) -> None:
     with start_service(redis=f"rediss://localhost:{tls_port}/0", WEB_CONCURRENCY="1") as service:
-        wait_until(
-            lambda: any("CERTIFICATE_VERIFY_FAILED" in line for line in service.log_lines),
-            seconds=20,
-            why="the log names the cause",
-        )
+        cause = "CERTIFICATE_VERIFY_FAILED"
+        wait_until(lambda: service.messages(cause), why="the log names the cause")
         assert service.get(ITEMS).status_code == 503
 
 
 @pytest.fixture
 def replicated() -> Iterator[tuple[RedisServer, RedisServer]]:
-    """A primary and its replica, with a password."""
     with RedisServer(password=PASSWORD) as primary, RedisServer(password=PASSWORD) as replica:
         replica.follow(primary)
         yield primary, replica
 
 
 @pytest.fixture
-def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[Redis]:
-    """A Sentinel that watches them, with a password of its own."""
+def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[RedisSentinel]:
     running = RedisSentinel(
         f"sentinel monitor MyMaster 127.0.0.1 {replicated[0].port} 1",
         f'sentinel auth-pass MyMaster "{PASSWORD}"',
@@ -106,15 +87,14 @@ def sentinel(replicated: tuple[RedisServer, RedisServer]) -> Iterator[Redis]:
         "sentinel failover-timeout MyMaster 5000",
         password="of-sentinel",
     )
-    wait_until(lambda: knows_replica(running.client), seconds=30, why="it watches")
-    yield running.client
+    replicas = running.client.sentinel_slaves
+    wait_until(lambda: len(replicas("MyMaster")) == 1, why="it watches")
+    yield running
     running.close()
 
 
 def stored(server: RedisServer) -> int:
-    """Items there."""
-    number: int = server.client().zcard("ds:items:index")
-    return number
+    return int(server.client().zcard("ds:items:index"))
 
 
 def role(server: RedisServer) -> str:
@@ -124,40 +104,27 @@ def role(server: RedisServer) -> str:
         return ""
 
 
-def knows_replica(redis: Redis) -> bool:
-    return len(redis.sentinel_slaves("MyMaster")) == 1
-
-
 @pytest.mark.slow
 def test_sentinel_says_which_server_is_the_primary_before_and_after_a_failover(
     start_service: StartService,
-    sentinel: Redis,
+    sentinel: RedisSentinel,
     replicated: tuple[RedisServer, RedisServer],
 ) -> None:
     primary, replica = replicated
-    port = sentinel.connection_pool.connection_kwargs["port"]
     with start_service(
         redis="redis://MyMaster/0",
         REDIS_PASSWORD=PASSWORD,
-        REDIS_SENTINELS=f"127.0.0.1:{free_port()},127.0.0.1:{port}",
+        REDIS_SENTINELS=f"127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}",
         REDIS_SENTINEL_PASSWORD="of-sentinel",
         WEB_CONCURRENCY="1",
     ) as service:
         assert_serves(service)
-        wait_until(lambda: stored(replica) == 1, seconds=30, why="the item is replicated")
-        sentinel.sentinel_failover("MyMaster")
-        roles = {primary: "slave", replica: "master"}
-        wait_until(
-            lambda: all(role(server) == wanted for server, wanted in roles.items()),
-            seconds=30,
-            why="they have changed places",
-        )
-        wait_until(
-            lambda: service.post(ITEMS, {"name": "Tea"}).status_code == 201,
-            seconds=30,
-            why="writes reach the new primary",
-        )
-        wait_until(lambda: service.get(ITEMS).status_code == 200, seconds=30, why="and reads")
+        wait_until(lambda: stored(replica) == 1, why="the item is replicated")
+        sentinel.client.sentinel_failover("MyMaster")
+        changed = ("slave", "master")
+        wait_until(lambda: (role(primary), role(replica)) == changed, why="of places")
+        wait_until(lambda: service.post(ITEMS, {"name": "Tea"}).ok, why="writes work")
+        wait_until(lambda: service.get(ITEMS).status_code == 200, why="and reads")
         assert len(service.get(ITEMS).json()["items"]) == stored(replica) == 2
 
 
@@ -165,7 +132,6 @@ def test_a_redis_cluster_is_refused_in_one_line() -> None:
     with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
         service = Service({"REDIS_URL": server.url})
         service.launch()
-
         assert service.wait() == 1
     assert service.stderr.startswith("devops-starter: REDIS_URL: is a Redis Cluster")
     assert service.stderr.count("\n") == 1

@@ -1,4 +1,6 @@
-"""Pushing and tagging, with skopeo and a real registry: by the steps of ci-cd.yml themselves."""
+"""Publishing and releasing, with skopeo and a real registry: by the steps of ci-cd.yml themselves,
+and over histories in which version tags could be lost or go back (scripts/ci/finish_releases.py).
+"""
 
 import gzip
 import hashlib
@@ -15,9 +17,9 @@ from typing import Any
 import pytest
 
 from tests.support import workflows
-from tests.support.ci_scripts import Programs, run_script
+from tests.support.ci_scripts import run_script
 from tests.support.missing import missing
-from tests.support.processes import free_port, run, wait_until
+from tests.support.processes import Programs, free_port, output_of, run, wait_until
 
 CONFIGURATION = """
 version: 0.1
@@ -28,21 +30,28 @@ GH = """
 case "$1 $2" in
   "release list") cat "$RELEASES" ;;
   "api "*) printf '%s' "${2##*/}" | sha1sum | cut -c1-40 ;;
+  "attestation download") echo '{}' >"sha256:1.jsonl" ;;
 esac
 """
+COSIGN = """
+[[ $1 != download ]] || printf '{"first": 1}\n{"second": 2}\n'
+[[ $1 != verify || "$*" != *"${FORGED:-nothing}"* ]]
+"""
+PUSH = "Push and sign it by digest"
 
 
 class Registry:
     """A registry on this machine, and the programs as a job of the pipeline has them."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.image = folder, f"127.0.0.1:{port}/o/n"
+        self.folder, self.server = folder, f"127.0.0.1:{port}"
         self._programs = Programs(folder / "programs")
-        self._programs.add("gh", GH)
-        self._programs.add("cosign")
+        skopeo = f'exec {shutil.which("skopeo")} "$@"'
+        for name, script in (("gh", GH), ("cosign", COSIGN), ("skopeo", skopeo)):
+            self._programs.add(name, script)
         configuration = folder / ".config/containers/registries.conf"
         configuration.parent.mkdir(parents=True)
-        configuration.write_text(f'[[registry]]\nlocation = "127.0.0.1:{port}"\ninsecure = true\n')
+        configuration.write_text(f'[[registry]]\nlocation = "{self.server}"\ninsecure = true\n')
         self.environment: dict[str, Any] = {
             "PATH": self._programs.path,
             "HOME": str(folder),
@@ -50,32 +59,41 @@ class Registry:
             "RELEASES": str(folder / "releases.json"),
         }
 
-    @property
-    def calls(self) -> str:
-        return "\n".join(self._programs.calls)
+    def calls(self, program: str = "") -> list[str]:
+        return [call for call in self._programs.calls if call.startswith(program)]
 
-    def digest(self, tag: str) -> str:
-        reference = f"docker://{self.image}:{tag}"
-        done = run(["skopeo", "inspect", "--raw", reference], env=self.environment)
-        return f"sha256:{hashlib.sha256(done.stdout.encode()).hexdigest()}" if done.stdout else ""
+    def tags(self, name: str = "o/n") -> dict[str, str]:
+        """Each tag with its digest, as the registry has it on disk."""
+        folder = self.folder / "blobs/docker/registry/v2/repositories" / name
+        links = folder.glob("_manifests/tags/*/current/link")
+        found = {link.parts[-3]: link.read_text() for link in links}
+        return {tag: digest for tag, digest in found.items() if not tag.startswith("sha-")}
 
     def step(self, name: str, digest: str, *tags: str) -> subprocess.CompletedProcess[str]:
         """A step of the job that publishes, with the archive in .run/image.tar."""
         steps = workflows.job("ci-cd/publish").data["steps"]
         (script,) = (step["run"] for step in steps if step["name"] == name)
-        names = "\n".join(f"{self.image}:{tag}" for tag in tags)
+        names = "\n".join(f"{self.server}/o/n:{tag}" for tag in tags)
         settings = self.environment | {"DIGEST": digest, "TAGS": names}
         return run(["bash", "-eo", "pipefail", "-c", script], cwd=self.folder, env=settings)
 
-    def publish(self, digest: str, *tags: str) -> None:
-        for step in ("Push and sign it by digest", "Tag it"):
-            done = self.step(step, digest, *tags)
-            assert done.returncode == 0, done.stderr
+    def publish(self, version: str, content: str = "") -> str:
+        """What the run of the release's commit publishes; returns the image's digest."""
+        commit = hashlib.sha1(f"v{version}".encode(), usedforsecurity=False).hexdigest()
+        digest = build(self, content or version)
+        for name in (PUSH, "Tag it"):
+            output_of(self.step(name, digest, f"sha-{commit}"))
+        return digest
 
-    def finish(self, *drafts: str, released: tuple[str, ...] = ()) -> Any:
-        entries = [{"tagName": f"v{v}", "isDraft": v in drafts} for v in (*drafts, *released)]
+    def finish(
+        self, *drafts: str, released: tuple[str, ...] = (), mirror: str = "", **environment: str
+    ) -> Any:
+        versions = [*drafts, *released]
+        entries = [{"tagName": f"v{each}", "isDraft": each in drafts} for each in versions]
         (self.folder / "releases.json").write_text(json.dumps(entries))
-        return run_script("finish_releases.py", "--image", self.image, **self.environment)
+        names = ["--image", f"{self.server}/o/n"]
+        names += ["--mirror", f"{self.server}/{mirror}"] if mirror else []
+        return run_script("finish_releases.py", *names, **(self.environment | environment))
 
 
 @pytest.fixture
@@ -93,7 +111,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
     ) as server:
         try:
-            wait_until(lambda: answers(port), seconds=20, why="the registry answers")
+            wait_until(lambda: answers(port), why="the registry answers")
             yield Registry(tmp_path, port)
         finally:
             server.terminate()
@@ -143,53 +161,89 @@ def build(registry: Registry, content: str) -> str:
 def test_an_archive_that_is_not_the_tested_image_is_not_pushed(registry: Registry) -> None:
     tested = build(registry, "tested")
     build(registry, "swapped")
-
-    done = registry.step("Push and sign it by digest", tested, "main")
-
+    done = registry.step(PUSH, tested, "main")
     assert done.returncode != 0 and "digest" in done.stderr.lower(), done.stderr
-    assert "cosign" not in registry.calls and not registry.digest("main")
+    assert not registry.calls("cosign") and not registry.tags()
 
 
 def test_tags_come_after_the_signature_and_name_the_tested_image(registry: Registry) -> None:
     tested = build(registry, "tested")
-
-    pushed = registry.step("Push and sign it by digest", tested, "main", "sha-1")
-    assert pushed.returncode == 0, pushed.stderr
-    assert not registry.digest("main")
-
-    assert registry.step("Tag it", tested, "main", "sha-1").returncode == 0
-    assert registry.digest("main") == registry.digest("sha-1") == tested
+    output_of(registry.step(PUSH, tested, "main", "1"))
+    assert not registry.tags()
+    assert registry.step("Tag it", tested, "main", "1").returncode == 0
+    assert registry.tags() == {"main": tested, "1": tested}
 
 
-def released(registry: Registry, version: str) -> str:
-    """What the run of the release's commit publishes; returns the image's digest."""
-    commit = hashlib.sha1(f"v{version}".encode(), usedforsecurity=False).hexdigest()
-    digest = build(registry, version)
-    registry.publish(digest, f"sha-{commit}")
-    return digest
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"1.2.3": "1.2.3 1.2 1 latest"},
+        # A fix of an older line moves only the tags of that line.
+        {"1.1.0": "1.1.0", "2.0.0": "2.0.0 2.0 2 latest", "1.1.1": "1.1.1 1.1 1"},
+        # A release that was overtaken gets its version, and moves no shared tag back.
+        {"1.1.0": "1.1.0 1.1 1 latest", "1.0.0": "1.0.0 1.0"},
+    ],
+    ids=" ".join,
+)
+def test_a_release_gets_tags_and_is_published(registry: Registry, expected: dict[str, str]) -> None:
+    digests = {version: registry.publish(version) for version in expected}
+
+    for number, version in enumerate(expected):
+        output_of(registry.finish(version, released=tuple(expected)[:number]))
+
+    tags = {tag: digests[version] for version in expected for tag in expected[version].split()}
+    assert registry.tags() == tags
+    last = list(expected)[-1]
+    latest = str("latest" in expected[last]).lower()
+    assert registry.calls("gh release edit")[-1] == (
+        f"gh release edit v{last} --draft=false --latest={latest} --repo o/n"
+    )
 
 
-def test_an_overtaken_release_gets_its_version_and_moves_no_tag_back(registry: Registry) -> None:
-    older, newer = released(registry, "1.0.0"), released(registry, "1.1.0")
-    assert registry.finish("1.1.0", released=("1.0.0",)).returncode == 0
+def test_a_draft_without_an_image_is_named_and_finished_later(registry: Registry) -> None:
+    newer = registry.publish("1.1.0")
 
-    done = registry.finish("1.0.0", released=("1.1.0",))
+    done = registry.finish("1.0.0", "1.1.0")
+    assert done.returncode == 1 and "v1.0.0: no image of its commit" in done.stderr
+    assert registry.tags()["1.1.0"] == newer
 
-    assert done.returncode == 0, done.stderr
-    tags = {tag: registry.digest(tag) for tag in ("1.0.0", "1.0", "1.1.0", "1.1", "1", "latest")}
-    assert tags == {
-        **{"1.0.0": older, "1.0": older},
-        **{"1.1.0": newer, "1.1": newer, "1": newer, "latest": newer},
-    }
+    older = registry.publish("1.0.0")
+    assert registry.finish("1.0.0", "1.1.0").returncode == 0
+    shared = dict.fromkeys(["1.1.0", "1.1", "1", "latest"], newer)
+    assert registry.tags() == {"1.0.0": older, "1.0": older} | shared
 
 
 def test_a_version_that_was_released_stays_the_image_it_was(registry: Registry) -> None:
-    first = released(registry, "1.0.0")
+    first = registry.publish("1.0.0")
     assert registry.finish("1.0.0").returncode == 0
-    commit = hashlib.sha1(b"v1.0.0", usedforsecurity=False).hexdigest()
-    registry.publish(build(registry, "built again"), f"sha-{commit}")
-
+    registry.publish("1.0.0", "built again")
     done = registry.finish("1.0.0")
-
     assert done.returncode == 1 and "it is not moved" in done.stderr
-    assert registry.digest("1.0.0") == registry.digest("latest") == first
+    assert set(registry.tags().values()) == {first}
+
+
+def test_an_image_without_a_valid_signature_gets_no_version(registry: Registry) -> None:
+    digest = registry.publish("1.0.0")
+    done = registry.finish("1.0.0", FORGED=digest)
+    assert done.returncode == 1 and "has no valid signature" in done.stderr
+    assert not registry.tags()
+
+
+@pytest.mark.parametrize(
+    ("visibility", "provenance"), [("public", ["provenance.intoto.jsonl"]), ("private", [])]
+)
+def test_the_mirror_gets_the_tags_too_after_signatures_and_provenance_are_attached(
+    registry: Registry, visibility: str, provenance: list[str]
+) -> None:
+    registry.publish("1.0.0")
+    published = len(registry.calls())
+
+    output_of(registry.finish("1.0.0", mirror="mirror/n", VISIBILITY=visibility))
+    assert registry.tags("mirror/n") == registry.tags() != {}
+
+    calls = registry.calls()[published:]
+    programs = [call.partition(" v1.0.0")[0] for call in calls]
+    upload = programs.index("gh release upload")
+    files = [Path(word).name for word in calls[upload].split() if "/" in word and "json" in word]
+    assert files == ["image-1.sigstore.json", "image-2.sigstore.json", *provenance]
+    assert "skopeo copy" in str(calls[upload:]) and "skopeo copy" not in str(calls[:upload])

@@ -4,7 +4,6 @@ The programs are played by scripts that note what they were asked; the chart has
 cluster in tests/e2e.
 """
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,34 +11,23 @@ import pytest
 
 from tests.support.chart import CHART
 from tests.support.clone import Clone, assert_refused
-from tests.support.processes import run
+from tests.support.processes import Programs, output_of, run
 
 NAME = CHART.name
 PROGRAMS = ("kubectl", "helm", "kind", "docker")
-# Of the machine's, so that none of the others is found.
-TOOLS = ("bash", "env", "dirname", "cat", "grep", "tail", "mkdir", "rm")
 
 
 class Machine:
-    """A clone, and a PATH with the programs as they are played."""
-
     def __init__(self, folder: Path) -> None:
         self.clone = Clone(folder / "a clone")
-        self.asked = folder / "asked"
-        self.bin = folder / "bin"
-        self.bin.mkdir()
-        for name in TOOLS:
-            (self.bin / name).symlink_to(shutil.which(name) or name)
+        self.programs = Programs(folder / "bin", "bash env dirname cat grep tail mkdir rm")
+        self.play = self.programs.add
         for name in PROGRAMS:
-            self.play(name, "true")
-
-    def play(self, name: str, what: str) -> None:
-        path = self.bin / name
-        path.write_text(f'#!/bin/bash\necho "{name} $*" >>"{self.asked}"\n{what}\n')
-        path.chmod(0o755)
+            self.play(name)
 
     def setup(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.clone.run("setup.sh", "--kubernetes", *arguments, env={"PATH": str(self.bin)})
+        path = {"PATH": self.programs.path}
+        return self.clone.run("setup.sh", "--kubernetes", *arguments, env=path)
 
 
 @pytest.fixture
@@ -55,38 +43,42 @@ def machine(tmp_path: Path) -> Machine:
         (["--namespace"], ["--namespace", "not ''"]),
     ],
 )
-def test_a_wrong_option_is_refused_before_anything_is_asked(
+def test_a_wrong_option_is_refused(
     machine: Machine, arguments: list[str], words: list[str]
 ) -> None:
     assert_refused(machine.setup(*arguments), *words)
-    assert not machine.asked.exists()
+    assert not machine.programs.calls
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_missing_program_is_named_with_its_page(machine: Machine, name: str) -> None:
-    (machine.bin / name).unlink()
-
+    (machine.programs.folder / name).unlink()
     assert_refused(machine.setup("--kind"), f"{name} is not installed", "https://")
 
 
-def test_a_cluster_that_does_not_answer_is_named(machine: Machine) -> None:
-    machine.play("kubectl", "[[ $1 == config ]] && echo far-away || exit 1")
-
-    assert_refused(machine.setup(), "no cluster answers", "far-away", "--kind")
-
-
-def test_what_helm_says_is_passed_on(machine: Machine) -> None:
-    machine.play(
-        "helm", "echo 'level=INFO msg=\"found symbolic link\"' >&2; echo 'it timed out' >&2; exit 1"
-    )
-
-    assert_refused(machine.setup(), "it timed out", "get pods,events")
-
-
-def test_an_image_that_cannot_be_built_is_said(machine: Machine) -> None:
-    machine.play("docker", "exit 1")
-
-    assert_refused(machine.setup("--kind"), "image could not be built")
+@pytest.mark.parametrize(
+    ("program", "says", "arguments", "words"),
+    [
+        (
+            "kubectl",
+            "[[ $1 == config ]] && echo far-away || exit 1",
+            [],
+            ["no cluster answers", "far-away", "--kind"],
+        ),
+        (
+            "helm",
+            "echo 'level=INFO msg=\"found symbolic link\"' >&2; echo 'it timed out' >&2; exit 1",
+            [],
+            ["it timed out", "get pods,events"],
+        ),
+        ("docker", "exit 1", ["--kind"], ["image could not be built"]),
+    ],
+)
+def test_what_fails_is_said_in_one_line(
+    machine: Machine, program: str, says: str, arguments: list[str], words: list[str]
+) -> None:
+    machine.play(program, says)
+    assert_refused(machine.setup(*arguments), *words)
 
 
 @pytest.mark.parametrize(
@@ -99,25 +91,20 @@ def test_an_image_that_cannot_be_built_is_said(machine: Machine) -> None:
         ),
     ],
 )
-def test_an_image_is_installed_by_its_tag_or_its_digest(
-    machine: Machine, image: str, values: str
-) -> None:
-    result = machine.setup(f"--image={image}", "--namespace=demo")
-
-    assert result.returncode == 0, result.stderr
-    asked = machine.asked.read_text()
-    assert "docker" not in asked
-    (installed,) = (line for line in asked.splitlines() if line.startswith("helm upgrade"))
+def test_an_image_is_installed_by_tag_or_digest(machine: Machine, image: str, values: str) -> None:
+    output_of(machine.setup(f"--image={image}", "--namespace=demo"))
+    asked = machine.programs.calls
+    assert "docker" not in str(asked)
+    (installed,) = (call for call in asked if call.startswith("helm upgrade"))
     assert values in installed and "--namespace demo --create-namespace" in installed
 
 
 def test_a_kind_cluster_is_made_once_and_gets_the_image(machine: Machine) -> None:
-    result = machine.setup("--kind")
-    assert result.returncode == 0, result.stderr
+    output_of(machine.setup("--kind"))
     machine.play("kind", "echo devops-starter")
     assert machine.setup("--kind").returncode == 0
 
-    asked = machine.asked.read_text().splitlines()
+    asked = machine.programs.calls
     assert sum(line.startswith("kind create cluster") for line in asked) == 1
     assert asked.count(f"kind load docker-image --name {NAME} {NAME}:local") == 2
     assert asked.count("kubectl config use-context kind-devops-starter") == 2
@@ -127,22 +114,21 @@ def test_the_commands_it_ends_with_are_valid(machine: Machine) -> None:
     """They are run, with a curl and a kubectl that note what they were asked."""
     said = machine.setup("--kind", "--namespace", "demo").stdout
     machine.play("kubectl", "echo c2VjcmV0")
-    machine.play("curl", "true")
-    (machine.bin / "base64").symlink_to(shutil.which("base64") or "base64")
-    machine.asked.unlink()
+    machine.play("curl")
+    machine.programs.link("base64")
+    before = len(machine.programs.calls)
 
     commands = [line for line in said.splitlines() if line.startswith("  curl ")]
     for command in commands:
-        assert run(["bash", "-c", command], env={"PATH": str(machine.bin)}).returncode == 0
+        assert run(["bash", "-c", command], env={"PATH": machine.programs.path}).returncode == 0
 
     assert len(commands) == 3
-    asked = machine.asked.read_text()
+    asked = "\n".join(machine.programs.calls[before:])
     assert "kubectl --namespace demo get secret" in asked
     assert "curl -X PUT -H Authorization: Bearer secret -H Content-Type" in asked
 
 
 def test_down_removes_the_release_and_says_what_stays(machine: Machine) -> None:
     said = machine.setup("--down", "--namespace", "demo")
-
-    assert f"helm uninstall {NAME} --namespace demo --wait" in machine.asked.read_text()
+    assert f"helm uninstall {NAME} --namespace demo --wait" in machine.programs.calls
     assert "kubectl --namespace demo delete pvc,secret" in said.stdout

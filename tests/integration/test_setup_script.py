@@ -3,7 +3,6 @@
 import os
 import pty
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.clone import Clone
-from tests.support.processes import free_port, wait_until
+from tests.support.clone import Clone, assert_refused
+from tests.support.processes import Programs, free_port, output_of, wait_until
 
 OFFLINE = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",  # where nothing listens
@@ -38,7 +37,6 @@ HOSTILE = {
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    """Fresh: nothing is installed."""
     return Clone(tmp_path / "a clone")
 
 
@@ -60,12 +58,6 @@ def port(installed: Clone) -> Iterator[int]:
     installed.run("setup.sh", "--local", "--stop")
 
 
-def assert_one_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    errors = [line for line in result.stderr.splitlines() if not line.startswith("Building ")]
-    assert result.returncode not in (0, 2) and len(errors) == 1, result
-    assert all(word in errors[0] for word in words), errors[0]
-
-
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -76,17 +68,15 @@ def assert_one_line(result: subprocess.CompletedProcess[str], *words: str) -> No
     ],
 )
 def test_a_bad_option_is_refused_in_one_line(clone: Clone, arguments: list[str], word: str) -> None:
-    assert_one_line(clone.run("setup.sh", *arguments), word)
+    assert_refused(clone.run("setup.sh", *arguments), word)
     assert clone.leftovers() == []
 
 
 def test_a_taken_port_is_named_with_another_before_anything_is_installed(clone: Clone) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other_program:
         taken = other_program.getsockname()[1]
-
         result = clone.run("setup.sh", "--local", "--port", str(taken))
-
-    assert_one_line(result, f"port {taken} is taken", f"--port {taken + 1}")
+    assert_refused(result, f"port {taken} is taken", f"--port {taken + 1}")
     assert clone.leftovers() == []
 
 
@@ -100,23 +90,15 @@ def test_a_taken_port_is_named_with_another_before_anything_is_installed(clone: 
 def test_an_unsuitable_python_is_named_with_the_package_to_install(
     clone: Clone, tmp_path: Path, python: str, words: tuple[str, ...]
 ) -> None:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in ("bash", "env", "dirname", "mkdir"):
-        (programs / name).symlink_to(str(shutil.which(name)))
-    (programs / "python3").write_text(f"#!/bin/bash\n{python}\n")
-    (programs / "python3").chmod(0o755)
-
-    result = clone.run("setup.sh", "--local", env={"PATH": str(programs)})
-
-    assert_one_line(result, "install", *words)
+    programs = Programs(tmp_path / "bin", "bash env dirname mkdir")
+    programs.add("python3", python)
+    result = clone.run("setup.sh", "--local", env={"PATH": programs.path})
+    assert_refused(result, "install", *words)
     assert clone.leftovers() == []
 
 
 @pytest.mark.slow
-def test_it_is_built_once_over_the_rest_of_a_killed_run_whatever_the_settings_of_pip(
-    clone: Clone,
-) -> None:
+def test_it_is_built_once_over_a_killed_run_whatever_pips_settings(clone: Clone) -> None:
     (clone.venv / "bin").mkdir(parents=True)
     start = ("setup.sh", "--local", "--detach", "--port")
     runs = [clone.popen(*start, str(free_port()), env=HOSTILE) for _ in range(2)]
@@ -132,23 +114,18 @@ def test_it_is_built_once_over_the_rest_of_a_killed_run_whatever_the_settings_of
 @pytest.mark.slow
 def test_without_network_it_says_so_and_nothing_is_left(clone: Clone) -> None:
     result = clone.run("setup.sh", "--local", "--port", str(free_port()), env=OFFLINE)
-
-    assert_one_line(result, "could not be installed", "PIP_INDEX_URL")
+    assert_refused(result, "could not be installed", "PIP_INDEX_URL")
     assert clone.leftovers() == []
 
 
 @pytest.mark.slow
 def test_where_pip_has_no_settings_uv_installs_what_is_pinned(clone: Clone, tmp_path: Path) -> None:
-    (tmp_path / "uv").write_text('#!/bin/bash\necho "error: uv $*"; exit 1\n')
-    (tmp_path / "uv").chmod(0o755)
-    path = f"{tmp_path}:{os.environ['PATH']}"
-    unset = {name: "" for name in os.environ if name.startswith("PIP_")}
-
-    result = clone.run(
-        "setup.sh", "--local", env=unset | {"PIP_CONFIG_FILE": "/dev/null", "PATH": path}
-    )
-
-    assert_one_line(result, "uv pip install", "--require-hashes --no-deps")
+    programs = Programs(tmp_path / "bin")
+    programs.add("uv", 'echo "error: uv $*"; exit 1')
+    env = {name: "" for name in os.environ if name.startswith("PIP_")}
+    env |= {"PIP_CONFIG_FILE": "/dev/null", "PATH": programs.path}
+    result = clone.run("setup.sh", "--local", env=env)
+    assert_refused(result, "uv pip install", "--require-hashes --no-deps")
 
 
 @pytest.mark.slow
@@ -173,39 +150,43 @@ def test_an_interrupted_installation_leaves_nothing(clone: Clone) -> None:
 def test_a_change_needs_a_new_environment_and_without_network_the_former_one_is_kept(
     installed: Clone, tmp_path: Path, change: str
 ) -> None:
-    pins, moved = installed.folder / "requirements.txt", tmp_path / "moved"
+    clone, pins = installed, installed.folder / "requirements.txt"
     before = pins.read_text()
     if change == "requirements":
         pins.write_text(before + "# changed\n")
     else:
-        installed.folder.rename(moved)
-    clone = installed if change == "requirements" else Clone(moved, copy=False)
+        clone = Clone(installed.folder.rename(tmp_path / "moved"), copy=False)
 
     result = clone.run("setup.sh", "--local", "--port", str(free_port()), env=OFFLINE)
 
     left = clone.leftovers()
-    if change == "requirements":
-        pins.write_text(before)
-    else:
-        moved.rename(installed.folder)
-    assert_one_line(result, "could not be installed")
+    clone.folder.rename(installed.folder)
+    pins.write_text(before)
+    assert_refused(result, "could not be installed")
     assert left == [".venv"]
     subprocess.run([installed.venv / "bin" / "python", "-c", "import gunicorn"], check=True)
 
 
-def test_the_service_is_started_reported_and_stopped(installed: Clone, port: int) -> None:
-    started = installed.run("setup.sh", "--local", "--detach", "--port", str(port), env=OFFLINE)
+def test_the_service_is_started_once_reported_and_stopped(installed: Clone, port: int) -> None:
+    def setup(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return installed.run("setup.sh", "--local", *arguments, env=OFFLINE)
 
+    started = setup("--detach", "--port", str(port))
     assert started.returncode == 0, started.stderr
     assert "Building" not in started.stderr
     assert f"The service answers on http://127.0.0.1:{port} " in started.stdout
-    running = installed.run("setup.sh", "--local", "--status")
+    same = setup("--detach", "--port", str(port))
+    assert same.returncode == 0 and "already runs" in same.stdout
+    elsewhere = setup("--port", str(free_port()))
+    assert_refused(elsewhere, "already runs", f"127.0.0.1:{port} ", "--stop")
+    running = setup("--status")
     assert running.returncode == 0 and f"http://127.0.0.1:{port} " in running.stdout
     assert requests.get(f"http://127.0.0.1:{port}/health/live", timeout=5).status_code == 200
-    assert installed.run("setup.sh", "--local", "--stop").returncode == 0
+
+    assert setup("--stop").returncode == 0
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{port}/health/live", timeout=5)
-    assert installed.run("setup.sh", "--local", "--status").returncode == 3
+    assert setup("--status").returncode == 3
 
 
 def test_the_three_commands_it_prints_work_and_show_no_token(installed: Clone, port: int) -> None:
@@ -219,16 +200,6 @@ def test_the_three_commands_it_prints_work_and_show_no_token(installed: Clone, p
         command = command.replace("curl", "curl --silent --show-error --fail", 1)
         answer = subprocess.check_output(["bash", "-c", command], env=env, text=True, timeout=10)
     assert answer == '{"hello":"world"}\n'
-
-
-def test_a_second_start_while_it_runs_starts_no_second_service(installed: Clone, port: int) -> None:
-    installed.run("setup.sh", "--local", "--detach", "--port", str(port))
-
-    same = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
-    elsewhere = installed.run("setup.sh", "--local", "--port", str(free_port()))
-
-    assert same.returncode == 0 and "already runs" in same.stdout
-    assert_one_line(elsewhere, "already runs", f"127.0.0.1:{port} ", "--stop")
 
 
 def test_ctrl_c_ends_the_service_in_order(installed: Clone, port: int) -> None:
@@ -272,15 +243,13 @@ def test_a_killed_service_is_not_taken_for_a_running_one(installed: Clone, port:
         seconds=10,
         why="the status is 3",
     )
-    again = installed.run("setup.sh", "--local", "--detach", "--port", str(port))
-    assert again.returncode == 0, again.stderr
+    output_of(installed.run("setup.sh", "--local", "--detach", "--port", str(port)))
 
 
 def test_a_wrong_setting_is_shown_and_nothing_runs(installed: Clone, port: int) -> None:
     result = installed.run(
         "setup.sh", "--local", "--detach", "--port", str(port), env={"LOG_LEVEL": "LOUD"}
     )
-
     assert result.returncode == 1
     assert "LOG_LEVEL" in result.stderr and "exit status 1" in result.stderr
     assert installed.run("setup.sh", "--local", "--status").returncode == 3

@@ -45,7 +45,6 @@ def make_redis(**environ: str) -> RedisClient:
 
 
 def nowhere() -> str:
-    """The URL of a Redis that does not exist."""
     return f"redis://127.0.0.1:{free_port()}/0"
 
 

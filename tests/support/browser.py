@@ -16,7 +16,6 @@ TIMEOUT_MS = 20_000
 
 
 def find_chromium() -> str | None:
-    """Its path, if there is one on PATH."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 

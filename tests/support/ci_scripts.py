@@ -1,12 +1,13 @@
-"""What tests of scripts/ci need: to run one, stand-ins for what it calls, and a repository."""
+"""What tests of scripts/ci need: to run one, a repository, and a host to deploy to."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import Programs, run
 
 SCRIPTS = ROOT / "scripts" / "ci"
 
@@ -19,34 +20,7 @@ def run_script(
     return run([*start, SCRIPTS / script, *arguments], cwd=cwd, env=settings)
 
 
-class Programs:
-    """Stand-ins for programs such as gh: each notes how it is called, then runs its script."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._log = folder / "calls"
-        folder.mkdir()
-        self._log.touch()
-
-    def add(self, name: str, script: str = "") -> None:
-        path = self._folder / name
-        note = f'printf "%s\\n" "{name} $*" >>"{self._log}"'
-        path.write_text(f"#!/usr/bin/env bash\n{note}\n{script}\n", encoding="utf-8")
-        path.chmod(0o755)
-
-    @property
-    def calls(self) -> list[str]:
-        return self._log.read_text(encoding="utf-8").splitlines()
-
-    @property
-    def path(self) -> str:
-        """For the environment, before everything else."""
-        return f"{self._folder}:{os.environ['PATH']}"
-
-
 class Git:
-    """A repository of its own, with a name to commit under."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
@@ -70,3 +44,50 @@ class Git:
         self("add", "--all")
         self("commit", "--quiet", "--allow-empty", "--message", subject)
         return self("rev-parse", "HEAD")
+
+
+# The arguments of ssh are its options, the host and one word: the command.
+SSH = 'exec bash -c "${!#}"'
+DEPLOY = """#!/usr/bin/env bash
+echo "deployed $*"
+echo "$PWD $*" >>calls
+[[ ! -f refuse ]]
+"""
+
+
+class Deployment:
+    """A repository to deploy from, and a folder that stands for the host's."""
+
+    def __init__(self, git: Git, programs: Programs, host: Path) -> None:
+        self.git = git
+        self.host = host
+        self._programs = programs
+        programs.add("ssh", SSH)
+        scripts = git.folder / "scripts"
+        ignored = shutil.ignore_patterns("__*")
+        shutil.copytree(ROOT / "scripts" / "ci", scripts / "ci", ignore=ignored)
+        (scripts / "lib").mkdir()
+        shutil.copy2(ROOT / "scripts" / "lib" / "common.sh", scripts / "lib")
+        git.write("scripts/deploy.sh", DEPLOY)
+        (scripts / "deploy.sh").chmod(0o755)
+        git.write("nginx.conf", "first")
+        self.first = git.commit("feat: start")
+
+    def release(self, **files: str) -> str:
+        """A new commit; nginx_conf="second" writes nginx.conf."""
+        for name, text in files.items():
+            self.git.write(name.replace("_", "."), text)
+        return self.git.commit("feat: next")
+
+    def read(self, name: str) -> str:
+        return (self.host / name).read_text()
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        settings = {
+            "DEPLOY_HOST": "app.example.org",
+            "DEPLOY_PATH": str(self.host),
+            "DEPLOY_KNOWN_HOSTS": "app.example.org ssh-ed25519 AAAA",
+        }
+        settings |= {"PATH": self._programs.path, "HOME": os.environ["HOME"]}
+        script = self.git.folder / "scripts" / "ci" / "remote-deploy.sh"
+        return run([script, *arguments], env=settings | environment)

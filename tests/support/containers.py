@@ -6,7 +6,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.support.missing import missing
-from tests.support.processes import wait_until
+from tests.support.processes import run, wait_until
 
 IMAGE = "redis:8.0-alpine"  # as in infrastructure/docker-compose.yml
 ENGINE_SECONDS = 10
@@ -28,22 +28,17 @@ def engine_answers() -> bool:
 
 
 def require_engine() -> None:
-    """Skip the test where no engine answers; in CI fail it."""
     if not engine_answers():
         missing("NO CONTAINER ENGINE ANSWERS: start Docker to run the end-to-end tests")
 
 
-def image_is_present(image: str) -> bool:
-    command = ["docker", "image", "inspect", image]
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
 def pull(image: str) -> bool:
     """Get an image; whether this machine has it now."""
-    if not image_is_present(image):
-        command = ["docker", "pull", "--quiet", image]
-        subprocess.run(command, check=False, capture_output=True, timeout=PULL_SECONDS)
-    return image_is_present(image)
+    for get in (("image", "inspect"), ("pull", "--quiet")):
+        command = ["docker", *get, image]
+        if run(command, seconds=PULL_SECONDS).returncode == 0:
+            return True
+    return False
 
 
 class RedisContainer:
@@ -55,7 +50,7 @@ class RedisContainer:
         try:
             address = _docker("port", self._name, "6379/tcp").splitlines()[0]
             self.url = f"redis://{address}/0"
-            wait_until(self._answers, seconds=30, why="Redis in the container answers")
+            wait_until(self._answers, why="Redis in the container answers")
         except BaseException:
             self.close()
             raise

@@ -6,6 +6,7 @@ stalls is charged for every request that waited meanwhile ("coordinated omission
 https://www.youtube.com/watch?v=lJ8ydIuPFeU). A request is sent once and never repeated.
 """
 
+import functools
 import http.client
 import itertools
 import math
@@ -26,8 +27,6 @@ IDLE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to send."""
-
     method: str
     path: str
     body: bytes | None = None
@@ -36,8 +35,6 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of one request."""
-
     at: float
     """When it was sent, or due at a constant rate (`time.monotonic()`)."""
     seconds: float
@@ -75,8 +72,6 @@ class Load:  # pylint: disable=too-many-instance-attributes
         total: the number of requests; without it until `stop` or `seconds`.
         rate: requests a second; without it as fast as the answers come.
         pause: seconds that each connection waits between two requests.
-        seconds: the longest time in which requests are sent.
-        timeout: seconds to wait for the server.
         new_connection_every: every n-th request gets a connection of its own.
         looks: whether it sees that the server has ended a connection, before it sends on it.
         on_answer: called in the sending thread with request, answer and body.
@@ -87,20 +82,16 @@ class Load:  # pylint: disable=too-many-instance-attributes
             itertools.cycle(requests) if isinstance(requests, Sequence) else iter(requests)
         )
         self._total = math.inf if total is None else total
-        self._rate = rate
-        self._pause = pause
-        self._seconds = seconds
-        self._timeout = timeout
-        self._new_connection_every = new_connection_every
-        self._looks = looks
+        self._rate, self._pause = rate, pause
+        self._seconds, self._timeout = seconds, timeout
+        self._new_connection_every, self._looks = new_connection_every, looks
         self._on_answer = on_answer
         self._started = 0.0
         self._sent = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._send_all, daemon=True) for _ in range(connections)
-        ]
+        make = functools.partial(threading.Thread, target=self._send_all, daemon=True)
+        self._threads = [make() for _ in range(connections)]
         self.answers: list[Answer] = []
 
     def run(self) -> list[Answer]:
@@ -109,7 +100,6 @@ class Load:  # pylint: disable=too-many-instance-attributes
         return self._wait()
 
     def start(self) -> Self:
-        """Begin to send; returns at once."""
         self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
@@ -210,7 +200,6 @@ class _Connection:
 
 
 def statuses(answers: Iterable[Answer]) -> Counter[int]:
-    """How many answers had each status."""
     return Counter(answer.status for answer in answers)
 
 

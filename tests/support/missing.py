@@ -12,7 +12,6 @@ NO_REDIS = (
 
 
 def in_ci() -> bool:
-    """Whether CI=true."""
     return os.environ.get("CI", "").lower() in ("1", "true")
 
 

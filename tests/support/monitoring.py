@@ -16,7 +16,7 @@ import yaml
 from tests.support.containers import engine_answers, pull
 from tests.support.missing import in_ci
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 
 MONITORING = ROOT / "monitoring"
 RULES = sorted((MONITORING / "prometheus" / "rules").rglob("*.yml"))
@@ -38,27 +38,22 @@ def read_yaml(path: Path) -> Any:
 
 def seconds(duration: str) -> int:
     """Prometheus' notation, such as 1h30m, in seconds."""
-    parts = re.findall(r"(\d+)([smhd])", duration)
-    return sum(
-        int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[unit] for number, unit in parts
-    )
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smhd])", duration))
+
+
+def _groups(paths: Iterable[Path] = RULES) -> list[dict[str, Any]]:
+    return [group for path in paths for group in read_yaml(path)["groups"]]
 
 
 def all_rules(paths: Iterable[Path] = RULES) -> list[dict[str, Any]]:
-    return [
-        rule for path in paths for group in read_yaml(path)["groups"] for rule in group["rules"]
-    ]
+    return [rule for group in _groups(paths) for rule in group["rules"]]
 
 
 def recorded_rarely() -> dict[str, int]:
     """Metrics recorded once a minute only, and the seconds between two values."""
-    return {
-        rule["record"]: 60
-        for path in RULES
-        for group in read_yaml(path)["groups"]
-        for rule in group["rules"]
-        if group.get("interval") == "1m" and "record" in rule
-    }
+    rare = [group for group in _groups() if group.get("interval") == "1m"]
+    return {rule["record"]: 60 for group in rare for rule in group["rules"] if "record" in rule}
 
 
 def alerts() -> list[dict[str, Any]]:
@@ -70,37 +65,34 @@ def dashboards() -> dict[str, dict[str, Any]]:
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """All panels but headings."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def queries() -> list[tuple[str, str]]:
     """Place and expression of every panel's and annotation's query."""
-    found = []
-    for name, dashboard in dashboards().items():
-        for panel in panels(dashboard):
-            for target in panel.get("targets", []):
-                found.append((f"{name}: {panel['title']}", target["expr"]))
-        for annotation in dashboard["annotations"]["list"]:
-            if "expr" in annotation:
-                found.append((f"{name}: {annotation['name']}", annotation["expr"]))
-    return found
+    asked = [
+        (f"{name}: {panel['title']}", target["expr"])
+        for name, dashboard in dashboards().items()
+        for panel in panels(dashboard)
+        for target in panel.get("targets", [])
+    ]
+    return asked + [
+        (f"{name}: {annotation['name']}", annotation["expr"])
+        for name, dashboard in dashboards().items()
+        for annotation in dashboard["annotations"]["list"]
+        if "expr" in annotation
+    ]
 
 
 def fill_in(expression: str, seconds: int) -> str:
     """A panel's expression as Grafana sends it with everything chosen."""
-    for variable, value in {
+    chosen = {
         "$__rate_interval": f"{max(60, seconds // 700 + 15)}s",
-        "$__range": f"{seconds}s",
-        "$__interval": "60s",
-        "$namespace": ".*",
-        "$job": "web",
+        **{"$__range": f"{seconds}s", "$__interval": "60s", "$job": "web"},
         'route="$route"': 'route="/api/v1/items"',
-        "$instance": ".*",
-        "$route": ".*",
-        "$service": ".*",
-        "$project": ".*",
-    }.items():
+        **dict.fromkeys(("$namespace", "$instance", "$route", "$service", "$project"), ".*"),
+    }
+    for variable, value in chosen.items():
         expression = expression.replace(variable, value)
     assert "$" not in expression.replace("${1}", ""), expression
     return expression
@@ -118,6 +110,15 @@ def run_tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
     Without the program and its image the test is skipped; in CI it fails.
     """
     return run([*_command(name), *arguments])
+
+
+def evaluate(folder: Path, series: dict[str, str], checks: list[dict[str, Any]]) -> None:
+    """Have promtool compare expressions with what these series give, a sample each 15 s."""
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    case = {"interval": "15s", "input_series": given, "promql_expr_test": checks}
+    path = folder / "made.test.yml"
+    path.write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [case]}))
+    output_of(run_tool("promtool", "test", "rules", path))
 
 
 @functools.cache

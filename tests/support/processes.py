@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,38 @@ def run(
     )
 
 
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
+    """What a program has printed that must have succeeded."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Programs:
+    """Stand-ins for programs such as gh: each notes how it is called, then runs its script."""
+
+    def __init__(self, folder: Path, tools: str = "") -> None:
+        """With `tools`, no other program of the machine is found."""
+        self.folder, self._log = folder, folder / "calls"
+        folder.mkdir(exist_ok=True)
+        self._log.touch()
+        self.link(*tools.split())
+        self.path = str(folder) if tools else f"{folder}:{os.environ['PATH']}"
+
+    def link(self, *tools: str) -> None:
+        for name in tools:
+            (self.folder / name).symlink_to(str(shutil.which(name)))
+
+    def add(self, name: str, script: str = "") -> None:
+        path = self.folder / name
+        note = f'printf "%s\\n" "{name} $*" >>"{self._log}"'
+        path.write_text(f"#!/usr/bin/env bash\n{note}\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        return self._log.read_text(encoding="utf-8").splitlines()
+
+
 def free_port() -> int:
     """A TCP port of the loopback interface that nothing uses right now."""
     for port in random.choices(PORTS, k=1000):
@@ -51,7 +84,7 @@ def free_port() -> int:
 
 
 def wait_until(
-    condition: Callable[[], object], *, seconds: float, why: str, interval: float = 0.02
+    condition: Callable[[], object], *, seconds: float = 30, why: str, interval: float = 0.02
 ) -> None:
     """Poll `condition` until it is true; raise TimeoutError saying `why` after `seconds`."""
     deadline = time.monotonic() + seconds

@@ -18,8 +18,6 @@ _KEYWORDS = set("and or unless bool offset by on without ignoring inf nan".split
 
 @dataclass
 class Expression:
-    """The names in one expression."""
-
     selectors: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     """Each metric with the labels that its matchers name."""
 

@@ -33,7 +33,6 @@ class Answer:
         return json.loads(self.body)
 
     def assert_problem(self) -> None:
-        """It is a problem document about this response."""
         assert self.headers["content-type"] == "application/problem+json", self
         if self.body:
             assert self.json["status"] == self.status
@@ -41,7 +40,6 @@ class Answer:
 
 
 def head(line: str, *headers: str) -> bytes:
-    """A request line with its headers, as given."""
     lines = [f"{line} HTTP/1.1", "Host: localhost", *headers]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 

@@ -40,7 +40,6 @@ class RedisServer:
         return Redis(port=self.port, password=self._password, decode_responses=True, protocol=2)
 
     def start(self) -> None:
-        """Return once the server answers."""
         log = self.start_without_waiting()
         try:
             wait_until(self._answers, seconds=START_SECONDS, why="redis-server answers")
@@ -76,7 +75,6 @@ class RedisServer:
             replica.replicaof("127.0.0.1", primary.port)
             wait_until(
                 lambda: redis.info("replication").get("slave0", {}).get("offset", 0) > 0,
-                seconds=20,
                 why="the replica has confirmed a ping",
             )
 
@@ -101,7 +99,6 @@ class RedisServer:
         self._running().send_signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """Stop it for good and remove its files."""
         self.stop()
         shutil.rmtree(self._folder)
 
@@ -171,7 +168,6 @@ class RedisSentinel:
 
 
 def delete_keys(url: str, prefix: str) -> None:
-    """Delete all keys with this prefix, and no others."""
     with Redis.from_url(url) as client:
         for key in client.scan_iter(match=f"{prefix}*", count=1000):
             client.delete(key)

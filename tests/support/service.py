@@ -51,7 +51,6 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """Process ID of the master."""
         return self._started().pid
 
     @property
@@ -65,12 +64,14 @@ class Service:
         """The same lines, each of which must be JSON."""
         return [json.loads(line) for line in self.log_lines]
 
+    def messages(self, text: str) -> list[str]:
+        return [each["message"] for each in self.log_records if text in each["message"]]
+
     @property
     def stderr(self) -> str:
-        return self._error_path.read_text(encoding="utf-8", errors="replace")
+        return self.log_path.with_name("stderr.log").read_text(encoding="utf-8", errors="replace")
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send a request; `options` are those of `requests.request`."""
         return requests.request(method, self.base_url + path, **{"timeout": 20} | options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
@@ -106,23 +107,12 @@ class Service:
         return {int(pid) for pid in children.split()}
 
     def wait_for_workers(self, number: int) -> None:
-        """Wait until this many workers run."""
-        wait_until(
-            lambda: self.metric(metrics.APP_WORKERS) == number,
-            seconds=30,
-            why=f"{number} workers run",
-        )
+        wait_until(lambda: self.metric(metrics.APP_WORKERS) == number, why="all workers run")
 
     def wait_for_boots(self, number: int) -> None:
-        """Wait until Gunicorn's log shows this many starts of a worker."""
-        wait_until(
-            lambda: sum("Booting worker" in line for line in self.log_lines) >= number,
-            seconds=30,
-            why=f"{number} workers have started",
-        )
+        wait_until(lambda: len(self.messages("Booting worker")) >= number, why="workers start")
 
     def start(self) -> Self:
-        """Return when /health/live answers 200."""
         self.launch()
         try:
             wait_until(self._is_alive, seconds=START_SECONDS, why="/health/live answers")
@@ -137,10 +127,10 @@ class Service:
 
     def launch(self) -> None:
         """Start the processes without waiting, e.g. when the start is meant to fail."""
-        command = [sys.executable, "-m", "app"]
-        with self.log_path.open("ab") as out, self._error_path.open("ab") as err:
+        errors = self.log_path.with_name("stderr.log")
+        with self.log_path.open("ab") as out, errors.open("ab") as err:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "app"],
                 cwd=self._root,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -150,7 +140,6 @@ class Service:
             )
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Signal the master only."""
         self._started().send_signal(number)
 
     def wait(self, seconds: float = 40) -> int:
@@ -168,10 +157,6 @@ class Service:
         self.stop()
         self._folder.cleanup()
 
-    @property
-    def _error_path(self) -> Path:
-        return self.log_path.with_name("stderr.log")
-
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the service has not been started")
@@ -187,8 +172,6 @@ class Service:
 
 
 class StartService(Protocol):
-    """The type of the fixture `start_service`."""
-
     def __call__(
         self, *, redis: str = "", server: str = "gunicorn", root: Path | str = ROOT, **settings: str
     ) -> AbstractContextManager[Service]: ...

@@ -53,7 +53,6 @@ def jobs() -> list[Job]:
 
 
 def job(name: str) -> Job:
-    """By "workflow/job"."""
     return next(job for job in jobs() if job.name == name)
 
 

@@ -26,7 +26,6 @@ def settings() -> Settings:
 
 @pytest.fixture
 def redis() -> RedisClient:
-    """The embedded store, empty."""
     return make_redis()
 
 
@@ -54,13 +53,11 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def make_client() -> Callable[..., FlaskClient]:
-    """A client of an application with settings of its own."""
     return lambda **environ: create_app(make_settings(**environ)).test_client()
 
 
 @pytest.fixture
 def draining() -> Iterator[None]:
-    """The time between SIGTERM and the end."""
     lifecycle.start_draining()
     yield
     lifecycle.start_draining(False)

@@ -11,7 +11,9 @@ import yaml
 from app.version import __version__
 from tests.support.chart import CHART, VARIANTS, containers, helm, of_kind, pods, render
 from tests.support.monitoring import DASHBOARDS, MONITORING, RULES, read_yaml
-from tests.support.paths import ROOT
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+SOURCES = {path.relative_to(MONITORING / "prometheus" / "rules"): path for path in RULES}
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
@@ -35,34 +37,25 @@ def test_every_pod_is_restricted_bounded_and_has_no_token(options: tuple[str, ..
 def test_a_default_install_asks_for_little() -> None:
     cpu = memory = 0
     for one in render():
-        if one["kind"] not in ("Deployment", "StatefulSet"):
-            continue
-        # Init containers but sidecars end before the others start, and need less.
-        running = [
-            each
-            for each in containers(one["spec"]["template"]["spec"])
-            if each.get("restartPolicy") == "Always"
-            or each in one["spec"]["template"]["spec"]["containers"]
-        ]
-        for each in running:
-            asked = each["resources"]["requests"]
-            cpu += one["spec"]["replicas"] * int(asked["cpu"].removesuffix("m"))
-            memory += one["spec"]["replicas"] * int(asked["memory"].removesuffix("Mi"))
+        if one["kind"] in ("Deployment", "StatefulSet"):
+            pod = one["spec"]["template"]["spec"]
+            for each in containers(pod):
+                # Init containers but sidecars end before the others start, and need less.
+                if each in pod["containers"] or each.get("restartPolicy") == "Always":
+                    asked = each["resources"]["requests"]
+                    cpu += one["spec"]["replicas"] * int(asked["cpu"].removesuffix("m"))
+                    memory += one["spec"]["replicas"] * int(asked["memory"].removesuffix("Mi"))
 
-    assert cpu <= 500
-    assert memory <= 512
+    assert (cpu <= 500, memory <= 512) == (True, True), (cpu, memory)
 
 
 def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    metrics = schema["properties"]["metrics"]["properties"]
-    rules = {path.relative_to(MONITORING / "prometheus" / "rules") for path in RULES}
-
-    known = [
-        set(metrics[of]["properties"]["files"]["items"]["enum"]) for of in ("rules", "dashboards")
-    ]
-    assert known[0] == {str(path.with_suffix("")) for path in rules}
-    assert known[1] == {path.stem for path in DASHBOARDS}
+    metrics = SCHEMA["properties"]["metrics"]["properties"]
+    chosen = {
+        of: metrics[of]["properties"]["files"]["items"]["enum"] for of in ("rules", "dashboards")
+    }
+    assert set(chosen["rules"]) == {str(path.with_suffix("")) for path in SOURCES}
+    assert set(chosen["dashboards"]) == {path.stem for path in DASHBOARDS}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +74,6 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
 )
 def test_a_wrong_value_is_named(options: str, told: str) -> None:
     done = helm("template", "x", str(CHART), options)
-
     assert done.returncode != 0
     assert told in done.stderr
 
@@ -95,13 +87,11 @@ def test_a_host_name_that_nginx_would_refuse_beside_another_is_left_out() -> Non
     assert any(names in content for content in edge["data"].values())
 
 
-def test_a_parent_chart_may_pass_global_values() -> None:
-    assert render("--set=global.registry=example")
-
-
 def test_replicas_belong_to_the_autoscaler_and_one_replica_has_no_budget() -> None:
     for option, made in (("enabled", 1), ("external", 0)):
-        objects = render(f"--set=autoscaling.{option}=true", "--set=replicaCount=1")
+        # A parent chart may pass global values.
+        values = f"autoscaling.{option}=true,replicaCount=1,global.registry=x"
+        objects = render(f"--set={values}")
         (web,) = of_kind(objects, "Deployment", "web")
         assert "replicas" not in web["spec"]
         assert len(of_kind(objects, "HorizontalPodAutoscaler")) == made
@@ -116,30 +106,24 @@ def test_a_pod_has_the_time_to_end(before: int, drain: int, graceful: int) -> No
     settings = f"preStopSeconds={before},config.DRAIN_SECONDS={drain}"
     settings += f",config.GRACEFUL_TIMEOUT_SECONDS={graceful}"
     (web,) = of_kind(render(f"--set={settings}"), "Deployment", "web")
-
-    assert (
-        web["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > before + drain + graceful
-    )
+    ends = web["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert ends > before + drain + graceful
 
 
 def test_a_new_image_changes_neither_redis_nor_its_configuration() -> None:
     (before,) = of_kind(render(), "StatefulSet")
     (after,) = of_kind(render("--set=image.tag=other"), "StatefulSet")
-
     assert before["spec"]["template"] == after["spec"]["template"]
 
 
 def test_rules_are_the_stacks_bound_to_the_namespace() -> None:
     rendered = of_kind(render(*VARIANTS["production"]), "PrometheusRule")
 
-    sources = {path.relative_to(MONITORING / "prometheus" / "rules"): path for path in RULES}
+    sources = {"-".join(name.with_suffix("").parts): path for name, path in SOURCES.items()}
     assert len(rendered) >= 6
     for one in rendered:
-        (source,) = (
-            path
-            for name, path in sources.items()
-            if one["metadata"]["name"].endswith(f"-{'-'.join(name.with_suffix('').parts)}")
-        )
+        name = one["metadata"]["name"]
+        (source,) = (path for end, path in sources.items() if name.endswith(f"-{end}"))
         assert "externalLabels" not in json.dumps(one["spec"])
         expressions = _expressions(one["spec"])
         for text in expressions:
@@ -154,23 +138,16 @@ def _expressions(rules: dict[str, Any]) -> list[str]:
     return [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
 
 
-def test_dashboards_are_the_stacks() -> None:
-    folder = ROOT / "monitoring" / "grafana" / "dashboards"
-    maps = of_kind(render(*VARIANTS["production"]), "ConfigMap", "dashboard")
+def test_dashboards_are_the_stacks_and_no_rule_links_to_one_that_is_not_installed() -> None:
+    rendered = render(*VARIANTS["production"])
+    maps = of_kind(rendered, "ConfigMap", "dashboard")
 
     found = {name: text for each in maps for name, text in each["data"].items()}
     assert len(found) >= 5
-    assert found == {name: (folder / name).read_text(encoding="utf-8") for name in found}
-
-
-def test_no_rule_links_to_a_dashboard_that_is_not_installed() -> None:
-    rendered = render(*VARIANTS["production"])
-    rules, maps = (of_kind(rendered, kind) for kind in ("PrometheusRule", "ConfigMap"))
-
-    linked = set(re.findall(r"/d/([\w-]+)", json.dumps(rules)))
-    texts = (text for each in maps for name, text in each["data"].items() if name.endswith("json"))
-    assert linked
-    assert linked <= {json.loads(text)["uid"] for text in texts}
+    known = {path.name: path.read_text(encoding="utf-8") for path in DASHBOARDS}
+    assert found.items() <= known.items()
+    linked = set(re.findall(r"/d/([\w-]+)", json.dumps(of_kind(rendered, "PrometheusRule"))))
+    assert linked and linked <= {json.loads(text)["uid"] for text in found.values()}
 
 
 def test_a_probe_asks_each_address_by_its_kind() -> None:
@@ -189,18 +166,15 @@ def test_a_probe_asks_each_address_by_its_kind() -> None:
 
 def test_chart_and_service_have_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-
     assert chart["version"] == chart["appVersion"] == __version__
 
 
 def test_the_table_of_values_is_as_generated() -> None:
     readme = chart_values.README.read_text(encoding="utf-8")
-
     assert readme == chart_values.page(readme, chart_values.VALUES.read_text(encoding="utf-8"))
 
 
 def test_the_schema_has_every_value_and_no_other() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
     def names(given: Any, described: Any, path: str = "") -> None:
@@ -210,20 +184,11 @@ def test_the_schema_has_every_value_and_no_other() -> None:
             for name in given:
                 names(given[name], described["properties"][name], f"{path}.{name}")
 
-    names(values, schema)
+    names(values, SCHEMA)
 
 
 def test_templates_stay_small() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*.*"))
     text = re.sub(r"\{\{-? /\*.*?\*/ -?\}\}", "", text, flags=re.DOTALL)
-
-    assert (
-        len(
-            [
-                line
-                for line in text.splitlines()
-                if line.strip() and not line.strip().startswith("#")
-            ]
-        )
-        <= 900
-    )
+    lines = [line.strip() for line in text.splitlines()]
+    assert len([line for line in lines if line and not line.startswith("#")]) <= 900

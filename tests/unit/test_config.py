@@ -1,6 +1,9 @@
-"""Settings: what is read, what is refused, and the text of refusals."""
+"""Settings: what is read, what is refused, the text of refusals, and secrets that change."""
 
+import logging
+import os
 import re
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -8,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from app import __version__
-from app.config import SettingsError
+from app.config import Settings, SettingsError
+from app.server.secret_files import SecretFiles
 from tests.support.app_parts import make_settings
 
 SECRET = "kB9v-Lw2xQ7m.Zt4VbN6rK1sYh3Dp8Ug5"
@@ -22,7 +26,6 @@ PRODUCTION = {
 
 
 def refusal(**environ: str) -> str:
-    """The message that stops the start."""
     with pytest.raises(SettingsError) as caught:
         make_settings(**environ)
     return str(caught.value)
@@ -36,21 +39,12 @@ def test_the_defaults_are_a_development_service_on_the_embedded_store() -> None:
     assert settings.bind == ("127.0.0.1:8080",)
     assert (settings.web_concurrency, settings.redis_timeout_ms) == (0, 250)
     assert not settings.session_cookie_secure
-
-
-def test_the_secret_key_is_random_outside_production() -> None:
-    first, second = make_settings().secret_key, make_settings().secret_key
-
-    assert len(first) == 64
-    assert first != second
+    assert len(settings.secret_key) == 64 and settings.secret_key != make_settings().secret_key
 
 
 def test_production_turns_the_demo_off_and_secures_the_cookie() -> None:
     settings = make_settings(**PRODUCTION)
-
-    assert settings.production
-    assert not settings.demo_enabled
-    assert settings.session_cookie_secure
+    assert settings.production and not settings.demo_enabled and settings.session_cookie_secure
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -74,12 +68,9 @@ def test_lists_are_split_at_commas_and_at_line_ends() -> None:
     assert settings.bind == ("0.0.0.0:8000", "unix:/run/web.sock")
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["127.0.0.1", "web:8000", ":8000", "[::]:8000", "[::1]", "unix:/run/a.sock", "fd://3"],
-)
-def test_every_kind_of_address_can_be_listened_on(address: str) -> None:
-    assert make_settings(BIND=address).bind == (address,)
+def test_every_kind_of_address_can_be_listened_on() -> None:
+    addresses = "127.0.0.1 web:8000 :8000 [::]:8000 [::1] unix:/run/a.sock fd://3".split()
+    assert make_settings(BIND=",".join(addresses)).bind == tuple(addresses)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +78,7 @@ def test_every_kind_of_address_can_be_listened_on(address: str) -> None:
 )
 def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
     settings = make_settings(REDIS_URL=url)
-
-    assert settings.redis_url == url
-    assert not settings.embedded_store
+    assert (settings.redis_url, settings.embedded_store) == (url, False)
 
 
 @pytest.mark.parametrize(
@@ -113,30 +102,28 @@ def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
         ("REDIS_URL", "redis://[::1", "must be a URL"),
         ("REDIS_URL", "redis://redis:0", "must be a URL"),
         ("REDIS_URL", "redis://redis/items", "must end in the number of a database"),
-        ("REDIS_URL", "redis://redis/0?db=first", "option after the question mark"),
-        ("REDIS_URL", "redis://redis/0?socket_timeout=60", "option after the question mark"),
-        ("REDIS_URL", "rediss://redis/0?protocol=2", "option after the question mark"),
-        ("REDIS_URL", "unix:///r?path=/s", "option after the question mark"),
-        ("REDIS_URL", "redis://redis/0?db", "option after the question mark"),
+        *[
+            ("REDIS_URL", url, "option after the question mark")
+            for url in ("redis://redis/0?db=first", "redis://redis/0?socket_timeout=60")
+            + ("rediss://redis/0?protocol=2", "unix:///r?path=/s", "redis://redis/0?db")
+        ],
         ("REDIS_URL", "rediss://redis/0?ssl_ca_certs=/nowhere", "ssl_ca_certs that cannot be read"),
-        ("REDIS_URL", "redis://:6379/0", "must name a host"),
-        ("REDIS_URL", "redis://re dis/0", "must name a host"),
-        ("REDIS_URL", "redis://redis/0#1", "must name a host"),
+        *[
+            ("REDIS_URL", url, "must name a host")
+            for url in ("redis://:6379/0", "redis://re dis/0", "redis://redis/0#1")
+        ],
         ("REDIS_SENTINELS", "one:26379,two", "'two' must be host:port"),
         ("REDIS_SENTINELS", "one:26379,:26379", "must be host:port"),
         ("GRAFANA_URL", "grafana", "'grafana' must be the address of a web page"),
         ("PROMETHEUS_URL", "javascript:alert(1)", "must be the address of a web page"),
-        ("BIND", "0.0.0.0:http", "'0.0.0.0:http' must be an address to listen on"),
-        ("BIND", "0.0.0.0:65536", "must be an address to listen on"),
-        ("BIND", "0.0.0.0:8000,unix:", "'unix:' must be an address to listen on"),
-        ("BIND", "::1:8000", "must be an address to listen on"),
+        *[
+            ("BIND", address, f"'{address.rpartition(',')[2]}' must be an address to listen on")
+            for address in ("0.0.0.0:http", "0.0.0.0:65536", "0.0.0.0:8000,unix:", "::1:8000")
+        ],
     ],
 )
-def test_a_wrong_value_gives_one_line_with_the_name_the_problem_and_an_example(
-    name: str, value: str, problem: str
-) -> None:
+def test_a_wrong_value_is_one_line_with_an_example(name: str, value: str, problem: str) -> None:
     message = refusal(**{name: value})
-
     assert message.startswith(f"{name}: ")
     assert problem in message
     assert re.search(rf"; for example {name}=\S", message)
@@ -159,16 +146,17 @@ def test_production_refuses_to_start_without(name: str) -> None:
         ("API_TOKENS", f"{TOKEN},{TOKEN[:23]}", "is shorter than 24 characters"),
         ("API_TOKENS", f"{TOKEN},your-token-{TOKEN}", "looks like a placeholder"),
         ("REDIS_PASSWORD", "p4ssw0rd", "is shorter than 16 characters"),
-        ("REDIS_URL", "redis://:p4ssw0rd@redis/0", "is shorter than 16 characters"),
-        ("REDIS_URL", "redis://redis/0?password=p4ssw0rd", "is shorter than 16 characters"),
-        ("REDIS_URL", "unix:///r?password=p4ssw0rd", "is shorter than 16 characters"),
+        *[
+            ("REDIS_URL", url, "is shorter than 16 characters")
+            for url in ("redis://:p4ssw0rd@redis/0", "redis://redis/0?password=p4ssw0rd")
+            + ("unix:///r?password=p4ssw0rd",)
+        ],
     ],
 )
-def test_production_refuses_a_secret_that_could_be_guessed_and_does_not_repeat_it(
+def test_production_refuses_a_guessable_secret_silently(
     name: str, value: str, problem: str
 ) -> None:
     message = refusal(**PRODUCTION | {name: value})
-
     assert message.startswith(f"{name}: {problem}")
     assert value not in message
 
@@ -194,36 +182,26 @@ def test_a_password_in_a_wrong_url_is_not_repeated(name: str, url: str) -> None:
         assert "p4ss" not in refusal(**{name: url})
 
 
-def test_sentinels_need_the_name_of_a_primary() -> None:
-    message = refusal(REDIS_SENTINELS="one:26379", REDIS_URL="memory://")
-
-    assert message.startswith("REDIS_URL: must have the name of a primary")
+def test_settings_that_do_not_go_together_are_refused() -> None:
+    sentinels = refusal(REDIS_SENTINELS="one:26379", REDIS_URL="memory://")
+    twice = refusal(SECRET_KEY="a", SECRET_KEY_FILE="/run/secrets/key")
+    assert sentinels.startswith("REDIS_URL: must have the name of a primary")
+    assert twice.startswith("SECRET_KEY_FILE: is set together with SECRET_KEY")
 
 
 def test_files_and_folders_to_write_to_are_tried_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "metrics"
-
     settings = make_settings(LOG_FILE=str(tmp_path / "app.log"), METRICS_DIR=str(folder))
-
     assert (settings.log_file, settings.metrics_dir) == (str(tmp_path / "app.log"), str(folder))
     assert not list(folder.iterdir())
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(f"{SECRET}\n")
-    (tmp_path / "tokens").write_text("one\ntwo\n")
-
-    settings = make_settings(
-        SECRET_KEY_FILE=str(tmp_path / "key"), API_TOKENS_FILE=str(tmp_path / "tokens")
-    )
-
+    key, tokens = tmp_path / "key", tmp_path / "tokens"
+    key.write_text(f"{SECRET}\n")
+    tokens.write_text("one\ntwo\n")
+    settings = make_settings(SECRET_KEY_FILE=str(key), API_TOKENS_FILE=str(tokens))
     assert (settings.secret_key, settings.api_tokens) == (SECRET, ("one", "two"))
-
-
-def test_a_secret_both_as_variable_and_as_file_is_refused() -> None:
-    message = refusal(SECRET_KEY="a", SECRET_KEY_FILE="/run/secrets/key")
-
-    assert message.startswith("SECRET_KEY_FILE: is set together with SECRET_KEY")
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])
@@ -231,7 +209,77 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path, content: byt
     file = tmp_path / "tokens"
     if content:
         file.write_bytes(content)
-
     message = refusal(API_TOKENS_FILE=str(file))
-
     assert message.startswith(f"API_TOKENS_FILE: '{file}' cannot be read")
+
+
+OLD, NEW = "A7mQ2xLw9Zt4VbN6rK1sYh3D", "Zt4VbN6rK1sYh3DA7mQ2xLw9"
+Write = Callable[[str], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Replaces the file as Kubernetes does: a link to a folder leads to another one."""
+    monkeypatch.setenv("APP_ENV", "production")
+    monkeypatch.setenv("REDIS_URL", "redis://redis/0")
+    monkeypatch.setenv("SECRET_KEY", "f3c1" + OLD + NEW)
+    monkeypatch.setenv("API_TOKENS_FILE", str(tmp_path / "data" / "api_tokens"))
+
+    def replace(text: str) -> None:
+        folder = tmp_path / f"version-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        (folder / "api_tokens").write_text(text, encoding="utf-8")
+        (tmp_path / "new").symlink_to(folder)
+        (tmp_path / "new").rename(tmp_path / "data")
+
+    replace(OLD)
+    return replace
+
+
+Used = tuple[SecretFiles, list[tuple[str, ...]]]
+
+
+@pytest.fixture
+def used(write: Write) -> Used:  # pylint: disable=unused-argument
+    tokens: list[tuple[str, ...]] = []
+    return SecretFiles(Settings.from_env(), lambda new: tokens.append(new.api_tokens)), tokens
+
+
+def test_a_change_is_taken_up_once(used: Used, write: Write) -> None:
+    files, tokens = used
+    files.refresh()
+    write(f"{OLD}\n{NEW}\n")
+    for _ in range(2):
+        files.refresh()
+    write(NEW)
+    files.refresh()
+
+    assert tokens == [(OLD, NEW), (NEW,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        *[(text, "production") for text in ("", "weak", "change-me-change-me-change-me", None)],
+        ("", "development"),  # tokens are optional there: it does not open writing
+    ],
+)
+def test_an_unusable_or_missing_file_is_named_once_and_changes_nothing(
+    used: Used, write: Write, text: str | None, environment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    files, tokens = used
+    os.environ["APP_ENV"] = environment
+    if text is None:
+        Path(os.environ["API_TOKENS_FILE"]).parent.unlink()
+    else:
+        write(text)
+    for _ in range(2):
+        files.refresh()
+
+    (record,) = caplog.records
+    assert (record.levelno, tokens) == (logging.ERROR, [])
+    assert "API_TOKENS" in record.getMessage()
+    assert not text or text not in record.getMessage()
+    write(NEW)
+    files.refresh()
+    assert tokens == [(NEW,)]

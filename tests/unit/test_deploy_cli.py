@@ -1,12 +1,19 @@
-"""The command line: defaults, and one clear line for what cannot be meant."""
+"""What a deploy is told: options, names of images, and the settings of Compose."""
+
+from pathlib import Path
 
 import pytest
+from command_error import CommandError
+from deploy import docker_client
 from deploy.cli import parse
+from deploy.docker_client import DockerClient, check_reference, firm_name, name_for_build
+
+from app import __version__
+from tests.support.processes import Programs
 
 
 def test_without_arguments_the_clone_is_built_and_switched_to_at_once() -> None:
     given = parse([])
-
     assert (given.action, given.image, given.strategy) == (None, None, "blue-green")
     assert given.watch_seconds == 20
     assert given.settings.parts[-2:] == ("infrastructure", ".env")
@@ -20,9 +27,7 @@ def test_without_arguments_the_clone_is_built_and_switched_to_at_once() -> None:
         (["--rollback"], 0),  # it must not be refused
     ],
 )
-def test_how_long_a_step_is_watched_depends_on_the_kind_of_deploy(
-    arguments: list[str], seconds: float
-) -> None:
+def test_each_kind_of_deploy_is_watched_for_its_time(arguments: list[str], seconds: float) -> None:
     assert parse(arguments).watch_seconds == seconds
 
 
@@ -46,7 +51,71 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(arguments)
-
     written = capsys.readouterr().err
     assert ended.value.code == 2
     assert line in written and written.startswith("error: ") and written.count("\n") == 1
+
+
+ID = "sha256:0123456789abcdef" + 48 * "0"
+DIGEST = "sha256:" + 64 * "f"
+
+
+def test_a_name_that_says_its_version_is_accepted() -> None:
+    for name in ("app:1.4.0", "localhost:5000/app:1", f"ghcr.io/a/b@{DIGEST}", f"a/b:1@{DIGEST}"):
+        check_reference(name)
+
+
+@pytest.mark.parametrize(
+    ("reference", "problem"),
+    [
+        ("app:latest", "app:latest names no version"),
+        ("localhost:5000/app", "names no version"),
+        *[(name, "is not an image") for name in ("app@sha256:abc", "--privileged", "")],
+    ],
+)
+def test_any_other_is_refused(reference: str, problem: str) -> None:
+    with pytest.raises(CommandError, match=problem):
+        check_reference(reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        (f"ghcr.io/you/app@{DIGEST}", f"ghcr.io/you/app@{DIGEST}"),
+        ("ghcr.io/you/app:main", f"ghcr.io/you/app@{DIGEST}"),
+        ("shop:local", "shop:local-0123456789ab"),
+        ("localhost:5000/app:1", "localhost:5000/app:1-0123456789ab"),
+        ("shop:local-0123456789ab", "shop:local-0123456789ab"),
+        ("shop:local-fedcba987654", "shop:local-0123456789ab"),  # moved to another image
+    ],
+)
+def test_a_deploy_gives_an_image_a_name_that_cannot_move(reference: str, name: str) -> None:
+    digests = [f"other.io/app@{DIGEST}", f"ghcr.io/you/app@{DIGEST}"]
+    assert firm_name(reference, ID, digests) == name
+
+
+def test_an_image_that_is_built_has_the_version_of_the_clone() -> None:
+    name, version, _commit = name_for_build()
+    assert version == __version__
+    assert name.startswith(f"devops-starter:{__version__}")
+
+
+@pytest.mark.parametrize("chosen", ["", "COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"])
+def test_settings_come_from_one_file_unless_another_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    """Without being told, Compose would prefer a .env in the clone's root."""
+    settings = tmp_path / "infrastructure" / ".env"
+    settings.parent.mkdir()
+    settings.touch()
+    programs = Programs(tmp_path / "programs")
+    monkeypatch.setenv("PATH", programs.path)
+    monkeypatch.setattr(docker_client, "ROOT", tmp_path)
+    if chosen:
+        monkeypatch.setenv(chosen, "1")
+
+    programs.add("docker")
+
+    DockerClient().compose("ps")
+
+    assert (f"--env-file {settings} ps" in programs.calls[-1]) is not bool(chosen)

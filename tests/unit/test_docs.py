@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.processes import run
+from tests.support.processes import output_of, run
 
 LEFT_OUT = {".venv", ".run", "node_modules", "swagger-ui", ".hypothesis", ".pytest_cache"}
 PAGES = sorted(
@@ -37,7 +37,6 @@ def text(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The headings' anchors, made as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", CODE.sub("", text(page)), re.MULTILINE)
     plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)|[`*]", r"\1", heading).lower() for heading in headings]
     return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
@@ -49,7 +48,7 @@ def links(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+def test_every_link_leads_to_a_heading_and_every_file_it_names_is_there(page: Path) -> None:
     broken = []
     for link in links(page):
         path, _, anchor = unquote(link).partition("#")
@@ -58,15 +57,10 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
             broken.append(link)
         elif anchor and anchor not in anchors(target.resolve().relative_to(ROOT)):
             broken.append(link)
-
-    assert broken == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_file_it_names_is_there(page: Path) -> None:
     named = {path.rstrip(".") for path in FILE.findall(text(page))} - EXAMPLES
     kept = [path for path in named if not NOT_IN_A_CLONE.match(path)]
 
+    assert not broken
     assert [path for path in kept if not list(ROOT.glob(path.rstrip("/")))] == []
 
 
@@ -91,15 +85,12 @@ def help_of(command: str) -> str:
     """What the command says of itself; quick, and without touching anything."""
     script, *subcommand = shlex.split(command)
     start = [sys.executable] if script.endswith(".py") else []
-    done = run([*start, str(ROOT / script), *subcommand, "--help"])
-    assert done.returncode == 0, f"{command} --help: {done.stderr}"
-    return done.stdout
+    said = output_of(run([*start, str(ROOT / script), *subcommand, "--help"]))
+    return said
 
 
 @pytest.mark.parametrize(("page", "command", "option"), commands(), ids=str)
-def test_every_script_it_names_is_there_and_its_help_explains_the_option(
-    page: Path, command: str, option: str
-) -> None:
+def test_every_script_and_option_it_names_is_there(page: Path, command: str, option: str) -> None:
     assert (ROOT / command.split()[0]).is_file(), f"{page} names {command}"
     if option != "--help":
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", help_of(command)), f"{page}: {option}"

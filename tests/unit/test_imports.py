@@ -55,21 +55,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_only_lower_rooms_and_its_own(path: Path) -> None:
-    own = room_of(name_of(path))
-
-    wrong = [
-        imported
-        for imported in imports(ast.parse(path.read_text(encoding="utf-8")))
-        if room_of(imported) != own and RANKS[room_of(imported)] >= RANKS[own]
-    ]
-
-    assert not wrong
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_function_imports_a_part_of_the_app(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def test_a_module_imports_only_lower_rooms_and_its_own_and_none_in_a_function(path: Path) -> None:
+    tree, own = ast.parse(path.read_text(encoding="utf-8")), room_of(name_of(path))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-
+    rooms = {imported: room_of(imported) for imported in imports(tree)}
+    assert not [name for name, room in rooms.items() if room != own and RANKS[room] >= RANKS[own]]
     assert not [name for function in functions for name in imports(function)]

@@ -41,26 +41,29 @@ def counter(*labels: str) -> Counter:
 
 
 def test_slots_are_added_up_and_a_successor_counts_on(tmp_path: Path) -> None:
-    things = counter("kind")
+    things, reader = counter("kind"), SlotReader(tmp_path)
     things.labels("a").inc()
+    assert read(tmp_path, reader) == {'things_total{kind="a"}': 1.0}
     enter(tmp_path, 2)
     things.labels("a").inc(2)
-    things.labels("b").inc(5)
+    things.labels("b").inc(5)  # a series that comes between two scrapes
     enter(tmp_path, 1)  # the worker that takes over the first slot
     things.labels("a").inc(10)
 
-    assert read(tmp_path) == {'things_total{kind="a"}': 13.0, 'things_total{kind="b"}': 5.0}
+    expected = {'things_total{kind="a"}': 13.0, 'things_total{kind="b"}': 5.0}
+    assert read(tmp_path, reader) == read(tmp_path) == expected
 
 
-def test_a_number_survives_the_process_that_has_counted_it(tmp_path: Path) -> None:
+def test_a_number_survives_its_process_and_a_line_that_a_crash_has_cut_off(tmp_path: Path) -> None:
     counter().inc(7)
+    with (tmp_path / "1.series").open("ab") as names:
+        names.write(b'["counter","","thi')
     SharedValue.instances = []
     enter(tmp_path, 1)
-    things = counter()
+    counter("kind").labels("new").inc()
+    counter().inc()
 
-    things.inc()
-
-    assert read(tmp_path)["things_total"] == 8
+    assert read(tmp_path) == {"things_total": 8.0, 'things_total{kind="new"}': 1.0}
 
 
 def test_buckets_are_cumulative_and_their_count_is_the_last(tmp_path: Path) -> None:
@@ -94,22 +97,12 @@ def test_gauges_are_merged_as_they_ask_and_end_with_their_worker(tmp_path: Path)
     assert read(tmp_path, reader) == {"livesum": 3.0, "livemax": 2.0, "things_total": 2.0}
 
     reader.end_gauges(2)
+    reader.end_gauges(3)  # it ended before it could count
 
     assert read(tmp_path, reader) == {"livesum": 1.0, "livemax": 1.0, "things_total": 2.0}
 
 
-def test_a_worker_that_ended_before_it_could_count_harms_nothing(tmp_path: Path) -> None:
-    counter().inc()
-    reader = SlotReader(tmp_path)
-
-    reader.end_gauges(2)
-
-    assert read(tmp_path, reader) == {"things_total": 1.0}
-
-
-def test_a_scrape_may_come_while_a_slots_files_are_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scrape_may_come_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counter().inc()
     scrapes: list[dict[str, float]] = []
 
@@ -125,34 +118,10 @@ def test_a_scrape_may_come_while_a_slots_files_are_made(
     assert scrapes == [{"things_total": 1.0}] * 2
 
 
-def test_series_that_come_between_two_scrapes_are_seen(tmp_path: Path) -> None:
-    things, reader = counter("kind"), SlotReader(tmp_path)
-    things.labels("a").inc()
-    read(tmp_path, reader)
-
-    things.labels("b").inc(2)
-
-    assert read(tmp_path, reader)['things_total{kind="b"}'] == 2
-
-
-def test_a_line_that_a_crash_has_cut_off_harms_nothing(tmp_path: Path) -> None:
-    counter().inc(3)
-    with (tmp_path / "1.series").open("ab") as names:
-        names.write(b'["counter","","thi')
-    SharedValue.instances = []
-    enter(tmp_path, 1)
-    counter("kind").labels("new").inc()
-
-    assert read(tmp_path) == {"things_total": 3.0, 'things_total{kind="new"}': 1.0}
-
-
-def test_a_label_without_bounds_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_label_without_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metric_store, "MAX_SERIES", 4)
     enter(tmp_path, 3)
     things = counter("kind")
-
     with pytest.raises(ValueError, match="more than 4 series: a label without bounds"):
         for kind in range(5):
             things.labels(str(kind))
@@ -161,9 +130,7 @@ def test_a_label_without_bounds_is_refused_by_name(
 def test_an_earlier_runs_files_are_cleared(tmp_path: Path) -> None:
     counter().inc()
     (tmp_path / "other").touch()
-
     assert metric_store.prepare(str(tmp_path)) == tmp_path
-
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 

@@ -9,23 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.generate.__main__ import generated
 from tests.support import promql
-from tests.support.monitoring import (
-    COMPOSE,
-    MONITORING,
-    alerts,
-    dashboards,
-    fill_in,
-    panels,
-    queries,
-    read_yaml,
-    run_tool,
-)
+from tests.support.monitoring import COMPOSE, MONITORING, alerts, dashboards, evaluate, fill_in
+from tests.support.monitoring import panels, queries, read_yaml
 
 GRAFANA = MONITORING / "grafana"
 ALL = dashboards()
@@ -101,35 +91,27 @@ NUMBERS: dict[int, dict[str, tuple[float | None, str]]] = {
 
 def test_dashboards_and_the_table_of_metrics_are_as_generated() -> None:
     stale = [path.name for path, text in generated() if path.read_text(encoding="utf-8") != text]
-
     assert not stale, "run python -m monitoring.grafana.generate"
 
 
 @pytest.mark.parametrize("name", ALL)
-class TestEveryDashboard:
-    def test_fits_grafanas_published_schema(self, name: str) -> None:
-        """The SDK's classes are made from that schema: they drop what it does not have."""
-        dashboard = {key: value for key, value in ALL[name].items() if key != "annotations"}
+def test_a_dashboard_fits_grafanas_schema_and_its_panels_do_not_overlap(name: str) -> None:
+    """The SDK's classes are made from that schema: they drop what it does not have."""
+    dashboard = {key: value for key, value in ALL[name].items() if key != "annotations"}
+    known = json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder))
+    known.pop("annotations", None)
+    assert known == dashboard
 
-        known = json.loads(json.dumps(Dashboard.from_json(dashboard), cls=JSONEncoder))
-        known.pop("annotations", None)
+    has = {variable["name"] for variable in dashboard["templating"].get("list", [])}
+    assert set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(dashboard["panels"]))) <= has
 
-        assert known == dashboard
-
-    def test_uses_only_variables_that_it_has(self, name: str) -> None:
-        has = {variable["name"] for variable in ALL[name]["templating"].get("list", [])}
-        used = set(re.findall(r"\$\{?([a-z]\w*)", json.dumps(ALL[name]["panels"])))
-
-        assert used <= has
-
-    def test_has_panels_that_do_not_overlap(self, name: str) -> None:
-        cells: set[tuple[int, int]] = set()
-        for panel in ALL[name]["panels"]:
-            at = panel["gridPos"]
-            columns, rows = range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])
-            covered = set(itertools.product(columns, rows))
-            assert max(columns) < 24 and not covered & cells, panel["title"]
-            cells |= covered
+    cells: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        columns, rows = range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])
+        covered = set(itertools.product(columns, rows))
+        assert max(columns) < 24 and not covered & cells, panel["title"]
+        cells |= covered
 
 
 @pytest.mark.parametrize(("place", "panel"), PANELS, ids=[place for place, _ in PANELS])
@@ -137,7 +119,6 @@ def test_a_panel_explains_itself_and_never_says_no_data(
     place: str, panel: dict[str, dict[str, dict[str, str]]]
 ) -> None:
     defaults = panel["fieldConfig"]["defaults"]
-
     assert panel["title"] and panel["description"] and panel["targets"], place
     assert defaults["unit"] and defaults["noValue"]
     assert panel["datasource"]["uid"] in DATASOURCES
@@ -168,9 +149,7 @@ def test_without_data_no_query_makes_up_a_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_numbers_say_what_users_get_in_an_outage_and_are_never_green_without_data(
-    tmp_path: Path,
-) -> None:
+def test_numbers_say_what_users_get_and_without_data_are_not_green(tmp_path: Path) -> None:
     shown = {place: panel for place, panel in PANELS if panel["type"] == "stat"}
     asked = [
         (minutes, fill_in(shown[place]["targets"][0]["expr"], 900), value)
@@ -198,14 +177,7 @@ def _evaluate(
         else:
             expr = f"({expr}) == bool {value}"
         checks.append({"expr": expr, "eval_time": f"{minutes}m", "exp_samples": samples})
-    given = [{"series": name, "values": values} for name, values in series.items()]
-    case = {"interval": "15s", "input_series": given, "promql_expr_test": checks}
-    file = folder / "dashboards.test.yml"
-    file.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [case]}))
-
-    done = run_tool("promtool", "test", "rules", file)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    evaluate(folder, series, checks)
 
 
 def _color(panel: dict[str, Any], value: float | None) -> str:
@@ -223,12 +195,11 @@ def _color(panel: dict[str, Any], value: float | None) -> str:
 
 
 def test_a_number_is_the_value_at_the_end_whatever_the_time_range() -> None:
-    numbers = [(place, panel) for place, panel in PANELS if panel["type"] == "stat"]
-
-    for place, panel in numbers:
-        (target,) = panel["targets"]
-        assert target["instant"] and "$__" not in target["expr"], place
-        assert panel["options"]["reduceOptions"]["calcs"] == ["last"], place
+    for place, panel in PANELS:
+        if panel["type"] == "stat":
+            (target,) = panel["targets"]
+            assert target["instant"] and "$__" not in target["expr"], place
+            assert panel["options"]["reduceOptions"]["calcs"] == ["last"], place
 
 
 def test_a_burn_rates_bar_turns_red_where_it_pages() -> None:
@@ -251,7 +222,6 @@ def test_a_burn_rates_bar_turns_red_where_it_pages() -> None:
 def test_critical_alerts_come_first() -> None:
     table = dict(PANELS)["system.json: Alerts now"]
     severities = {one["labels"]["severity"] for one in alerts()}
-
     assert table["options"]["sortBy"] == [{"displayName": "Severity", "desc": False}]
     assert min(severities) == "critical"
 
@@ -276,7 +246,6 @@ def test_every_link_leads_to_a_dashboard_that_exists() -> None:
     # The alerts' link ends with a value of the column that the query makes.
     ends = re.findall(r'"dashboard\\", \\"(\w+)', json.dumps(ALL)) + ["edge", "redis"]
     text = "".join(json.dumps(ALL).replace("/d/ds-${__value.raw}", f"/d/ds-{end}") for end in ends)
-
     assert set(re.findall(r"/d/([\w-]+)", text)) <= known
 
 
@@ -293,10 +262,7 @@ def test_grafana_requires_a_password_contacts_no_other_server_and_keeps_its_plug
     # An update at the start would remove the Prometheus data source: the image is read-only.
     assert settings.getboolean("plugins", "preinstall_disabled")
     assert "prometheus" not in settings["plugins"]["disable_plugins"]
-
-
-def test_the_stack_mounts_the_dashboards_where_the_provider_looks() -> None:
+    # The stack mounts the dashboards where the provider looks.
     (provider,) = read_yaml(GRAFANA / "dashboards.yml")["providers"]
     mounts = read_yaml(COMPOSE)["services"]["grafana"]["volumes"]
-
     assert f"../monitoring/grafana/dashboards:{provider['options']['path']}:ro" in mounts

@@ -1,6 +1,6 @@
-"""scripts/drill.sh against a stack that is played: what it does, says and leaves behind.
+"""scripts/drill.sh and slo-report.sh against a stack that is played: what they do, say and leave.
 
-The drills themselves are held on a real stack, in tests/e2e/test_drills.py.
+Real stacks have their turn in tests/e2e.
 """
 
 import os
@@ -9,12 +9,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.support.listener import Asked, listening
 from tests.support.paths import ROOT
-from tests.support.processes import wait_until
+from tests.support.processes import run, wait_until
 
 LABELS = {"alertname": "ErrorBudgetBurnsFast", "slo": "availability"}
 
@@ -25,10 +26,8 @@ class Played:
     def __init__(self) -> None:
         self.url = ""
         self.fault: dict[str, Any] | None = None
-        self.always = False
-        """The alert fires whatever happens."""
-        self.never = False
-        """It fires whatever happens not."""
+        self.always = self.never = False
+        """Whether the alert fires whatever happens, or never."""
         self.refusal = 0
         """Status with which faults are refused."""
 
@@ -76,13 +75,9 @@ def hold(played: Played, folder: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def test_an_alert_that_does_not_come_is_a_failure_and_the_fault_is_ended(
-    played: Played, tmp_path: Path
-) -> None:
+def test_a_missing_alert_is_a_failure_and_ends_the_fault(played: Played, tmp_path: Path) -> None:
     played.never = True
-
     status, output, errors = hold(played, tmp_path, "errors", "--wait", "1")
-
     assert (status, errors) == (1, "error: not within 1 s: the alert is firing\n")
     assert "Repaired." in output
     assert played.fault is None
@@ -90,9 +85,7 @@ def test_an_alert_that_does_not_come_is_a_failure_and_the_fault_is_ended(
 
 def test_nothing_is_broken_while_the_alert_fires_already(played: Played, tmp_path: Path) -> None:
     played.always = True
-
     status, _, errors = hold(played, tmp_path, "errors")
-
     assert (status, errors.count("\n")) == (2, 1)
     assert "is firing already" in errors
     assert played.fault is None
@@ -110,32 +103,68 @@ def test_ctrl_c_ends_the_fault(played: Played, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "hint"),
-    [(404, "set DEMO_ENABLED=true"), (401, "--token-file"), (403, "API_TOKENS"), (500, "500")],
-)
-def test_a_service_that_sets_no_fault_is_one_line_that_says_why(
-    played: Played, tmp_path: Path, refusal: int, hint: str
-) -> None:
-    played.refusal = refusal
-
-    status, _, errors = hold(played, tmp_path, "errors")
-
-    assert (status, errors.count("\n")) == (2, 1)
-    assert hint in errors
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "words"),
+    ("refusal", "options", "words"),
     [
-        ("--prometheus", "http://127.0.0.1:9", "http://127.0.0.1:9 does not answer"),
-        ("--token-file", "/nowhere", "/nowhere contains no token"),
-        ("--url", "https://127.0.0.1:9", "--url must be http://HOST:PORT"),
+        (404, (), "set DEMO_ENABLED=true"),
+        (401, (), "--token-file"),
+        (403, (), "API_TOKENS"),
+        (500, (), "500"),
+        (0, ("--prometheus", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer"),
+        (0, ("--token-file", "/nowhere"), "/nowhere contains no token"),
+        (0, ("--url", "https://127.0.0.1:9"), "--url must be http://HOST:PORT"),
     ],
 )
-def test_what_a_drill_cannot_use_is_one_line(
-    played: Played, tmp_path: Path, option: str, value: str, words: str
+def test_what_a_drill_cannot_use_is_one_line_that_says_why(
+    played: Played, tmp_path: Path, refusal: int, options: tuple[str, ...], words: str
 ) -> None:
-    status, _, errors = hold(played, tmp_path, "errors", option, value)
-
+    played.refusal = refusal
+    status, _, errors = hold(played, tmp_path, "errors", *options)
     assert (status, errors.count("\n")) == (2, 1)
     assert words in errors
+
+
+MONTH: dict[str, dict[str, float]] = {
+    "slo:objective": {"availability": 0.999, "latency": 0.99},
+    "slo:total": {"availability": 1_000_000, "latency": 999_000},
+    "slo:bad": {"availability": 500, "latency": 19_980},
+    "slo:budget_left": {"availability": 0.5, "latency": -1},
+    "count_over_time": {"latency": 90},
+}
+
+
+def report(answers: dict[str, dict[str, float]], **labels: str) -> tuple[int, str, str]:
+    def answer(asked: Asked) -> tuple[int, Any]:
+        (query,) = parse_qs(urlsplit(asked.path).query)["query"]
+        found = next((answers[name] for name in answers if name in query.split("[")[0]), {})
+        series = [
+            {"metric": labels | {"slo": slo}, "value": [0, str(value)]}
+            for slo, value in found.items()
+        ]
+        return 200, {"data": {"result": series}}
+
+    with listening(answer) as prometheus:
+        script = ROOT / "scripts" / "slo-report.sh"
+        done = run([script, "--prometheus", prometheus.url], env={"PATH": os.environ["PATH"]})
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_month_is_a_line_for_each_objective() -> None:
+    status, output, _ = report(MONTH)
+    header, availability, latency = (line.split() for line in output.splitlines())
+    assert status == 0
+    assert header == ["objective", "target", "kept", "requests", "bad", "left", "fast"]
+    assert availability == ["availability", "99.9%", "99.950%", "1,000,000", "500", "50.0%", "0"]
+    assert latency == ["latency", "99.0%", "98.000%", "999,000", "19,980", "-100.0%", "90"]
+
+
+def test_services_are_told_apart_by_namespace_and_a_month_without_requests_was_good() -> None:
+    idle = {"slo:budget_left": {"availability": 1.0}, "slo:total": {"availability": 0.0}}
+    _, output, _ = report(idle, namespace="shop")
+    name, _target, *numbers = output.splitlines()[1].split()
+    assert (name, numbers[:3]) == ("shop/availability", ["100.000%", "0", "0"])
+
+
+def test_no_data_is_an_error_of_one_line() -> None:
+    status, output, errors = report({})
+    assert (status, output, errors.count("\n")) == (1, "", 1)
+    assert "has no data" in errors

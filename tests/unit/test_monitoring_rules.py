@@ -9,22 +9,11 @@ import pytest
 
 from monitoring.grafana.generate.names import described
 from tests.support import promql
-from tests.support.monitoring import (
-    COMPOSE,
-    MONITORING,
-    RULE_TESTS,
-    RULES,
-    STACK_RULES,
-    alerts,
-    all_rules,
-    dashboards,
-    headings,
-    queries,
-    read_yaml,
-    run_tool,
-    seconds,
-)
+from tests.support.monitoring import COMPOSE, MONITORING, RULE_TESTS, RULES, STACK_RULES
+from tests.support.monitoring import alerts, all_rules, dashboards, headings, queries
+from tests.support.monitoring import read_yaml, run_tool, seconds
 from tests.support.paths import ROOT
+from tests.support.processes import output_of
 
 # Getting promtool's image may take a while the first time.
 pytestmark = pytest.mark.timeout(600)
@@ -47,7 +36,6 @@ GROUP_OF = {
 @pytest.mark.slow
 def test_prometheus_accepts_its_configuration_and_every_rule_file() -> None:
     done = run_tool("promtool", "check", "config", MONITORING / "prometheus" / "prometheus.yml")
-
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(STACK_RULES)} rule files found" in done.stdout + done.stderr
 
@@ -55,89 +43,57 @@ def test_prometheus_accepts_its_configuration_and_every_rule_file() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
 def test_the_rules_do_what_their_promtool_cases_say(path: Path) -> None:
-    done = run_tool("promtool", "test", "rules", path)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of(run_tool("promtool", "test", "rules", path))
 
 
-def test_no_target_may_grow_without_bound_and_a_thousand_routes_fit() -> None:
+def test_targets_are_bounded_scrapes_do_not_overlap_and_data_outlives_the_error_budget() -> None:
     limits = CONFIG["global"]
-
     assert limits["sample_limit"] and limits["label_limit"] and limits["body_size_limit"]
-    assert JOBS["web"]["sample_limit"] >= 1000 * 60
+    assert JOBS["web"]["sample_limit"] >= 1000 * 60  # a thousand routes
 
-
-def test_a_scrape_ends_before_the_next_begins() -> None:
     fast = {name for name, job in JOBS.items() if job.get("scrape_interval") == "5s"}
-
     assert fast == {"web", "edge", "redis", "blackbox-http", "blackbox-tls"}
-    for name in fast:
-        assert seconds(JOBS[name]["scrape_timeout"]) < 5
+    assert all(seconds(JOBS[name]["scrape_timeout"]) < 5 for name in fast)
 
-
-def test_data_is_kept_longer_than_the_error_budget_looks_back() -> None:
-    command = read_yaml(COMPOSE)["services"]["prometheus"]["command"]
-    kept = next(flag for flag in command if flag.startswith("--storage.tsdb.retention.time="))
-    days = re.search(r"(\d+)d", kept)
-
-    assert days and int(days[1]) > 30
-    assert any(flag.startswith("--storage.tsdb.retention.size=") for flag in command)
+    command = " ".join(read_yaml(COMPOSE)["services"]["prometheus"]["command"])
+    (days,) = re.findall(r"--storage\.tsdb\.retention\.time=\D*(\d+)d", command)
+    assert int(days) > 30
+    assert "--storage.tsdb.retention.size=" in command
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 class TestEveryAlert:
-    def test_says_what_is_wrong_how_bad_it_is_and_what_to_do(self, alert: dict[str, Any]) -> None:
-        links = {"runbook_url", "dashboard_url"}
-        assert set(alert["annotations"]) == {"summary", "description"} | links
-        assert alert["labels"]["severity"] in {"critical", "warning", "none"}
-        assert alert["labels"]["component"] in {"web", "edge", "redis", "host", "monitoring"}
+    def test_says_what_is_wrong_and_leads_to_its_pages(self, alert: dict[str, Any]) -> None:
+        said, labels = alert["annotations"], alert["labels"]
+        assert set(said) == {"summary", "description", "runbook_url", "dashboard_url"}
+        assert labels["severity"] in {"critical", "warning", "none"}
+        assert labels["component"] in {"web", "edge", "redis", "host", "monitoring"}
 
-    def test_has_a_runbook_section(self, alert: dict[str, Any]) -> None:
-        base, _, path = alert["annotations"]["runbook_url"].partition("}}")
+        base, _, path = said["runbook_url"].partition("}}")
         page, _, anchor = path.partition("#")
-
         assert base == "{{ $externalLabels.runbooks "
-        assert anchor in headings(ROOT / page)
-        assert anchor == alert["alert"].lower()
+        assert anchor in headings(ROOT / page) and anchor == alert["alert"].lower()
 
-    def test_links_to_a_dashboard_and_sets_variables_that_it_has(
-        self, alert: dict[str, Any]
-    ) -> None:
-        base, _, link = alert["annotations"]["dashboard_url"].partition("}}")
+        base, _, link = said["dashboard_url"].partition("}}")
         uid, _, query = link.removeprefix("d/").partition("?")
-        known = {one["uid"]: one["templating"] for one in dashboards().values()}
-
         assert base == "{{ $externalLabels.grafana "
-        variables = {f"var-{each['name']}" for each in known[uid].get("list", [])}
+        known = {one["uid"]: one["templating"].get("list", []) for one in dashboards().values()}
+        variables = {f"var-{each['name']}" for each in known[uid]}
         assert set(re.findall(r"([\w-]+)=", query)) <= variables
 
-    def test_fires_for_long_enough_not_to_be_reported_as_resolved_only(
-        self, alert: dict[str, Any]
-    ) -> None:
+    def test_fires_long_enough_not_to_be_only_resolved(self, alert: dict[str, Any]) -> None:
         """An alert that joins a group is sent when Alertmanager looks at the group again."""
         page = next(one for one in ROUTE["routes"] if one["receiver"] == "page")
         route = page if alert["labels"]["severity"] == "critical" else ROUTE
-
         if alert["alert"] != "DeadMansSwitch":
             assert min(_memory(alert)) >= seconds(route["group_interval"])
 
-    def test_has_a_case_that_fires_and_one_that_stays_quiet(self, alert: dict[str, Any]) -> None:
-        name = alert["alert"]
-
-        assert any(_expected(case) for case in _cases(f"{name} fires"))
-        assert any(not _expected(case) for case in _cases(f"{name} stays quiet"))
-
-    def test_names_no_label_that_the_alert_does_not_have(self, alert: dict[str, Any]) -> None:
-        named = set(re.findall(r"\$labels\.(\w+)", str(alert["annotations"])))
-        fired = " ".join(
-            sample["labels"]
-            for case in _cases(f"{alert['alert']} fires")
-            for sample in _expected(case)
-            if "labels" in sample
-        )
-        had = set(re.findall(r"(\w+)=", fired))
-
-        assert named <= had
+    def test_has_cases_that_fire_with_its_labels_or_not_at_all(self, alert: dict[str, Any]) -> None:
+        fired = [one for case in _cases(f"{alert['alert']} fires") for one in _expected(case)]
+        had = set(re.findall(r"(\w+)=", " ".join(one.get("labels", "") for one in fired)))
+        assert fired
+        assert any(not _expected(case) for case in _cases(f"{alert['alert']} stays quiet"))
+        assert set(re.findall(r"\$labels\.(\w+)", str(alert["annotations"]))) <= had
 
 
 def test_every_metric_of_the_service_that_is_asked_for_exists_with_those_labels() -> None:
@@ -197,33 +153,26 @@ def test_an_outage_pages_in_time(name: str, job: str, most: int) -> None:
     page = next(one for one in ROUTE["routes"] if one["receiver"] == "page")
     steps = [JOBS[job]["scrape_interval"], JOBS[job]["scrape_timeout"], ALERTS[name]["for"]]
     steps += [GROUP_OF[name]["interval"], page["group_wait"]]
-
     assert sum(map(seconds, steps)) <= most
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.get("alert") or rule["record"])
-class TestEveryRule:
+def test_a_rule_takes_named_jobs_only_and_keeps_the_namespace(rule: dict[str, Any]) -> None:
     """A second service with the same names has its own alerts and its own budget."""
+    selectors = promql.parse(rule["expr"]).selectors
+    free = {name for name, labels in selectors if "job" not in labels} - RECORDED
+    # About every target, and about those that are gone.
+    assert free <= {"up", "scrape_samples_post_metric_relabeling", "scrape_sample_limit"}
 
-    def test_takes_metrics_of_named_jobs_only(self, rule: dict[str, Any]) -> None:
-        selectors = promql.parse(rule["expr"]).selectors
-        free = {name for name, labels in selectors if "job" not in labels} - RECORDED
-        # About every target, and about those that are gone.
-        assert free <= {"up", "scrape_samples_post_metric_relabeling", "scrape_sample_limit"}
-
-    def test_keeps_the_namespace(self, rule: dict[str, Any]) -> None:
-        groupings = re.findall(r"\bby \(([^)]*)\)", rule["expr"])
-        over_everything = re.search(r"\b(?:sum|avg|min|max|count|group) *\(", rule["expr"])
-
-        assert all("namespace" in labels.split(", ") for labels in groupings)
-        assert not over_everything
+    groupings = re.findall(r"\bby \(([^)]*)\)", rule["expr"])
+    assert all("namespace" in labels.split(", ") for labels in groupings)
+    assert not re.search(r"\b(?:sum|avg|min|max|count|group) *\(", rule["expr"])
 
 
 def test_the_counts_of_requests_use_the_interval_of_the_rates() -> None:
     """sum_over_time(slo:bad:rate5m[…]) * 15 is a number of requests."""
     count = re.compile(r"sum_over_time\(slo:\w+:rate5m\[\w+\]\) \* (\d+)")
     factors = {int(found) for rule in all_rules() for found in count.findall(rule["expr"])}
-
     assert factors == {seconds(GROUP_OF["slo:bad:rate5m"]["interval"])}
 
 
@@ -232,7 +181,6 @@ def test_the_heartbeat_comes_every_minute() -> None:
     later than repeat_interval after the last notification."""
     (route,) = (one for one in ROUTE["routes"] if one["receiver"] == "heartbeat")
     every, repeat = seconds(route["group_interval"]), seconds(route["repeat_interval"])
-
     assert (repeat // every + 1) * every == 60
 
 

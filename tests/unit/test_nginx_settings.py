@@ -38,23 +38,21 @@ def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_settings_reach_the_directives_they_are_for() -> None:
-    filled = nginx_settings.fill_in(
-        TEMPLATE,
-        DEFAULTS
-        | {
-            "CLIENT_BURST": "7",
-            "REQUEST_TIMEOUT_SECONDS": "120",
-            "HTTPS_PORT": "127.0.0.1:9443",
-            "TRUSTED_PROXIES": "10.1.0.0/16, 2001:db8::/32",
-            "TRUSTED_HOSTS": "Example.org,.example.com",
-        },
-    )
+def test_settings_reach_the_directives_they_are_for_and_without_them_nobody_is_believed() -> None:
+    settings = {
+        **{"CLIENT_BURST": "7", "REQUEST_TIMEOUT_SECONDS": "120", "HTTPS_PORT": "127.0.0.1:9443"},
+        "TRUSTED_PROXIES": "10.1.0.0/16, 2001:db8::/32",
+        "TRUSTED_HOSTS": "Example.org,.example.com",
+    }
+    filled = nginx_settings.fill_in(TEMPLATE, DEFAULTS | settings)
+    without = nginx_settings.fill_in(TEMPLATE, DEFAULTS)
 
     assert "burst=7 " in filled and "proxy_read_timeout 125s;" in filled and '":9443"' in filled
     assert re.findall(r"set_real_ip_from (.*);", filled) == ["10.1.0.0/16", "2001:db8::/32"]
     assert "real_ip_recursive on;" in filled
     assert 'default "yes";\n    example.org "";\n    .example.com "";' in filled
+    assert "real_ip" not in without
+    assert re.search(r'\$untrusted_host \{\s+hostnames;\s+default "";\s+\}', without)
 
 
 def test_a_host_name_that_nginx_would_refuse_beside_the_others_is_left_out_or_escaped() -> None:
@@ -62,13 +60,6 @@ def test_a_host_name_that_nginx_would_refuse_beside_the_others_is_left_out_or_es
     filled = nginx_settings.fill_in(TEMPLATE, DEFAULTS | {"TRUSTED_HOSTS": names})
 
     assert 'default "yes";\n    example.org "";\n    .a.org "";\n    \\include "";\n}' in filled
-
-
-def test_without_proxies_and_host_names_nobody_is_believed_and_every_name_is_served() -> None:
-    filled = nginx_settings.fill_in(TEMPLATE, DEFAULTS)
-
-    assert "real_ip" not in filled
-    assert re.search(r'\$untrusted_host \{\s+hostnames;\s+default "";\s+\}', filled)
 
 
 def test_a_changed_file_or_setting_is_another_version(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Dependabot, pre-commit, the ignore list, release-please, and the help of every script."""
+"""Dependabot, pre-commit, release-please, line ends, and the help of every script."""
 
 import datetime
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,7 @@ def tracked(pattern: str) -> set[Path]:
 def test_help_shows_usage_and_exit_status_without_any_package(script: Path, tmp_path: Path) -> None:
     start = [sys.executable, "-S"] if script.suffix == ".py" else []
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
     done = run([*start, script, "--help"], cwd=tmp_path, env=path)
-
     assert (done.returncode, done.stderr) == (0, "")
     assert script.name in done.stdout and "exit status" in done.stdout.lower()
     assert not list(tmp_path.iterdir())
@@ -51,7 +50,6 @@ def test_dependabot_finds_every_list_of_python_packages() -> None:
     seen = {
         path for folder in folders for level in ("*.in", "*/*.in") for path in folder.glob(level)
     }
-
     assert tracked("*.in") <= seen
 
 
@@ -64,7 +62,6 @@ def test_every_exception_of_the_image_scan_has_a_reason_and_a_last_day() -> None
 
 def test_precommit_understands_its_configuration() -> None:
     program = Path(sys.executable).parent / "pre-commit"
-
     assert run([program, "validate-config"]).returncode == 0
 
 
@@ -73,17 +70,12 @@ def test_precommit_understands_its_configuration() -> None:
     "secret", ["AKIA" + "Z7VRSQ5TJN2XMKLD", "-----BEGIN RSA " + "PRIVATE KEY-----"]
 )
 @pytest.mark.parametrize("folder", ["app", "tests"])
-def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
-    secret: str, folder: str, tmp_path: Path
-) -> None:
+def test_secret_hooks_find_a_key_silently(secret: str, folder: str, tmp_path: Path) -> None:
     file = tmp_path / f"{folder}.py"
     file.write_text(f"key = '{secret}'\n")
     (local,) = read(".pre-commit-config.yaml")["repos"]
-    (entry,) = (
-        hook["entry"]
-        for hook in local["hooks"]
-        if hook["id"] == ("secrets-in-tests" if folder == "tests" else "secrets")
-    )
+    wanted = "secrets-in-tests" if folder == "tests" else "secrets"
+    (entry,) = (hook["entry"] for hook in local["hooks"] if hook["id"] == wanted)
     program, *options = entry.split()
 
     command = [Path(sys.executable).parent / Path(program).name, *options, file.name]
@@ -100,18 +92,13 @@ def test_the_secret_hooks_find_a_real_key_and_do_not_repeat_it(
         ("feat!: tokens are required", True),
         ("build(deps): bump the python group with 3 updates", True),
         ("chore(main): release 1.2.3", True),
-        ("Update README", False),
-        ("feature: a new type", False),
-        ("fix:no space", False),
-        ("--help", False),
-        ("fix: ", False),
+        *[(title, False) for title in ("Update README", "feature: a new type", "fix:no space")],
+        *[(title, False) for title in ("--help", "fix: ")],
     ],
 )
 def test_a_pull_request_has_a_conventional_title(title: str, accepted: bool) -> None:
     (step,) = read(".github/workflows/pull-request.yml")["jobs"]["title"]["steps"]
-
     done = run(["bash", "-e", "-c", step["run"]], env={"TITLE": title})
-
     assert (done.returncode == 0) is accepted
 
 
@@ -125,3 +112,16 @@ def test_release_please_raises_the_version_that_the_service_reports() -> None:
     lines = (ROOT / chart["path"]).read_text(encoding="utf-8").splitlines()
     marked = [line.split(":")[0] for line in lines if "x-release-please-version" in line]
     assert marked == ["version", "appVersion"]
+
+
+def test_a_clone_on_windows_has_the_line_ends_that_linux_needs(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("NO GIT REPOSITORY HERE: line ends of a clone cannot be seen")
+    clone = ("git", "clone", "--quiet", "--depth=1", "--config", "core.autocrlf=true")
+    subprocess.run([*clone, f"file://{ROOT}", tmp_path / "clone"], check=True)
+
+    listed = run(["git", "ls-files", "--eol"], cwd=tmp_path / "clone").stdout.splitlines()
+
+    assert listed and [line for line in listed if "w/crlf" in line or "w/mixed" in line] == []
+    script = (tmp_path / "clone" / "scripts" / "setup.sh").read_bytes()
+    assert script.startswith(b"#!/usr/bin/env bash\n")

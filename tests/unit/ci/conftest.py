@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ci_scripts import SCRIPTS, Git, Programs
-from tests.support.remote_deployment import Deployment
+from tests.support.ci_scripts import SCRIPTS, Git
+from tests.support.processes import Programs
+from tests.support.ci_scripts import Deployment
 
 # They are started by path and no package, so tests import them by their file's name.
 sys.path.insert(0, str(SCRIPTS))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ci_scripts import Programs
-from tests.support.processes import wait_until
-from tests.support.remote_deployment import Deployment
+from tests.support.processes import Programs, wait_until
+from tests.support.ci_scripts import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 
@@ -27,7 +26,6 @@ def opened(gate: Path) -> bool:
 
 def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) -> None:
     """It runs in a session of its own; the one that shows it is killed here."""
-    deployment.run("--image", IMAGE)
     gate = deployment.host / "gate"
     os.mkfifo(gate)
     slow = f'#!/usr/bin/env bash\necho begun\nread -r _ <"{gate}"\necho served >result\n'
@@ -42,9 +40,9 @@ def test_a_broken_connection_does_not_stop_a_deployment(deployment: Deployment) 
         assert shown.stdout and shown.stdout.readline() == "begun\n"
         os.killpg(shown.pid, signal.SIGKILL)
 
-    wait_until(lambda: opened(gate), seconds=20, why="the script is alive and reads the gate")
+    wait_until(lambda: opened(gate), why="the script is alive and reads the gate")
     status = deployment.host / ".release" / "deploy.status"
-    wait_until(lambda: status.exists() and bool(status.read_text()), seconds=20, why="it has ended")
+    wait_until(lambda: status.exists() and bool(status.read_text()), why="it has ended")
     assert deployment.read("result") == "served\n"
     assert deployment.read(".release/deploy.status") == "0\n"
 
@@ -60,7 +58,8 @@ exec bash -c "${!#}"
 """
 
 
-def second_release(deployment: Deployment) -> None:
+@pytest.fixture(autouse=True)
+def _second_release(deployment: Deployment) -> None:
     deployment.run("--image", IMAGE)
     deployment.release(nginx_conf="second")
 
@@ -69,7 +68,6 @@ def second_release(deployment: Deployment) -> None:
 def test_after_a_broken_connection_it_looks_again_how_the_deployment_ends(
     deployment: Deployment, programs: Programs, refused: bool, status: int
 ) -> None:
-    second_release(deployment)
     if refused:
         (deployment.host / "refuse").touch()
     programs.add("ssh", BREAKING_SSH)
@@ -83,11 +81,8 @@ def test_after_a_broken_connection_it_looks_again_how_the_deployment_ends(
     assert len(deployment.read("calls").splitlines()) == 2
 
 
-def test_while_the_end_of_a_deployment_is_unknown_its_files_stay(
-    deployment: Deployment, programs: Programs
-) -> None:
+def test_without_a_known_end_the_files_stay(deployment: Deployment, programs: Programs) -> None:
     """The host may still run the very scripts that would be put back."""
-    second_release(deployment)
     lost = '[[ ${!#} != *"host deploy "* && ${!#} != *"host watch "* ]] || exit 255'
     programs.add("ssh", f'{lost}\nexec bash -c "${{!#}}"')
 
@@ -98,14 +93,11 @@ def test_while_the_end_of_a_deployment_is_unknown_its_files_stay(
     assert deployment.read("nginx.conf") == "second"
 
 
-def test_the_end_of_an_earlier_deployment_is_not_taken_for_this_ones(
+def test_an_earlier_deployments_end_is_not_this_ones(
     deployment: Deployment, programs: Programs
 ) -> None:
     """Here the connection breaks before the host has begun."""
-    second_release(deployment)
     programs.add("ssh", BREAKING_SSH.replace('bash -c "${!#}" >/dev/null\n', ""))
-
     done = deployment.run("--image", IMAGE, RECONNECT_SECONDS="0")
-
     assert done.returncode == 1 and "was never started" in done.stderr
     assert deployment.read("nginx.conf") == "first"

@@ -1,48 +1,35 @@
 """scripts/ci/remote-deploy.sh, with an ssh that runs its command right here."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.ci_scripts import Programs
 from tests.support.listener import Asked, listening
 from tests.support.paths import ROOT
-from tests.support.remote_deployment import Deployment
+from tests.support.processes import Programs, output_of, run
+from tests.support.ci_scripts import Deployment
 
 IMAGE = f"ghcr.io/o/n@sha256:{'1' * 64}"
 
 
-def test_the_host_gets_the_files_of_the_commit_and_runs_its_deploy_script(
-    deployment: Deployment,
-) -> None:
+def test_a_known_host_gets_files_and_deploys(deployment: Deployment, programs: Programs) -> None:
     deployment.git.write("not-in-git", "")
+    settings = {"DEPLOY_USER": "ship", "DEPLOY_PORT": "2222"}
 
-    done = deployment.run("--image", IMAGE, "--strategy", "canary")
-
-    assert done.returncode == 0, done.stderr
-    assert f"deployed --image {IMAGE} --strategy canary" in done.stdout
+    said = output_of(deployment.run("--image", IMAGE, "--strategy", "canary", **settings))
+    assert f"deployed --image {IMAGE} --strategy canary" in said
     assert deployment.read("calls") == f"{deployment.host} --image {IMAGE} --strategy canary\n"
     assert deployment.read("nginx.conf") == "first"
     assert not (deployment.host / "not-in-git").exists()
     assert not (deployment.host / ".incoming").exists()
-
-
-def test_only_a_host_whose_key_is_known_is_connected_to(
-    deployment: Deployment, programs: Programs
-) -> None:
-    deployment.run("--image", IMAGE, DEPLOY_USER="ship", DEPLOY_PORT="2222")
-
     assert programs.calls
     for call in programs.calls:
         assert "StrictHostKeyChecking=yes" in call and "UserKnownHostsFile=" in call
         assert "-p 2222 ship@app.example.org" in call
 
 
-def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
-    deployment: Deployment,
-) -> None:
+def test_a_file_that_git_deleted_goes_and_what_it_never_had_stays(deployment: Deployment) -> None:
     deployment.git.write("rules/old.yml", "old")
     deployment.git.commit("feat: rules")
     deployment.run("--image", IMAGE)
@@ -57,9 +44,7 @@ def test_a_file_that_git_no_longer_has_goes_and_what_git_never_had_stays(
     assert deployment.read(".env") == "KEY=value"
 
 
-def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
-    deployment: Deployment,
-) -> None:
+def test_the_first_deployment_to_a_clone_knows_the_clones_files(deployment: Deployment) -> None:
     deployment.git.write("old.conf", "old")
     deployment.git.commit("feat: old")
     deployment.git("clone", "--quiet", str(deployment.git.folder), str(deployment.host))
@@ -75,57 +60,37 @@ def test_the_first_deployment_to_a_clone_knows_what_the_clone_came_with(
     assert deployment.read("old.conf") == "old"
 
 
-def test_the_deploy_script_takes_what_it_is_given(deployment: Deployment) -> None:
+def test_mounts_stay_and_a_rollback_brings_back_files(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     deployment.run("--image", IMAGE, "--strategy", "blue-green")
-    deployment.run("--rollback")
+    mounted = tmp_path / "as a container sees it"
+    mounted.hardlink_to(deployment.host / "nginx.conf")
+    deployment.release(nginx_conf="second")
+    deployment.run("--image", IMAGE)
+    assert mounted.read_text() == "second"
 
-    given = {word for word in deployment.read("calls").split() if word.startswith("--")}
-    script = ROOT / "scripts" / "deploy.sh"
-    offered = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
+    output_of(deployment.run("--rollback"))
+    assert mounted.read_text() == deployment.read("nginx.conf") == "first"
+    calls = deployment.read("calls")
+    assert calls.splitlines()[-1] == f"{deployment.host} --rollback"
+    offered = run([ROOT / "scripts" / "deploy.sh", "--help"]).stdout
+    given = {word for word in calls.split() if word.startswith("--")}
     assert given == {"--image", "--strategy", "--rollback"}
     assert all(f"  {option}" in offered for option in given)
     assert "{blue-green,canary}" in offered
 
 
-def test_a_mounted_file_stays_the_same_file_when_its_text_changes(
-    deployment: Deployment, tmp_path: Path
-) -> None:
-    deployment.run("--image", IMAGE)
-    mounted = tmp_path / "as a container sees it"
-    mounted.hardlink_to(deployment.host / "nginx.conf")
-    deployment.release(nginx_conf="second")
-
-    deployment.run("--image", IMAGE)
-
-    assert mounted.read_text() == "second"
-
-
 def test_a_deployment_that_fails_leaves_the_files_as_they_were(deployment: Deployment) -> None:
     deployment.run("--image", IMAGE)
     (deployment.host / "refuse").touch()
-    deployment.git.write("nginx.conf", "second")
-    deployment.git.write("added.conf", "")
-    deployment.git.commit("feat: second")
+    deployment.release(nginx_conf="second", added_conf="")
 
     done = deployment.run("--image", IMAGE)
 
     assert done.returncode == 1
     assert deployment.read("nginx.conf") == "first"
     assert not (deployment.host / "added.conf").exists()
-
-
-def test_a_rollback_brings_back_the_files_and_then_the_version_before(
-    deployment: Deployment,
-) -> None:
-    deployment.run("--image", IMAGE)
-    deployment.release(nginx_conf="second")
-    deployment.run("--image", IMAGE)
-
-    done = deployment.run("--rollback")
-
-    assert done.returncode == 0, done.stderr
-    assert deployment.read("nginx.conf") == "first"
-    assert deployment.read("calls").splitlines()[-1] == f"{deployment.host} --rollback"
 
 
 @pytest.mark.parametrize(
@@ -141,45 +106,31 @@ def test_what_is_missing_or_wrong_is_told_before_the_host_hears_of_it(
     deployment: Deployment, arguments: list[str], environment: dict[str, Any], complaint: str
 ) -> None:
     done = deployment.run(*arguments, **environment)
-
     assert done.returncode == 1 and complaint in done.stderr
     assert not deployment.host.exists()
 
 
-def test_a_key_that_ssh_cannot_use_is_told_without_repeating_it(
-    deployment: Deployment, programs: Programs
-) -> None:
+def test_an_unusable_key_is_not_repeated(deployment: Deployment, programs: Programs) -> None:
     programs.add("ssh-agent", "echo SSH_AGENT_PID=")
     programs.add("ssh-add", "cat >/dev/null; exit 1")
-
     done = deployment.run("--image", IMAGE, DEPLOY_SSH_KEY="half-of-a-key")
-
     assert done.returncode == 1 and "DEPLOY_SSH_KEY is not a private key" in done.stderr
     assert "half-of-a-key" not in done.stderr + done.stdout
     assert not deployment.host.exists()
 
 
-def test_an_overtaken_deployment_is_refused_and_leaves_the_host_alone(
-    deployment: Deployment,
-) -> None:
+def test_an_older_commit_is_deployed_only_on_request(deployment: Deployment) -> None:
     second = deployment.release(nginx_conf="second")
     for commit in (deployment.first, second, second):
         assert deployment.run("--image", IMAGE, "--commit", commit).returncode == 0
+    older = ("--image", IMAGE, "--commit", deployment.first)
 
-    done = deployment.run("--image", IMAGE, "--commit", deployment.first)
-
-    assert done.returncode == 1 and "--allow-older goes back" in done.stderr
+    refused = deployment.run(*older)
+    assert refused.returncode == 1 and "--allow-older goes back" in refused.stderr
     assert deployment.read("nginx.conf") == "second"
     assert len(deployment.read("calls").splitlines()) == 3
 
-
-def test_on_request_an_older_commit_is_deployed_with_its_own_files(deployment: Deployment) -> None:
-    deployment.release(nginx_conf="second")
-    deployment.run("--image", IMAGE)
-
-    done = deployment.run("--image", IMAGE, "--commit", deployment.first, "--allow-older")
-
-    assert done.returncode == 0, done.stderr
+    output_of(deployment.run(*older, "--allow-older"))
     assert deployment.read("nginx.conf") == "first"
     assert deployment.read(".release/commit") == f"{deployment.first}\n"
 
@@ -199,7 +150,6 @@ def outside(commit: str, *healths: str) -> Any:
 def test_a_deployment_may_take_its_time_to_become_healthy(deployment: Deployment) -> None:
     with listening(outside(deployment.first, "unhealthy", "healthy")) as server:
         done = deployment.run("--image", IMAGE, DEPLOY_URL=server.url, CHECK_SECONDS="30")
-
     assert done.returncode == 0, done.stderr
     assert "is healthy and runs" in done.stdout
 
@@ -207,7 +157,7 @@ def test_a_deployment_may_take_its_time_to_become_healthy(deployment: Deployment
 @pytest.mark.parametrize(
     ("commit", "health"), [("", "degraded"), ("b" * 40, "healthy"), (None, "healthy")]
 )
-def test_what_does_not_serve_from_outside_is_rolled_back(
+def test_what_does_not_serve_goes_back(
     deployment: Deployment, commit: str | None, health: str
 ) -> None:
     deployment.run("--image", IMAGE)

@@ -7,31 +7,32 @@ from typing import Any
 import pytest
 
 from tests.support import workflows
-from tests.support.ci_scripts import Programs, run_script
+from tests.support.ci_scripts import run_script
+from tests.support.processes import Programs, output_of
 
 IMAGE, COMMIT = f"ghcr.io/o/n@sha256:{'1' * 64}", "a" * 40
 SIGNER = "https://github.com/o/n/.github/workflows/ci-cd.yml@refs/heads/main"
 
 
 def verify(programs: Programs, *arguments: str) -> Any:
-    return run_script(
-        "verify-signature.sh", *arguments, PATH=programs.path, GITHUB_REPOSITORY="o/n"
-    )
+    settings: dict[str, Any] = {"PATH": programs.path, "GITHUB_REPOSITORY": "o/n"}
+    return run_script("verify-signature.sh", *arguments, **settings)
 
 
-def test_only_a_signature_of_this_pipeline_on_main_for_the_commit_counts(
-    programs: Programs,
-) -> None:
+def test_only_a_signature_of_this_pipeline_for_the_commit_counts(programs: Programs) -> None:
     programs.add("cosign")
 
     assert verify(programs, "--image", IMAGE, "--commit", COMMIT).returncode == 0
 
     asked = programs.calls[-1]
     assert f"verify {IMAGE} --certificate-identity {SIGNER} " in asked
-    assert "--certificate-oidc-issuer https://token.actions.githubusercontent.com" in asked
-    assert "--certificate-github-workflow-repository o/n" in asked
-    assert "--certificate-github-workflow-ref refs/heads/main" in asked
-    assert f"--certificate-github-workflow-sha {COMMIT}" in asked
+    for option, value in {
+        "oidc-issuer": "https://token.actions.githubusercontent.com",
+        "github-workflow-repository": "o/n",
+        "github-workflow-ref": "refs/heads/main",
+        "github-workflow-sha": COMMIT,
+    }.items():
+        assert f"--certificate-{option} {value}" in asked
 
 
 @pytest.mark.parametrize(
@@ -43,76 +44,61 @@ def test_only_a_signature_of_this_pipeline_on_main_for_the_commit_counts(
         ("", ["--image", IMAGE, "--commit", "main"], "all 40 digits"),
     ],
 )
-def test_anything_else_is_refused_in_a_line(
+def test_anything_else_fails(
     programs: Programs, cosign: str, arguments: list[str], complaint: str
 ) -> None:
     programs.add("cosign", cosign)
-
     done = verify(programs, *arguments)
-
     assert done.returncode == 1 and complaint in done.stderr
 
 
 def requests(*arguments: str) -> list[tuple[str, Any]]:
     """(method and path, body) of what protect-branch.sh would send."""
-    done = run_script("protect-branch.sh", "--dry-run", *arguments)
-    assert done.returncode == 0, done.stderr
-    parts = re.split(r"^((?:PUT|POST|PATCH) /.*)$", done.stdout, flags=re.MULTILINE)[1:]
+    said = output_of(run_script("protect-branch.sh", "--dry-run", *arguments))
+    parts = re.split(r"^((?:PUT|POST|PATCH) /.*)$", said, flags=re.MULTILINE)[1:]
     return [
         (line, json.loads(body) if body.strip() else None)
         for line, body in zip(parts[::2], parts[1::2], strict=True)
     ]
 
 
-def test_main_asks_for_checks_that_exist_and_released_tags_stay() -> None:
-    rules = [body for line, body in requests() if line.endswith("/rulesets")]
-    by_target = {body["target"]: body for body in rules}
-
-    main = {rule["type"]: rule.get("parameters", {}) for rule in by_target["branch"]["rules"]}
-    contexts = {
-        check["context"] for check in main["required_status_checks"]["required_status_checks"]
-    }
-    names = {
-        job.data["name"] for job in workflows.jobs() if job.workflow in ("ci-cd", "pull-request")
-    }
-    assert contexts == {"Required", "Title"}
-    assert contexts <= names
-    assert {"deletion", "non_fast_forward"} <= set(main)
-    assert by_target["tag"]["conditions"]["ref_name"]["include"] == ["refs/tags/v*"]
-    assert {rule["type"] for rule in by_target["tag"]["rules"]} == {"deletion", "update"}
-
-
-def test_only_main_deploys_and_production_asks_for_approval() -> None:
+def test_main_asks_for_checks_that_exist_released_tags_stay_and_only_main_deploys() -> None:
     sent = requests()
+    rules = {body["target"]: body for line, body in sent if line.endswith("/rulesets")}
 
+    main = {rule["type"]: rule.get("parameters", {}) for rule in rules["branch"]["rules"]}
+    checks = main["required_status_checks"]["required_status_checks"]
+    jobs = (job for job in workflows.jobs() if job.workflow in ("ci-cd", "pull-request"))
+    assert {check["context"] for check in checks} == {"Required", "Title"}
+    assert {"Required", "Title"} <= {job.data["name"] for job in jobs}
+    assert {"deletion", "non_fast_forward"} <= set(main)
+    assert rules["tag"]["conditions"]["ref_name"]["include"] == ["refs/tags/v*"]
+    assert {rule["type"] for rule in rules["tag"]["rules"]} == {"deletion", "update"}
     policies = [body["name"] for line, body in sent if "deployment-branch-policies" in line]
     assert policies == ["main", "main"]
     (production,) = (body for line, body in sent if line.endswith("environments/production"))
     assert len(production["reviewers"]) == 1
 
 
-def test_what_a_plan_does_not_offer_is_skipped_and_the_rest_is_set(programs: Programs) -> None:
-    programs.add(
-        "gh",
-        """
+# A private repository without a plan that has rules and environments.
+FREE_PLAN = """
 if [[ $* == *rulesets* || $* == *environments* ]]; then
   echo "gh: Upgrade to GitHub Pro or make this repository public. (HTTP 403)" >&2
   exit 1
 fi
-[[ $* != *--jq* ]] || echo 7""",
-    )
+[[ $* != *--jq* ]] || echo 7
+"""
 
-    done = run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path)
 
-    assert done.returncode == 0, done.stderr
-    skipped = [line for line in done.stdout.splitlines() if line.startswith("Skipped: ")]
+def test_what_a_plan_does_not_offer_is_skipped_and_the_rest_is_set(programs: Programs) -> None:
+    programs.add("gh", FREE_PLAN)
+    said = output_of(run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path))
+    skipped = [line for line in said.splitlines() if line.startswith("Skipped: ")]
     assert len(skipped) == 6 and all("Upgrade to GitHub Pro" in line for line in skipped)
     assert any("private-vulnerability-reporting" in call for call in programs.calls)
 
 
 def test_a_request_that_fails_for_another_reason_ends_it(programs: Programs) -> None:
     programs.add("gh", '[[ $* == *--jq* ]] && echo 7 && exit; echo "gh: HTTP 500" >&2; exit 1')
-
-    assert (
-        run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path).returncode == 1
-    )
+    done = run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path)
+    assert done.returncode == 1
