@@ -29,9 +29,11 @@ main() {
     || fail "there is no certificate to replace: start the stack first (./scripts/setup.sh)"
   before=$(mktemp -d)
   cp -p tls.crt tls.key "$before"
-  # Also after Ctrl-C.
+  # Also after Ctrl-C, which may not come between the two: what it does not end would go on beside the trap.
   trap 'cp -p "$before"/* . && rm -r "$before" && hand_out 2>/dev/null' EXIT
+  trap '' INT TERM
   install -m 644 "$certificate" tls.crt && install -m 600 "$key" tls.key
+  trap - INT TERM
   if ! hand_out || [[ $(fingerprint <tls.crt) != $(served | fingerprint) ]]; then
     fail "it is not served: the certificate before it is again (the reason is above, or in docker compose logs edge-exporter)"
   fi

@@ -121,6 +121,18 @@ class Scrape(MetricsHandler):
         super().do_GET()
 
 
+class Server(ThreadingHTTPServer):
+    """Prints one line for what fails, where the library prints a traceback."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):  # the scraper has left
+            said = f"A scrape failed: {error!r}"
+            print(
+                error_log.line("ERROR", "edge-exporter", said, service="edge-exporter"), flush=True
+            )
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     port = int(os.environ.get("EDGE_PORT", "9145"))
@@ -132,7 +144,7 @@ def main() -> None:
     sys.setswitchinterval(0.0005)
     metrics = EdgeMetrics()
     # Fails if another exporter runs: before its socket is replaced.
-    server = ThreadingHTTPServer(("", port), Scrape.factory(metrics.registry))
+    server = Server(("", port), Scrape.factory(metrics.registry))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sock = listen(path)
     errors = listen(path.with_name("error.sock"))

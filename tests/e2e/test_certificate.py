@@ -85,16 +85,17 @@ def test_a_bad_certificate_is_refused_and_the_one_before_stays(
 
 
 def test_the_one_before_stays_after_ctrl_c(stack: Stack, tmp_path: Path) -> None:
-    current = stack.folder / "certs" / "tls.crt"
-    before = current.read_text()
+    files = [stack.folder / "certs" / name for name in ("tls.crt", "tls.key")]
+    before = [file.read_text() for file in files]
+    handing_out = ("ps", "--all", "--quiet", "--filter", f"name={stack.project}-init-run")
     command = [SCRIPT, *make(tmp_path, "new")]
     with subprocess.Popen(command, env=environment(stack), start_new_session=True) as process:
-        wait_until(lambda: current.read_text() != before, seconds=20, why="it is replaced")
+        wait_until(lambda: docker(*handing_out), why="it is handed out")
         os.killpg(process.pid, signal.SIGINT)
 
     assert process.returncode != 0
-    assert current.read_text() == before
-    assert served(stack) == fingerprint(before)
+    assert [file.read_text() for file in files] == before
+    assert served(stack) == fingerprint(before[0])
 
 
 @pytest.mark.slow

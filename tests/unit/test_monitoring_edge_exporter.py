@@ -1,6 +1,5 @@
 """The exporter that counts the access log of nginx, and prints its error log without secrets."""
 
-import importlib.util
 import itertools
 import json
 import os
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import edge_exporter
 import error_log
 import pytest
 import requests
@@ -27,12 +27,8 @@ LINE = {
 
 
 @pytest.fixture
-def edge() -> Any:
-    spec = importlib.util.spec_from_file_location("edge_exporter", FOLDER / "edge_exporter.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.EdgeMetrics()
+def edge() -> edge_exporter.EdgeMetrics:
+    return edge_exporter.EdgeMetrics()
 
 
 def datagram(**changed: object) -> bytes:
@@ -183,6 +179,20 @@ def test_a_scraper_may_write_its_accept_header_in_any_way(
     answer = requests.get(url, headers={"Accept": accept}, timeout=5)
 
     assert answer.status_code == 200 and "edge_requests_total" in answer.text
+
+
+@pytest.mark.parametrize(("error", "lines"), [(BrokenPipeError(), 0), (ValueError("no"), 1)])
+def test_a_scrape_that_fails_is_at_most_a_line_of_json(
+    error: Exception, lines: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with edge_exporter.Server(("127.0.0.1", 0), edge_exporter.Scrape) as server:
+        try:
+            raise error
+        except (BrokenPipeError, ValueError):
+            server.handle_error(None, None)
+
+    printed, traceback = capfd.readouterr()
+    assert (len([json.loads(line) for line in printed.splitlines()]), traceback) == (lines, "")
 
 
 def test_the_health_check_fails_where_nothing_answers() -> None:
