@@ -16,7 +16,7 @@ import yaml
 from chart_values import CHART
 from command_error import CommandError, run
 
-# PyYAML's own parser takes ten times as long for the dashboards.
+# PyYAML's own parser takes most of the time for the dashboards.
 load = partial(yaml.load, Loader=yaml.CSafeLoader)
 
 EXAMPLES = CHART.parent / "examples"
