@@ -38,7 +38,7 @@ summary() {
 lint_steps() {
   step black black --check --quiet --diff .
   step flake8 flake8
-  step pylint pylint --jobs=0 --recursive=y app scripts docker monitoring
+  step pylint pylint --jobs=0 --recursive=y app scripts docker monitoring infrastructure
   # A test's parameter has the name of the fixture it uses.
   step "pylint tests" pylint --jobs=0 --disable=redefined-outer-name,consider-using-with,duplicate-code tests
   step mypy mypy

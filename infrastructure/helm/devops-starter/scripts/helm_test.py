@@ -3,13 +3,17 @@
 import json
 import sys
 import urllib.request
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
 NAME, URL = sys.argv[1:]
 TOKEN = Path("/secret/api_token").read_text(encoding="utf-8").strip()
 
 
-def call(method, path, body=None, cookie=""):
+def call(
+    method: str, path: str, body: object = None, cookie: str = ""
+) -> tuple[int, Any, Message]:
     """Status, JSON body and headers of the answer; an error is raised."""
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body is not None else None
