@@ -48,11 +48,11 @@ class MixedLoad:
     """Usage: `with MixedLoad(stack) as mix: …`."""
 
     def __init__(
-        self, stack: Target, *, rate: float = 200, repeats: bool = False, fresh: int = 5
+        self, stack: Target, *, rate: float = 200, repeats: bool = False, own_ports: bool = False
     ) -> None:
         """Args:
         rate: requests a second.
-        fresh: every n-th request has a connection of its own.
+        own_ports: whether no two of its HTTP/1.1 connections have the same client port.
         repeats: whether a write over HTTP/2 is sent again, under its Idempotency-Key, when the
             connection is ended. httpx drops the answers that may still come after a GOAWAY.
         """
@@ -74,7 +74,8 @@ class MixedLoad:
             rate=rate,
             seconds=math.inf,
             timeout=ANSWER_SECONDS,
-            new_connection_every=fresh,
+            new_connection_every=5,
+            own_ports=own_ports,
             on_answer=self._note,
         )
 

@@ -1,5 +1,6 @@
 """Three Redis with Sentinel on a real cluster: what was acknowledged outlives any node."""
 
+import functools
 import itertools
 import json
 import os
@@ -18,11 +19,10 @@ from tests.support.processes import wait_until
 # Nodes to kill, one after the other.
 KILLS = int(os.environ.get("E2E_KILLS", "1"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 150 * KILLS)]
-RATE = 40.0
 # For two minutes a node remembers to which pod each port of a client was connected, also if that
-# pod is gone; kube-proxy makes it forget UDP alone. So the one client here opens few connections: a
-# port that is used again by then meets the dead pod.
-FRESH, INTERVAL = 25, 1.0
+# pod is gone: kube-proxy makes it forget UDP alone. The one client here stands for many, so it uses
+# each port once.
+load = functools.partial(MixedLoad, rate=40.0, repeats=True, own_ports=True)
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     load_images()
     folder = tmp_path_factory.mktemp("sentinel")
     with installed(folder, "e2e-sentinel", redis__mode="sentinel", replicaCount="3") as running:
-        wait_until(
-            lambda: serves(running), seconds=60, interval=INTERVAL, why="a primary has a replica"
-        )
+        wait_until(lambda: serves(running), seconds=60, interval=1.0, why="a primary has a replica")
         yield running
 
 
@@ -86,13 +84,11 @@ def dead(node: str) -> Iterator[None]:
 
 
 def test_a_new_primary_is_found_when_the_pod_of_the_old_one_ends(release: Release) -> None:
-    with MixedLoad(release, rate=RATE, repeats=True, fresh=FRESH) as mixed:
+    with load(release) as mixed:
         time.sleep(3)
         old = primary(release)
         kubectl("-n", release.namespace, "delete", "pod", old, "--wait=true")
-        wait_until(
-            lambda: serves(release), seconds=60, interval=INTERVAL, why="writes are acknowledged"
-        )
+        wait_until(lambda: serves(release), seconds=60, interval=1.0, why="writes are acknowledged")
         time.sleep(5)
 
     print(json.dumps(mixed.summary(), indent=1))
@@ -115,13 +111,13 @@ def _kill(release: Release, victim: str) -> list[str]:
     """Kill a node and bring it back; what failed 40 s or more after writes went on."""
     release.entry = next(each for name, each in release.nodes.items() if name != victim)
     had_primary = node_of(release, primary(release)) == victim
-    with MixedLoad(release, rate=RATE, repeats=True, fresh=FRESH) as mixed:
+    with load(release) as mixed:
         time.sleep(3)
         begun = time.monotonic()
         print(f"{victim} is killed at {time.strftime('%H:%M:%S')}")
         with dead(victim):
             time.sleep(2)
-            wait_until(lambda: serves(release), seconds=120, interval=INTERVAL, why="writes go on")
+            wait_until(lambda: serves(release), seconds=120, interval=1.0, why="writes go on")
             again = time.monotonic() - begun
             time.sleep(40)
             before = len(mixed.failures)

@@ -23,6 +23,8 @@ BROKEN = 0
 REFUSED = -1
 # Shorter than a server's keep-alive, so that it is the client that closes an idle connection.
 IDLE_SECONDS = 10.0
+# For clients; Linux itself chooses from 32,768 on.
+PORTS = itertools.cycle(range(20_000, 30_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         timeout: float = 30.0,
         new_connection_every: int | None = None,
         looks: bool = True,
+        own_ports: bool = False,
         on_answer: Callable[[Request, Answer, bytes], None] | None = None,
     ) -> None:
         """Args:
@@ -74,6 +77,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         pause: seconds that each connection waits between two requests.
         new_connection_every: every n-th request gets a connection of its own.
         looks: whether it sees that the server has ended a connection, before it sends on it.
+        own_ports: whether no two connections have the same client port.
         on_answer: called in the sending thread with request, answer and body.
         """
         parts = urlsplit(f"http://127.0.0.1:{target}" if isinstance(target, int) else target)
@@ -83,8 +87,11 @@ class Load:  # pylint: disable=too-many-instance-attributes
         )
         self._total = math.inf if total is None else total
         self._rate, self._pause = rate, pause
-        self._seconds, self._timeout = seconds, timeout
-        self._new_connection_every, self._looks = new_connection_every, looks
+        self._seconds = seconds
+        self._new_connection_every = new_connection_every
+        self._connection = functools.partial(
+            _Connection, *self._address, timeout, looks, PORTS if own_ports else None
+        )
         self._on_answer = on_answer
         self._started = 0.0
         self._sent = 0
@@ -136,7 +143,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
 
     def _send_all(self) -> None:
         end = self._started + self._seconds
-        connection = _Connection(*self._address, self._timeout, self._looks)
+        connection = self._connection()
         while not self._stop.is_set() and time.monotonic() < end:
             job = self._next()
             if job is None:
@@ -146,7 +153,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
                 break
             every = self._new_connection_every
             if every and number % every == 0:
-                own = _Connection(*self._address, self._timeout, self._looks)
+                own = self._connection()
                 self._send(own, request, due)
                 own.close()
             else:
@@ -165,9 +172,13 @@ class Load:  # pylint: disable=too-many-instance-attributes
 class _Connection:
     """A keep-alive connection that is opened again after the server closed it while idle."""
 
-    def __init__(self, host: str, port: int, timeout: float, looks: bool) -> None:
+    def __init__(
+        self, host: str, port: int, timeout: float, looks: bool, ports: Iterator[int] | None
+    ) -> None:
         self._looks = looks
-        self._http = http.client.HTTPConnection(host, port, timeout=timeout)
+        self._ports = ports
+        self._open = functools.partial(http.client.HTTPConnection, host, port, timeout=timeout)
+        self._http = self._open()
         self._used = 0.0
 
     def exchange(self, request: Request) -> tuple[int, bytes]:
@@ -175,6 +186,8 @@ class _Connection:
         try:
             if self._http.sock and self._stale():
                 self._http.close()
+            if self._ports and not self._http.sock:
+                self._http = self._open(source_address=("", next(self._ports)))
             self._http.request(request.method, request.path, request.body, dict(request.headers))
             response = self._http.getresponse()
             body = response.read()
