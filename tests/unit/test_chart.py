@@ -101,6 +101,25 @@ def test_replicas_belong_to_the_autoscaler_and_one_replica_has_no_budget() -> No
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
+def test_network_policies_name_each_port_by_number() -> None:
+    """Not every network finds the name of a sidecar's port."""
+    rules = [
+        rule
+        for one in of_kind(render(), "NetworkPolicy")
+        for way in ("ingress", "egress")
+        for rule in one["spec"].get(way, [])
+    ]
+    ports = [port["port"] for rule in rules for port in rule.get("ports", [])]
+    assert ports and all(isinstance(port, int) for port in ports)
+    listening = {
+        port["containerPort"]
+        for pod in pods(render())
+        for each in containers(pod)
+        for port in each.get("ports", [])
+    }
+    assert set(ports) - {53, 26379} == listening
+
+
 @pytest.mark.parametrize(("before", "drain", "graceful"), [(5, 2, 30), (20, 10, 60)])
 def test_a_pod_has_the_time_to_end(before: int, drain: int, graceful: int) -> None:
     settings = f"preStopSeconds={before},config.DRAIN_SECONDS={drain}"
