@@ -11,9 +11,7 @@ NAME, URL = sys.argv[1:]
 TOKEN = Path("/secret/api_token").read_text(encoding="utf-8").strip()
 
 
-def call(
-    method: str, path: str, body: object = None, cookie: str = ""
-) -> tuple[int, Any, Message]:
+def call(method: str, path: str, body: object = None, cookie: str = "") -> tuple[int, Any, Message]:
     """Status, JSON body and headers of the answer; an error is raised."""
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body is not None else None
