@@ -5,14 +5,15 @@ release-please drafts a release when its pull request reaches main. A run that i
 nothing: the next run of main finds the draft and finishes it. Only the newest version of a line
 moves X, X.Y and latest, and a version tag is never moved to another image.
 Needs gh (GH_TOKEN), skopeo and cosign, logged in to the registries.
+Exit status: 0 no draft is left, 1 one is (the last line says why).
 """
 
-import argparse
 import json
 import os
 import re
 import sys
 import tempfile
+from argparse import ArgumentParser, RawTextHelpFormatter
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
@@ -91,11 +92,7 @@ def attach_proofs(tag: str, image: str, attested: bool) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="Exit status: 0 no draft is left, 1 one is (the last line says why).",
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = ArgumentParser(description=__doc__, formatter_class=RawTextHelpFormatter)
     parser.add_argument("--image", required=True, help="e.g. ghcr.io/owner/name")
     parser.add_argument("--mirror", default="", help="the same image in a second registry")
     arguments = parser.parse_args()

@@ -8,13 +8,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
 usage() {
   cat <<'USAGE'
-Usage: scripts/ci/publish.sh image | chart | newer | tags
+Usage: scripts/ci/publish.sh published | newer | image | chart | tags
 
-  image  push .run/image.tar without a tag, under each name in TAGS, and sign it; print each platform's digest
-  chart  push the chart to IMAGE/charts, with this VERSION and the image's name and digest as defaults, and
-         sign it; a version that is there is not replaced
-  newer  print newer=true unless the tag `main` is of a commit that GITHUB_SHA does not contain
-  tags   give the pushed image its TAGS
+  published  print the commit whose image has the tag `main`, nothing if there is none
+  newer      print newer=true unless that is a commit which GITHUB_SHA does not contain
+  image      push .run/image.tar without a tag, under each name in TAGS, and sign it; print each platform's digest
+  chart      push the chart to IMAGE/charts, with this VERSION and the image's name and digest as defaults, and
+             sign it; a version that is there is not replaced
+  tags       give the pushed image its TAGS
 
 IMAGE is the image's name, DIGEST its digest, TAGS are its whole names, one a line.
 Needs skopeo and cosign, logged in to the registries; chart also helm, newer also gh.
@@ -40,16 +41,21 @@ tags() {
   for tag in $TAGS; do copy "docker://${tag%:*}@$DIGEST" "$tag"; done
 }
 
-# By the commit that the tag names, not by the newest of main: that may have changed pages only.
-newer() {
-  local config error status=ahead
+published() {
+  local config error
   error=$(mktemp)
   if config=$(skopeo inspect --config "docker://$IMAGE:main" 2>"$error"); then
-    status=$(jq --raw-output '.config.Labels["org.opencontainers.image.revision"]' <<<"$config")
-    status=$(gh api "repos/$GITHUB_REPOSITORY/compare/$status...$GITHUB_SHA" --jq .status)
+    jq --raw-output '.config.Labels["org.opencontainers.image.revision"]' <<<"$config"
   elif ! grep -qE 'manifest unknown|name unknown|denied' "$error"; then
     fail "$IMAGE:main could not be read: $(tail -n 1 "$error")"
   fi
+}
+
+# Not whether it is the newest of main: that may have changed pages only.
+newer() {
+  local commit status=ahead
+  commit=$(published)
+  [[ -z $commit ]] || status=$(gh api "repos/$GITHUB_REPOSITORY/compare/$commit...$GITHUB_SHA" --jq .status)
   [[ $status =~ ^(ahead|identical)$ ]] && status=true || status=false
   say "newer=$status"
 }
@@ -75,8 +81,9 @@ chart() {
 }
 
 case ${1:-} in
-  image | tags | chart | newer)
-    [[ $1 == newer || ${DIGEST:-} =~ ^sha256:[0-9a-f]{64}$ ]] || fail "DIGEST must be sha256:..."
+  published | newer) "$1" ;;
+  image | chart | tags)
+    [[ ${DIGEST:-} =~ ^sha256:[0-9a-f]{64}$ ]] || fail "DIGEST must be sha256:..."
     "$1"
     ;;
   -h | --help) usage ;;

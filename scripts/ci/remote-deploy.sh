@@ -135,10 +135,7 @@ main() {
   cd "$ROOT"
   commit=$(git rev-parse --verify --quiet "$commit^{commit}") || fail "--commit: git knows no such commit here"
   connect
-  if $rollback; then
-    roll_back
-    return
-  fi
+  if $rollback; then roll_back; return; fi
   $older || refuse_older "$commit"
   send_files "$commit"
   deploy_there "$commit" --image "$image" ${strategy:+--strategy "$strategy"} || status=$?

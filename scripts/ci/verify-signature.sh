@@ -33,7 +33,6 @@ main() {
   if [[ $(cosign version 2>/dev/null) =~ GitVersion:\ +v?([012]\.[0-9.]+) ]]; then
     fail "cosign ${BASH_REMATCH[1]} is too old to find this signature: install cosign 3 (https://docs.sigstore.dev)"
   fi
-
   signer="${GITHUB_SERVER_URL:-https://github.com}/$repository/.github/workflows/ci-cd.yml@refs/heads/main"
   options=(--certificate-identity "$signer"
     --certificate-oidc-issuer https://token.actions.githubusercontent.com

@@ -1,7 +1,8 @@
 """How many minutes GitHub counts for a change, and how many a push takes to its signed image.
 
-Run: python scripts/lib/pipeline_minutes.py. docs/CI-CD.md has what it prints. The table beside it has the seconds of each job; which
-jobs a change starts is read from scripts/ci/plan.py, what a job waits for from the workflows.
+Run: python scripts/lib/pipeline_minutes.py. docs/CI-CD.md has what it prints. The table beside this
+file has the seconds of each job; which jobs a change starts is read from scripts/ci/plan.py, what a
+job waits for from the workflows.
 GitHub rounds each job's time up to minutes. They are counted in private repositories only, whose
 machines have two processors, as the one that was measured; those of public ones have four.
 """

@@ -93,6 +93,27 @@ def test_a_deleted_or_renamed_file_counts_as_changed(git: Git, base: str) -> Non
     assert planned(git, base)["build"] == "false"
 
 
+def test_what_was_not_published_yet_is_still_to_be_tested(git: Git, base: str) -> None:
+    """Its own run may have failed, for example in the tests of deployments."""
+    git.write("docker/Dockerfile", "FROM scratch\n")
+    pushed = git.commit("feat: another image")
+    git.write("app/routes/items.py", "")
+    git.commit("feat: items")
+    for published, deployments, clusters in (
+        (base, True, "true"),
+        (pushed, False, "false"),
+        ("HEAD", False, "false"),
+        ("none", True, "true"),
+        ("", False, "false"),
+    ):
+        found = planned(git, pushed, PUBLISHED=published)
+        assert (
+            plan.STACK in found["e2e"]
+            and (plan.DEPLOYMENT in json.loads(found["e2e"])) == deployments
+        )
+        assert found["kubernetes"] == clusters
+
+
 @pytest.mark.parametrize("unknown", ["", "0" * 40])
 def test_without_a_known_base_everything_runs(git: Git, base: str, unknown: str) -> None:
     assert base
