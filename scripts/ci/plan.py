@@ -76,10 +76,10 @@ class Plan:
 
 
 def decide(paths: list[str] | None) -> Plan:
-    """The plan for these changed paths; None: they are not known, so everything runs."""
+    """The plan for these changed paths; None: they are not known."""
     if paths is None:
-        why = "The changed paths are not known, so everything runs."
-        return Plan(True, True, why, (STACK, DEPLOYMENT, MONITORING, DRILLS, WEEK), True)
+        why = "The changed paths are not known, so all runs that any change may need."
+        return Plan(True, True, why, (STACK, DEPLOYMENT, MONITORING, DRILLS), True)
     code = others(paths, PAGES)
     if not code:
         return Plan(False, False, "Only pages changed: their tests run, and no image is built.")

@@ -38,7 +38,7 @@ plan: Any = importlib.import_module("plan")
         (["monitoring/prometheus/rules/web-alerts.yml"], "code build DEPLOYMENT DRILLS kubernetes"),
         (["tests/e2e/test_drills.py"], "code build DEPLOYMENT DRILLS"),
         (["tests/e2e/test_week.py"], "code build DEPLOYMENT DRILLS WEEK"),
-        (None, "code build DEPLOYMENT DRILLS WEEK kubernetes"),
+        (None, "code build DEPLOYMENT DRILLS kubernetes"),
     ],
 )
 def test_paths_decide_what_is_built_and_tested(paths: list[str] | None, decided: str) -> None:
