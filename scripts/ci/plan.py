@@ -36,11 +36,11 @@ OUTSIDE_THE_IMAGE = (
 )
 # Parts of tests/e2e, as arguments of pytest -k. The first one always runs, the others if what they
 # test has changed, and at night: DRILLS waits for alerts, WEEK lives a scaled-down week on call.
-STACK = "not (deploy or setup or monitoring or drills or week)"
-DEPLOYMENT = "deploy or setup"
-MONITORING = "monitoring and not (deploy or setup)"
-DRILLS = "drills and not (deploy or setup or monitoring)"
-WEEK = "week and not (deploy or setup or monitoring or drills)"
+STACK = "not (deploy or setup or resilience or monitoring or drills or week)"
+DEPLOYMENT = "deploy or setup or resilience"
+MONITORING = "monitoring and not (deploy or setup or resilience)"
+DRILLS = "drills and not (deploy or setup or resilience or monitoring)"
+WEEK = "week and not (deploy or setup or resilience or monitoring or drills)"
 # What answers requests does so wherever it runs, but for what deployments and clusters ask.
 REQUESTS = ("app/routes/*", "app/services/*", "app/static/*", "app/templates/*")
 PROBES = ("app/*/health.py", "app/routes/info.py", "app/routes/metrics.py")

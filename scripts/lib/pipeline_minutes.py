@@ -30,6 +30,7 @@ ONLY_ON_MAIN = {SIGNED, "ci-cd/release"}
 CHANGES = {
     "how the service answers": ["app/routes/items.py"],
     "what deployments and clusters depend on": ["docker/Dockerfile"],
+    "what alerts depend on as well": ["monitoring/prometheus/rules/web-alerts.yml"],
     "pages only": ["README.md"],
 }
 # Seconds of a job, or of its part in parentheses, which may run in one of two places only.
