@@ -29,9 +29,9 @@ ONLY_ON_MAIN = {SIGNED, "ci-cd/release"}
 # What a change touches, for example.
 CHANGES = {
     "how the service answers": ["app/routes/items.py"],
-    "what deployments and clusters depend on": ["docker/Dockerfile"],
-    "what alerts depend on as well": ["monitoring/prometheus/rules/web-alerts.yml"],
-    "pages only": ["README.md"],
+    "deployments and clusters": ["docker/Dockerfile"],
+    "alerts": ["monitoring/prometheus/rules/web-alerts.yml"],
+    "pages": ["README.md"],
 }
 # Seconds of a job, or of its part in parentheses, which may run in one of two places only.
 PLACES = ("(in a pull request)", "(on main)")
@@ -96,9 +96,7 @@ def counted(run: Seconds) -> int:
 
 def main() -> None:
     known = jobs()
-    print(
-        "| what a change touches | counted for its pull request | for its push | the push takes |"
-    )
+    print("| a change of | counted for its pull request | for its push | the push takes |")
     print("|---|---|---|---|")
     for what, paths in CHANGES.items():
         request, push = started(paths, on_main=False), started(paths, on_main=True)

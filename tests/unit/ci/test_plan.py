@@ -191,12 +191,12 @@ def counted(what: str, on_main: bool) -> int:
 
 
 def test_a_push_is_a_signed_image_in_twenty_minutes_and_pages_take_four() -> None:
-    for paths in minutes.CHANGES.values():  # pages only are the last
+    for paths in minutes.CHANGES.values():  # pages come last
         push = minutes.started(paths, True)
         assert minutes.end(minutes.SIGNED, push, minutes.jobs()) <= 20 * 60
     assert counted("how the service answers", True) <= 35
     assert minutes.end(minutes.PAGES, push, minutes.jobs()) <= 4 * 60
-    assert counted("pages only", False) <= 4
+    assert counted("pages", False) <= 4
 
 
 def test_the_page_has_the_present_minutes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,7 +205,7 @@ def test_the_page_has_the_present_minutes(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_change_is_counted_by_what_the_plan_starts_for_it() -> None:
-    service, pages = (minutes.CHANGES[what] for what in ("how the service answers", "pages only"))
+    service, pages = (minutes.CHANGES[what] for what in ("how the service answers", "pages"))
     assert set(minutes.started(pages, False)) == {"ci-cd/plan", "ci-cd/pages", "ci-cd/required"}
     request, push = minutes.started(service, False), minutes.started(service, True)
     tests = {"ci-cd/unit (on main)", "ci-cd/integration (on main)"}
