@@ -10,10 +10,10 @@ source "$here/lib/checks.sh"
 
 usage() {
   cat <<'USAGE'
-Usage: ./scripts/run-tests.sh [--lint] [--unit] [--integration] [--security] [--e2e] [-- PYTEST_ARGUMENTS]
+Usage: ./scripts/run-tests.sh [--lint] [--unit] [--integration] [--security] [--e2e] [--quick] [-- PYTEST_ARGUMENTS]
 
-Without options: --lint --unit --integration, without the tests marked slow (over five seconds). Options add
-up. Every step runs, also after one that has failed; the exit status is 0 only if all passed.
+Without options: --lint --unit --integration --quick. Options add up. Every step runs, also after one that has
+failed; the exit status is 0 only if all passed.
 
   --lint         black, flake8, pylint, bandit, mypy, shellcheck, actionlint, zizmor, yamllint, hadolint,
                  nginx and gixy, checkov (needs helm)
@@ -24,6 +24,7 @@ up. Every step runs, also after one that has failed; the exit status is 0 only i
                  licences of what is shipped
   --e2e          tests/e2e, against the whole stack in containers; without a container engine they are
                  skipped with one line, in CI (CI=true) that is a failure
+  --quick        of unit and integration tests, leave out those marked slow (over five seconds)
   --             pass the rest to pytest, e.g. -- -k cache -x
 
 Unit and integration tests run side by side, one process a core, unless arguments for pytest are given.
@@ -38,6 +39,7 @@ main() {
   while (($#)); do
     case $1 in
       --lint | --unit | --integration | --security | --e2e) chosen+="${1#--} " ;;
+      --quick) SELECTION=(-m "not slow") ;;
       -h | --help) usage && return ;;
       --)
         shift

@@ -5,20 +5,20 @@ release-please drafts a release when its pull request reaches main. A run that i
 nothing: the next run of main finds the draft and finishes it. Only the newest version of a line
 moves X, X.Y and latest, and a version tag is never moved to another image.
 Needs gh (GH_TOKEN), skopeo and cosign, logged in to the registries.
+Exit status: 0 no draft is left, 1 one is (the last line says why).
 """
 
-import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
+from argparse import ArgumentParser, RawTextHelpFormatter
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
 # pylint: disable=wrong-import-position
-from command_error import CommandError, run  # noqa: E402
+from command_error import CommandError, output_of, run  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
@@ -38,19 +38,10 @@ def image_tags(version: Version, all_versions: list[Version]) -> list[str]:
     ]
 
 
-def call(*command: str | Path, where: Path | None = None) -> str:
-    """What a program prints; CommandError with its last line if it fails."""
-    done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["failed"])[-1]
-        raise CommandError(f"{Path(command[0]).name} {command[1]}: {last}")
-    return done.stdout.strip()
-
-
 def digest_of(reference: str) -> str:
     """The digest that a tag has in its registry, "" if there is no such tag."""
     try:
-        return call("skopeo", "inspect", "--format", "{{.Digest}}", f"docker://{reference}")
+        return output_of("skopeo", "inspect", "--format", "{{.Digest}}", f"docker://{reference}")
     except CommandError as error:
         if MISSING.search(str(error)):
             return ""
@@ -60,15 +51,15 @@ def digest_of(reference: str) -> str:
 def finish(tag: str, tags: list[str], names: list[str], attested: bool) -> None:
     """Tag the image of the draft's commit under every name, and publish the draft."""
     image, repository = names[0], os.environ["GITHUB_REPOSITORY"]
-    commit = call("gh", "api", f"repos/{repository}/commits/{tag}", "--jq", ".sha")
+    commit = output_of("gh", "api", f"repos/{repository}/commits/{tag}", "--jq", ".sha")
     digest = digest_of(f"{image}:sha-{commit}")
     if not digest:
         raise CommandError(f"no image of its commit was published; rerun the pipeline of {commit}")
-    call(HERE / "verify-signature.sh", "--image", f"{image}@{digest}", "--commit", commit)
+    output_of(HERE / "verify-signature.sh", "--image", f"{image}@{digest}", "--commit", commit)
     attach_proofs(tag, f"{image}@{digest}", attested)
     tag_image(names, digest, tags)
-    latest = str("latest" in tags).lower()
-    call("gh", "release", "edit", tag, "--draft=false", f"--latest={latest}", "--repo", repository)
+    latest = f"--latest={str('latest' in tags).lower()}"
+    output_of("gh", "release", "edit", tag, "--draft=false", latest, "--repo", repository)
     print(f"Released {tag}: {image}@{digest} as {', '.join(tags)}")
 
 
@@ -80,7 +71,7 @@ def tag_image(names: list[str], digest: str, tags: list[str]) -> None:
     copy = ("skopeo", "copy", "--all", "--preserve-digests", "--retry-times", "3")
     for name in names:
         for tag in tags:
-            call(*copy, f"docker://{names[0]}@{digest}", f"docker://{name}:{tag}")
+            output_of(*copy, f"docker://{names[0]}@{digest}", f"docker://{name}:{tag}")
 
 
 def attach_proofs(tag: str, image: str, attested: bool) -> None:
@@ -88,24 +79,20 @@ def attach_proofs(tag: str, image: str, attested: bool) -> None:
     repository = os.environ["GITHUB_REPOSITORY"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundles = call("cosign", "download", "signature", image).splitlines()
+        bundles = output_of("cosign", "download", "signature", image).splitlines()
         for number, bundle in enumerate(bundles, 1):
             (folder / f"image-{number}.sigstore.json").write_text(bundle, encoding="utf-8")
         if attested:
             subject = f"oci://{image}"
-            call("gh", "attestation", "download", subject, "--repo", repository, where=folder)
+            output_of("gh", "attestation", "download", subject, "--repo", repository, where=folder)
             (found,) = folder.glob("*.jsonl")
             found.rename(folder / "provenance.intoto.jsonl")
         files = sorted(map(str, folder.iterdir()))
-        call("gh", "release", "upload", tag, *files, "--clobber", "--repo", repository)
+        output_of("gh", "release", "upload", tag, *files, "--clobber", "--repo", repository)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="Exit status: 0 no draft is left, 1 one is (the last line says why).",
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = ArgumentParser(description=__doc__, formatter_class=RawTextHelpFormatter)
     parser.add_argument("--image", required=True, help="e.g. ghcr.io/owner/name")
     parser.add_argument("--mirror", default="", help="the same image in a second registry")
     arguments = parser.parse_args()
@@ -117,7 +104,7 @@ def main() -> int:
     fields = ("--json", "tagName,isDraft", "--limit", "1000", "--repo", repository)
     drafts: dict[Version, bool] = {
         tuple(map(int, found.groups())): entry["isDraft"]
-        for entry in json.loads(call("gh", "release", "list", *fields))
+        for entry in json.loads(output_of("gh", "release", "list", *fields))
         if (found := TAG.fullmatch(entry["tagName"]))
     }
     failed = []

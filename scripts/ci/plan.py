@@ -2,16 +2,19 @@
 """Decide from the changed paths what a pipeline run does, and say why in its summary.
 
 Without GitHub: scripts/ci/plan.py --base HEAD^
+With --check: whether the jobs in NEEDS, as GitHub describes them, did what was decided.
+PUBLISHED is the commit whose image was published last, in a push.
+Exit status: 0 decided, 1 not (the last line says why), 2 wrong arguments.
 """
 
-import argparse
 import fnmatch
 import json
 import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from argparse import ArgumentParser, RawTextHelpFormatter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
@@ -26,30 +29,32 @@ RELEASE_MANIFEST = ".release-please-manifest.json"
 PAGES = ("*.md", "docs/*", "LICENSE", ".github/ISSUE_TEMPLATE/*", ".github/CODEOWNERS")
 # Neither in the image, nor in the files that a deployment brings to the host, nor in its tests.
 OUTSIDE_THE_IMAGE = (
-    *("tests/unit/*", "tests/integration/*", "tests/performance/*", "tests/fuzz/*"),
-    *("findings/*", ".ci/*"),
-    *(".github/dependabot.yml", ".github/workflows/security-scan.yml", ".pre-commit-config.yaml"),
-    *(".github/workflows/pull-request.yml", ".github/workflows/codeql.yml"),
+    *("tests/unit/*", "tests/integration/*", "tests/performance/*", "tests/fuzz/*", "findings/*"),
+    *(f".github/workflows/{name}.yml" for name in ("security-scan", "pull-request", "codeql")),
+    *(".github/dependabot.yml", ".pre-commit-config.yaml", ".ci/*"),
     *(".flake8", ".yamllint", ".checkov.yaml", "pytest.ini"),
 )
-# Selections of tests/e2e, of about the same length; with DRILLS they are all.
-E2E = (
-    "deploy or setup",
-    "(monitoring or week) and not (deploy or setup)",
-    "not (deploy or setup or monitoring or week or drills)",
-)
-# Alerts, waited for in real time: longer than a push should. Else they are tested each night.
-DRILLS = "drills and not (deploy or setup or monitoring or week)"
+# Parts of tests/e2e, as arguments of pytest -k. The first one always runs, the others if what they
+# test has changed, and at night: DRILLS waits for alerts, WEEK lives a scaled-down week on call.
+STACK = "not (deploy or setup or resilience or monitoring or drills or week)"
+DEPLOYMENT = "deploy or setup or resilience"
+MONITORING = "monitoring and not (deploy or setup or resilience)"
+DRILLS = "drills and not (deploy or setup or resilience or monitoring)"
+WEEK = "week and not (deploy or setup or resilience or monitoring or drills)"
+# What answers requests does so wherever it runs, but for what deployments and clusters ask.
+REQUESTS = ("app/routes/*", "app/services/*", "app/static/*", "app/templates/*")
+PROBES = ("app/*/health.py", "app/routes/info.py", "app/routes/metrics.py")
+OUTSIDE_A_DEPLOYMENT = (*REQUESTS, "infrastructure/helm/*")
+OUTSIDE_A_CLUSTER = (*REQUESTS, "tests/e2e/*", "infrastructure/docker-compose*", "scripts/*deploy*")
 DRILLED = (
     *("monitoring/*", "infrastructure/docker-compose*", "docker/nginx/*", "scripts/*drill*"),
-    *("app/utils/metrics.py", "app/server/process_metrics.py", "app/services/faults.py"),
-    "tests/e2e/*",
+    *("app/*metrics.py", "app/services/faults.py", "tests/e2e/*"),
 )
 NOT_PUBLIC = (
     "This repository is not public, so harden-runner, attestations, code scanning and the review of"
     " new dependencies are skipped: they are offered to public repositories."
 )
-CODE_JOBS = "lint unit integration security image"
+CODE_JOBS = "lint unit integration image"
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Plan:
     code: bool
     build: bool
     why: str
+    e2e: tuple[str, ...] = ()
+    kubernetes: bool = False
 
     @property
     def may_skip(self) -> str:
@@ -69,26 +76,41 @@ class Plan:
 
 
 def decide(paths: list[str] | None) -> Plan:
-    """The plan for these changed paths; None: they are not known, so everything runs."""
+    """The plan for these changed paths; None: they are not known."""
     if paths is None:
-        return Plan(True, True, "The changed paths are not known, so everything runs.")
-    code = [path for path in paths if not matches(path, PAGES)]
+        why = "The changed paths are not known, so all runs that any change may need."
+        return Plan(True, True, why, (STACK, DEPLOYMENT, MONITORING, DRILLS), True)
+    code = others(paths, PAGES)
     if not code:
         return Plan(False, False, "Only pages changed: their tests run, and no image is built.")
-    build = [path for path in code if not matches(path, OUTSIDE_THE_IMAGE)]
+    build = others(code, OUTSIDE_THE_IMAGE)
     if not build:
         return Plan(True, False, "Nothing changed that the image depends on, so none is built.")
-    return Plan(True, True, f"Everything runs, because of {build[0]}.")
+    probes = some(build, PROBES)
+    e2e = [STACK]
+    e2e += [DEPLOYMENT] if probes or others(build, OUTSIDE_A_DEPLOYMENT) else []
+    e2e += [MONITORING, DRILLS] if some(build, DRILLED) else []
+    e2e += [WEEK] if some(build, ("tests/e2e/test_week.py",)) else []
+    kubernetes = probes or bool(others(build, OUTSIDE_A_CLUSTER))
+    return Plan(True, True, f"An image is built, because of {build[0]}.", tuple(e2e), kubernetes)
 
 
-def e2e_parts(paths: list[str] | None) -> tuple[str, ...]:
-    """What of the end-to-end tests runs for these changed paths, as arguments of pytest -k."""
-    drilled = paths is None or any(matches(path, DRILLED) for path in paths)
-    return (*E2E, DRILLS) if drilled else E2E
+def others(paths: list[str], patterns: tuple[str, ...]) -> list[str]:
+    """The paths that match no pattern."""
+    return [path for path in paths if not any(fnmatch.fnmatchcase(path, one) for one in patterns)]
 
 
-def matches(path: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+def some(paths: list[str], patterns: tuple[str, ...]) -> bool:
+    return len(others(paths, patterns)) < len(paths)
+
+
+def check(needs: str, may_skip: str) -> None:
+    """Raise CommandError unless every job succeeded, or was skipped as the plan says."""
+    results = {name: job["result"] for name, job in json.loads(needs).items()}
+    accepted = {"success": list(results), "skipped": may_skip.split()}
+    wrong = [f"{name}: {one}" for name, one in results.items() if name not in accepted.get(one, [])]
+    if wrong or not results:
+        raise CommandError(f"not every job succeeded: {', '.join(wrong) or 'none ran'}")
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -121,27 +143,31 @@ def write(variable: str, text: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="Exit status: 0 decided, 1 not (the last line says why), 2 wrong arguments.",
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
+    parser = ArgumentParser(description=__doc__, formatter_class=RawTextHelpFormatter)
     parser.add_argument("--base", default=os.environ.get("BASE", ""), help="default: BASE")
+    parser.add_argument("--check", action="store_true", help="MAY_SKIP names jobs as here")
     arguments = parser.parse_args()
-    paths = changed(arguments.base)
-    plan = decide(paths)
+    if arguments.check:
+        check(os.environ.get("NEEDS", "{}"), os.environ.get("MAY_SKIP", ""))
+        return 0
+    plan = decide(changed(arguments.base))
+    if plan.build and os.environ.get("PUBLISHED"):
+        # What an earlier run did not publish, because a test failed, is still to be proved.
+        more = decide(changed(os.environ["PUBLISHED"]))
+        e2e = tuple(sorted({*plan.e2e, *more.e2e}))
+        plan = replace(plan, e2e=e2e, kubernetes=plan.kubernetes or more.kubernetes)
     outputs = {
         "code": str(plan.code).lower(),
         "build": str(plan.build).lower(),
         "may-skip": plan.may_skip,
-        "e2e": json.dumps(e2e_parts(paths)),
+        "e2e": json.dumps(plan.e2e),
+        "kubernetes": str(plan.kubernetes).lower(),
         "version": version(),
         "image": f"ghcr.io/{os.environ.get('GITHUB_REPOSITORY', 'local/service').lower()}",
     }
     write("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in outputs.items()))
-    write("GITHUB_STEP_SUMMARY", f"{plan.why}\n\n")
-    if os.environ.get("VISIBILITY", "public") != "public":
-        write("GITHUB_STEP_SUMMARY", f"{NOT_PUBLIC}\n\n")
+    public = os.environ.get("VISIBILITY", "public") == "public"
+    write("GITHUB_STEP_SUMMARY", f"{plan.why}\n\n{'' if public else NOT_PUBLIC}\n\n")
     return 0
 
 

@@ -10,7 +10,8 @@ usage() {
 Usage: scripts/ci/protect-branch.sh [--repository OWNER/NAME] [--reviews N] [--approver USER] [--dry-run]
 
   --repository OWNER/NAME  default: the one that gh finds here
-  --reviews N              approvals that a pull request needs, default 1; 0 if you work alone
+  --reviews N              approvals that a pull request needs, one of them from an owner whom .github/CODEOWNERS
+                           names; default 1; 0 if you work alone
   --approver USER          who may approve a deployment to production, default: you
   --dry-run                print the requests, send none
 
@@ -62,7 +63,7 @@ environment() {
 }
 
 main() {
-  local repository="" reviews=1 approver="" id=0 reviewed=false
+  local repository="" reviews=1 approver="" id=0 reviewed=false owners=false
   DRY=false
   while (($#)); do
     case $1 in
@@ -83,7 +84,11 @@ main() {
   fi
   repository=${repository:-OWNER/NAME}
   [[ $repository =~ ^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$ ]] || fail "--repository must be OWNER/NAME, not '$repository'"
-  ((reviews == 0)) || reviewed=true
+  if ((reviews)); then
+    reviewed=true
+    # GitHub takes the rule for met where the file names nobody.
+    if grep -qE '^[^#]*@' "$ROOT/.github/CODEOWNERS"; then owners=true; else say "No owner has to review: .github/CODEOWNERS names none."; fi
+  fi
 
   # Squash only: the title of a pull request, which CI checks, becomes the commit.
   call PATCH "repos/$repository" '{"allow_merge_commit": false, "allow_rebase_merge": false,
@@ -92,7 +97,7 @@ main() {
   ruleset "$repository" branch refs/heads/main <<JSON
 [{"type": "deletion"}, {"type": "non_fast_forward"}, {"type": "required_linear_history"},
  {"type": "pull_request", "parameters": {"required_approving_review_count": $reviews,
-   "dismiss_stale_reviews_on_push": true, "require_code_owner_review": $reviewed,
+   "dismiss_stale_reviews_on_push": true, "require_code_owner_review": $owners,
    "require_last_push_approval": $reviewed,
    "required_review_thread_resolution": true, "allowed_merge_methods": ["squash"]}},
  {"type": "required_status_checks", "parameters": {"strict_required_status_checks_policy": true,

@@ -13,12 +13,12 @@ Usage: scripts/ci/remote-deploy.sh --image NAME@sha256:... [--commit SHA] [--all
 
   --commit SHA   whose files go to the host, default HEAD
   --allow-older  replace a newer commit on the host; without it that is refused
+  --strategy     default DEPLOY_STRATEGY, else what scripts/deploy.sh chooses
 
   DEPLOY_HOST         the host; DEPLOY_USER (default deploy) and DEPLOY_PORT (22) go with it
   DEPLOY_PATH         the project's folder there, default /opt/devops-starter
   DEPLOY_SSH_KEY      the private key itself, not its path; without it your agent's keys are used
   DEPLOY_KNOWN_HOSTS  the host's keys, as `ssh-keyscan HOST` prints them; no other host is trusted
-  DEPLOY_STRATEGY     used when --strategy is not given
   DEPLOY_URL          the service from outside; it must be healthy and run the commit within
                       CHECK_SECONDS (120), otherwise it is rolled back
   RECONNECT_SECONDS   pause before each of five attempts to reconnect, default 15
@@ -135,10 +135,7 @@ main() {
   cd "$ROOT"
   commit=$(git rev-parse --verify --quiet "$commit^{commit}") || fail "--commit: git knows no such commit here"
   connect
-  if $rollback; then
-    roll_back
-    return
-  fi
+  if $rollback; then roll_back; return; fi
   $older || refuse_older "$commit"
   send_files "$commit"
   deploy_there "$commit" --image "$image" ${strategy:+--strategy "$strategy"} || status=$?

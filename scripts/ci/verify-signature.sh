@@ -10,8 +10,7 @@ usage() {
 Usage: scripts/ci/verify-signature.sh --image NAME@sha256:... [--commit SHA] [--repository OWNER/NAME]
 
 Anyone can run it on a published image. --commit also checks which commit the image was built from.
---repository defaults to GITHUB_REPOSITORY. Needs cosign 3 or newer; older ones do not find this
-form of signature.
+--repository defaults to GITHUB_REPOSITORY. Needs cosign 3; older ones do not find this form of signature.
 Exit status: 0 signed by ci-cd.yml of that repository on main, 1 not.
 USAGE
 }
@@ -34,7 +33,6 @@ main() {
   if [[ $(cosign version 2>/dev/null) =~ GitVersion:\ +v?([012]\.[0-9.]+) ]]; then
     fail "cosign ${BASH_REMATCH[1]} is too old to find this signature: install cosign 3 (https://docs.sigstore.dev)"
   fi
-
   signer="${GITHUB_SERVER_URL:-https://github.com}/$repository/.github/workflows/ci-cd.yml@refs/heads/main"
   options=(--certificate-identity "$signer"
     --certificate-oidc-issuer https://token.actions.githubusercontent.com

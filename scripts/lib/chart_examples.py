@@ -7,14 +7,13 @@ files that the chart hands to its servers, only changed lines are shown. Needs h
 import os
 import re
 import shutil
-import subprocess
 import sys
 from functools import cache, partial
 from pathlib import Path
 
 import yaml
 from chart_values import CHART
-from command_error import CommandError, run
+from command_error import CommandError, output_of, run
 
 # PyYAML's own parser takes most of the time for the dashboards.
 load = partial(yaml.load, Loader=yaml.CSafeLoader)
@@ -36,10 +35,7 @@ OPTIONS = {
 def rendered(options: tuple[str, ...]) -> list[str]:
     """The objects, as Helm writes them, without their comments about the chart's files."""
     command = ["helm", "template", "web", str(CHART), *FIXED, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise CommandError(f"helm could not render it: {done.stderr.strip().splitlines()[-1]}")
-    found = re.split(r"^---\n", done.stdout, flags=re.MULTILINE)
+    found = re.split(r"^---\n", output_of(*command), flags=re.MULTILINE)
     return [shorten(text) for text in found if load(text)]
 
 

@@ -3,10 +3,20 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 
 class CommandError(Exception):
     """The text is one line, for the person who ran the command."""
+
+
+def output_of(*command: str | Path, where: Path | None = None) -> str:
+    """What a program prints; CommandError with its last line if it fails."""
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["failed"])[-1]
+        raise CommandError(f"{Path(command[0]).name} {command[1]}: {last}")
+    return done.stdout.strip()
 
 
 def run(main: Callable[[], int | None], *, failure: int = 1) -> int:

@@ -1,34 +1,47 @@
-"""How long a push takes to a signed image, and how many minutes GitHub counts for it.
+"""How many minutes GitHub counts for a change, and how many a push takes to its signed image.
 
-Run: python scripts/lib/pipeline_minutes.py. The table beside it has the seconds of each job; what a
-job waits for is read from the workflows.
+Run: python scripts/lib/pipeline_minutes.py. docs/CI-CD.md has what it prints. The table beside this
+file has the seconds of each job; which jobs a change starts is read from scripts/ci/plan.py, what a
+job waits for from the workflows.
 GitHub rounds each job's time up to minutes. They are counted in private repositories only, whose
 machines have two processors, as the one that was measured; those of public ones have four.
 """
 
 import csv
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "scripts" / "ci"))
+# pylint: disable=wrong-import-position
+import plan  # noqa: E402
+
 TABLE = Path(__file__).with_suffix(".tsv")
 # A machine starts, the first action is loaded, files are checked out: seconds, an estimate.
 BEFORE = 20
 # Where a push ends, for its author.
 SIGNED, PAGES = "ci-cd/publish", "ci-cd/required"
-Seconds = dict[str, list[float]]
+ONLY_ON_MAIN = {SIGNED, "ci-cd/release"}
+# What a change touches, for example.
+CHANGES = {
+    "how the service answers": ["app/routes/items.py"],
+    "deployments and clusters": ["docker/Dockerfile"],
+    "alerts": ["monitoring/prometheus/rules/web-alerts.yml"],
+    "pages": ["README.md"],
+}
+# Seconds of a job, or of its part in parentheses, which may run in one of two places only.
+PLACES = ("(in a pull request)", "(on main)")
+Seconds = dict[str, float]
 
 
 def measured() -> Seconds:
-    """The seconds of each job, one number for each of a matrix."""
-    found: Seconds = {}
     with TABLE.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            found.setdefault(row["job"], []).append(BEFORE + float(row["seconds"]))
-    return found
+        rows = csv.DictReader(file, delimiter="\t")
+        return {row["job"]: BEFORE + float(row["seconds"]) for row in rows}
 
 
 def jobs() -> dict[str, Any]:
@@ -41,38 +54,54 @@ def jobs() -> dict[str, Any]:
     return found
 
 
+def started(paths: list[str], on_main: bool) -> Seconds:
+    """What a change of these paths runs, in its pull request or on main."""
+    plan_ = plan.decide(paths)
+    left_out = {f"ci-cd/{job}" for job in plan_.may_skip.split()}
+    left_out |= set() if on_main else ONLY_ON_MAIN
+    if not plan_.build:
+        left_out |= {job for job in jobs() if job.startswith("docker-build/")} | {SIGNED}
+    elif not plan_.kubernetes:
+        left_out.add("docker-build/kubernetes")
+    run = {job: seconds for job, seconds in measured().items() if base(job) not in left_out}
+    parts = {f"docker-build/e2e ({part})" for part in plan_.e2e}
+    return {
+        job: seconds
+        for job, seconds in run.items()
+        if job == base(job) or job in parts or job.endswith(PLACES[on_main])
+    }
+
+
+def base(job: str) -> str:
+    return job.partition(" ")[0]
+
+
 def end(job: str, run: Seconds, known: dict[str, Any]) -> float:
-    """Seconds from the push to the end of a job; 0 for one that does not run."""
+    """Seconds from the push to the end of a job and all its parts; 0 for one that does not run."""
     if job == "ci-cd/image":
         start = end("ci-cd/plan", run, known)
         return start + max(end(one, run, known) for one in known if one.startswith("docker-build/"))
-    if job not in run:
+    own = [seconds for part, seconds in run.items() if base(part) == job]
+    if not own:
         return 0
     workflow = job.partition("/")[0]
     needs = [f"{workflow}/{name}" for name in known[job].get("needs", [])]
-    return max((end(one, run, known) for one in needs), default=0) + max(run[job])
+    return max((end(one, run, known) for one in needs), default=0) + max(own)
 
 
 def counted(run: Seconds) -> int:
     """The minutes that GitHub counts."""
-    return sum(math.ceil(seconds / 60) for one in run.values() for seconds in one)
-
-
-def numbers() -> dict[str, float]:
-    """Minutes, by what they are."""
-    known, every = jobs(), measured()
-    pages = {job: every[job] for job in ("ci-cd/plan", "ci-cd/pages", "ci-cd/required")}
-    push = {job: seconds for job, seconds in every.items() if job != "ci-cd/pages"}
-    return {
-        "from a push to the signed image": end(SIGNED, push, known) / 60,
-        "counted for it": counted(push),
-        "from a push of pages to its end": end(PAGES, pages, known) / 60,
-    }
+    return sum(math.ceil(seconds / 60) for seconds in run.values())
 
 
 def main() -> None:
-    for what, minutes in numbers().items():
-        print(f"{minutes:5.1f} minutes {what}")
+    known = jobs()
+    print("| a change of | counted for its pull request | for its push | the push takes |")
+    print("|---|---|---|---|")
+    for what, paths in CHANGES.items():
+        request, push = started(paths, on_main=False), started(paths, on_main=True)
+        took = end(SIGNED if SIGNED in push else PAGES, push, known)
+        print(f"| {what} | {counted(request)} | {counted(push)} | {math.ceil(took / 60)} |")
 
 
 if __name__ == "__main__":

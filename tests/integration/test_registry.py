@@ -1,11 +1,12 @@
-"""Publishing and releasing, with skopeo and a real registry: by the steps of ci-cd.yml themselves,
-and over histories in which version tags could be lost or go back (scripts/ci/finish_releases.py).
+"""scripts/ci/publish.sh and finish_releases.py, with skopeo and a real registry, over histories in
+which tags could be lost or go back.
 """
 
 import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -16,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import workflows
 from tests.support.ci_scripts import run_script
 from tests.support.missing import missing
-from tests.support.processes import Programs, free_port, output_of, run, wait_until
+from tests.support.processes import Programs, free_port, output_of, wait_until
 
 CONFIGURATION = """
 version: 0.1
@@ -29,6 +29,7 @@ http: {{addr: "127.0.0.1:{port}"}}
 GH = """
 case "$1 $2" in
   "release list") cat "$RELEASES" ;;
+  *compare*) echo "$STATUS" ;;
   "api "*) printf '%s' "${2##*/}" | sha1sum | cut -c1-40 ;;
   "attestation download") echo '{}' >"sha256:1.jsonl" ;;
 esac
@@ -37,7 +38,6 @@ COSIGN = """
 [[ $1 != download ]] || printf '{"first": 1}\n{"second": 2}\n'
 [[ $1 != verify || "$*" != *"${FORGED:-nothing}"* ]]
 """
-PUSH = "Push and sign it by digest"
 
 
 class Registry:
@@ -69,20 +69,22 @@ class Registry:
         found = {link.parts[-3]: link.read_text() for link in links}
         return {tag: digest for tag, digest in found.items() if not tag.startswith("sha-")}
 
-    def step(self, name: str, digest: str, *tags: str) -> subprocess.CompletedProcess[str]:
-        """A step of the job that publishes, with the archive in .run/image.tar."""
-        steps = workflows.job("ci-cd/publish").data["steps"]
-        (script,) = (step["run"] for step in steps if step["name"] == name)
-        names = "\n".join(f"{self.server}/o/n:{tag}" for tag in tags)
-        settings = self.environment | {"DIGEST": digest, "TAGS": names}
-        return run(["bash", "-eo", "pipefail", "-c", script], cwd=self.folder, env=settings)
+    def run(self, command: str, digest: str, *tags: str) -> subprocess.CompletedProcess[str]:
+        """publish.sh, with the archive in .run/image.tar."""
+        name = f"{self.server}/o/n"
+        settings = {
+            "IMAGE": name,
+            "DIGEST": digest,
+            "TAGS": "\n".join(f"{name}:{tag}" for tag in tags),
+        }
+        return run_script("publish.sh", command, cwd=self.folder, **self.environment, **settings)
 
     def publish(self, version: str, content: str = "") -> str:
         """What the run of the release's commit publishes; returns the image's digest."""
         commit = hashlib.sha1(f"v{version}".encode(), usedforsecurity=False).hexdigest()
         digest = build(self, content or version)
-        for name in (PUSH, "Tag it"):
-            output_of(self.step(name, digest, f"sha-{commit}"))
+        for command in ("image", "tags"):
+            output_of(self.run(command, digest, f"sha-{commit}"))
         return digest
 
     def finish(
@@ -144,7 +146,12 @@ def build(registry: Registry, content: str) -> str:
     manifests = []
     for machine in ("amd64", "arm64"):
         layer = blob(gzip.compress(f"{content} {machine}".encode()), "layer.v1.tar+gzip")
-        settings = {"architecture": machine, "os": "linux", "rootfs": {"type": "layers"}}
+        settings: dict[str, Any] = {
+            "architecture": machine,
+            "os": "linux",
+            "rootfs": {"type": "layers"},
+        }
+        settings["config"] = {"Labels": {"org.opencontainers.image.revision": content}}
         config = blob(json.dumps(settings).encode(), "config.v1+json")
         manifest = document("manifest.v1+json", config=config, layers=[layer])
         platform = {"architecture": machine, "os": "linux"}
@@ -161,17 +168,38 @@ def build(registry: Registry, content: str) -> str:
 def test_an_archive_that_is_not_the_tested_image_is_not_pushed(registry: Registry) -> None:
     tested = build(registry, "tested")
     build(registry, "swapped")
-    done = registry.step(PUSH, tested, "main")
+    done = registry.run("image", tested, "main")
     assert done.returncode != 0 and "digest" in done.stderr.lower(), done.stderr
     assert not registry.calls("cosign") and not registry.tags()
 
 
 def test_tags_come_after_the_signature_and_name_the_tested_image(registry: Registry) -> None:
     tested = build(registry, "tested")
-    output_of(registry.step(PUSH, tested, "main", "1"))
-    assert not registry.tags()
-    assert registry.step("Tag it", tested, "main", "1").returncode == 0
+    said = output_of(registry.run("image", tested, "main", "1"))
+    assert not registry.tags() and len(registry.calls("cosign sign")) == 1
+    assert re.fullmatch(r"amd64=sha256:\w{64}\narm64=sha256:\w{64}\n", said)
+    assert registry.run("tags", tested, "main", "1").returncode == 0
     assert registry.tags() == {"main": tested, "1": tested}
+
+
+def test_main_moves_only_to_a_commit_that_contains_the_published_one(registry: Registry) -> None:
+    """Whatever the newest commit of main is: one that changes a page publishes nothing."""
+    registry.environment["GITHUB_SHA"] = "this"
+    assert output_of(registry.run("newer", "")) == "newer=true\n"
+    published = build(registry, "published")
+    for command in ("image", "tags"):
+        output_of(registry.run(command, published, "main"))
+    for status in ("ahead", "identical", "behind", "diverged"):
+        registry.environment["STATUS"] = status
+        said = str(status in ("ahead", "identical")).lower()
+        assert output_of(registry.run("newer", "")) == f"newer={said}\n"
+    assert registry.calls("gh")[-1] == "gh api repos/o/n/compare/published...this --jq .status"
+
+
+def test_a_registry_that_does_not_answer_ends_the_run(registry: Registry) -> None:
+    registry.server = "127.0.0.1:1"
+    done = registry.run("newer", "")
+    assert (done.returncode, done.stdout) == (1, "") and "could not be read" in done.stderr
 
 
 @pytest.mark.parametrize(

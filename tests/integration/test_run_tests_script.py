@@ -90,6 +90,12 @@ def test_arguments_after_two_dashes_go_to_pytest_without_coverage_gate(clone: Cl
     assert "--cov-fail-under" not in tests
 
 
+def test_quick_leaves_out_the_slow_tests_and_keeps_the_coverage_gate(clone: Clone) -> None:
+    clone.run("run-tests.sh", "--quick", "--unit", "--integration")
+    [tests] = pytest_calls(clone)
+    assert "-m not slow" in tests and "--cov-fail-under=95" in tests
+
+
 def test_a_failing_step_hides_nothing_and_fails_the_run(clone: Clone) -> None:
     result = clone.run("run-tests.sh", env={"FAILING": "black mypy"})
     assert result.returncode == 1

@@ -56,6 +56,11 @@ def test_a_workflow_gives_no_rights_to_its_jobs_and_none_to_code_from_outside(na
     assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(data["on"])
 
 
+def test_the_checks_of_a_pull_request_are_of_its_change_of_main() -> None:
+    """They stay when its base branch changes, which starts no run."""
+    assert workflows.load("ci-cd")["on"]["pull_request"] == {"branches": ["main"]}
+
+
 @pytest.mark.parametrize("name", [*WRITING, *DEPLOYING])
 def test_only_a_run_of_main_publishes_releases_and_deploys(name: str) -> None:
     condition = workflows.job(name).condition

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import workflows
-from tests.support.ci_scripts import run_script
-from tests.support.processes import Programs, output_of
+from tests.support.ci_scripts import SCRIPTS, run_script
+from tests.support.paths import ROOT
+from tests.support.processes import Programs, output_of, run
 
 IMAGE, COMMIT = f"ghcr.io/o/n@sha256:{'1' * 64}", "a" * 40
 SIGNER = "https://github.com/o/n/.github/workflows/ci-cd.yml@refs/heads/main"
@@ -52,9 +55,9 @@ def test_anything_else_fails(
     assert done.returncode == 1 and complaint in done.stderr
 
 
-def requests(*arguments: str) -> list[tuple[str, Any]]:
+def requests(script: Path = SCRIPTS / "protect-branch.sh") -> list[tuple[str, Any]]:
     """(method and path, body) of what protect-branch.sh would send."""
-    said = output_of(run_script("protect-branch.sh", "--dry-run", *arguments))
+    said = output_of(run([script, "--dry-run"]))
     parts = re.split(r"^((?:PUT|POST|PATCH) /.*)$", said, flags=re.MULTILINE)[1:]
     return [
         (line, json.loads(body) if body.strip() else None)
@@ -78,6 +81,28 @@ def test_main_asks_for_checks_that_exist_released_tags_stay_and_only_main_deploy
     assert policies == ["main", "main"]
     (production,) = (body for line, body in sent if line.endswith("environments/production"))
     assert len(production["reviewers"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("owners", "asked"),
+    [
+        ("# Nobody yet, e.g. `* @you`\n", False),
+        ("# Ours:\n* @you\n", True),
+        ("/app me@x.org", True),
+    ],
+)
+def test_an_owner_has_to_review_where_one_is_named(
+    tmp_path: Path, owners: str, asked: bool
+) -> None:
+    for name in ("scripts/ci/protect-branch.sh", "scripts/lib/common.sh"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github/CODEOWNERS").write_text(owners)
+    sent = requests(tmp_path / "scripts/ci/protect-branch.sh")
+    (rules,) = (body["rules"] for _, body in sent if body and body.get("target") == "branch")
+    (reviews,) = (rule["parameters"] for rule in rules if rule["type"] == "pull_request")
+    assert reviews["require_code_owner_review"] is asked
 
 
 # A private repository without a plan that has rules and environments.
