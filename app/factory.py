@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Periodic tasks use both, so that each circuit closes without waiting for a request.
     usage = StatsService(settings, data)
     faults = FaultService(redis)
-    cache_service = CacheService(settings, redis, usage.record_lookup, data)
+    cache_service = CacheService(settings, redis, data)
     services = [
         settings,
         usage,
@@ -155,15 +155,14 @@ def _secrets_user(auth: TokenAuth, *clients: RedisClient) -> Callable[[Settings]
 
 
 def _recorder(usage: StatsService, cookie_name: str) -> Recorder:
-    """Counts requests and users.
+    """Counts users.
 
     Users of one address differ by token or session if they have one, else by browser. All of these
     can be invented, so an address (of IPv6, a network of 64 bits) has 64 users at most.
     """
     find_cookie = re.compile(rf"(?:^|;)\s*{re.escape(cookie_name)}=([^;]+)").search
 
-    def record(environ: Environ, client_ip: str, route: str, status: int, seconds: float) -> None:
-        user = ""
+    def record(environ: Environ, client_ip: str) -> None:
         if not request_checks.always_open(environ["PATH_INFO"]):
             # Only the session's own cookie: others may change with each request.
             cookies = environ.get("HTTP_COOKIE")
@@ -174,8 +173,7 @@ def _recorder(usage: StatsService, cookie_name: str) -> Recorder:
                 or environ.get("HTTP_USER_AGENT", "")
             )
             number = crc32(caller.encode("utf-8", "replace")) % USERS_PER_ADDRESS
-            user = f"{network_of(client_ip)} {number}"
-        usage.record(route, status, seconds, user)
+            usage.record_user(f"{network_of(client_ip)} {number}")
 
     return record
 

@@ -20,8 +20,8 @@ from app.utils.request_log import RequestLog
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-Recorder = Callable[[Environ, str, str, int, float], None]
-"""Called after each request with its environment, client address, route, status and seconds."""
+Recorder = Callable[[Environ, str], None]
+"""Called after each request with its environment and the client's address."""
 
 ROUTE = "app.route"
 """Key of the WSGI environment: the URL rule, set by request_checks.py."""
@@ -103,7 +103,7 @@ class RequestMiddleware:
         if announced := _length(environ.get("CONTENT_LENGTH")):
             received.inc(announced)
         sent.inc(answer.length)
-        self._record(environ, context.client_ip, route, answer.status, seconds)
+        self._record(environ, context.client_ip)
         fields = {
             "method": environ["REQUEST_METHOD"],
             "path": _path(environ),

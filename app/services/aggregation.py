@@ -6,11 +6,12 @@ The name of a count is `<route>|errors` or `<route>|b<n>`, where n is the index 
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from math import inf
 from typing import Any
 
-from app.utils.metrics import DURATION_BUCKETS
+from app.utils.metrics import DURATION_BUCKETS, duration_limits
 
 
 def cache_ratio(counts: Mapping[str, int]) -> dict[str, Any]:
@@ -20,11 +21,12 @@ def cache_ratio(counts: Mapping[str, int]) -> dict[str, Any]:
     return {"hits": hits, "misses": misses, "ratio": ratio}
 
 
-def quantile(buckets: list[int], fraction: float) -> float | None:
+def quantile(limits: Sequence[float], buckets: list[int], fraction: float) -> float | None:
     """Estimate a quantile from counts per bucket, as Prometheus's histogram_quantile does.
 
     Args:
-        buckets: count per bucket of `DURATION_BUCKETS`, plus one above the last.
+        limits: the upper limit of each bucket but the last.
+        buckets: count per bucket; the last is above all limits.
         fraction: from 0 to 1.
 
     Returns:
@@ -36,12 +38,12 @@ def quantile(buckets: list[int], fraction: float) -> float | None:
         return None
     rank = fraction * cumulated[-1]
     index = bisect_left(cumulated, rank)
-    if index >= len(DURATION_BUCKETS):
-        return DURATION_BUCKETS[-1]
-    lower = DURATION_BUCKETS[index - 1] if index else 0.0
+    if index >= len(limits):
+        return limits[-1]
+    lower = limits[index - 1] if index else 0.0
     below = cumulated[index - 1] if index else 0
     share = (rank - below) / buckets[index] if buckets[index] else 0.0
-    return lower + (DURATION_BUCKETS[index] - lower) * share
+    return lower + (limits[index] - lower) * share
 
 
 def total(hashes: list[list[bytes]]) -> Counter[str]:
@@ -55,13 +57,15 @@ def total(hashes: list[list[bytes]]) -> Counter[str]:
 
 def traffic(counts: Mapping[str, int], routes: list[str], seconds: float) -> dict[str, Any]:
     """Requests, errors, rate and latency of some routes together, over `seconds` seconds."""
-    buckets = [
-        sum(counts.get(f"{route}|b{index}", 0) for route in routes)
-        for index in range(len(DURATION_BUCKETS) + 1)
-    ]
+    limits = duration_limits()
+    buckets = [0] * (len(limits) + 1)
+    # An instance with fewer routes may have finer buckets.
+    for index, limit in enumerate((*DURATION_BUCKETS, inf)):
+        here = bisect_left(limits, limit)
+        buckets[here] += sum(counts.get(f"{route}|b{index}", 0) for route in routes)
     requests = sum(buckets)
     errors = sum(counts.get(f"{route}|errors", 0) for route in routes)
-    latency = {f"p{percent}": quantile(buckets, percent / 100) for percent in (50, 95, 99)}
+    latency = {f"p{percent}": quantile(limits, buckets, percent / 100) for percent in (50, 95, 99)}
     return {
         "requests": requests,
         "errors": errors,

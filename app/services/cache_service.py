@@ -80,21 +80,15 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
 
     Args:
         redis: the client that gives up soon; without its Redis there is no error.
-        record_lookup: called after every lookup, with whether it found an entry.
         data: the client for `peek` and `replace`, whose caller gets an error and so may wait
             longer; the same by default.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        redis: RedisClient,
-        record_lookup: Callable[[bool], None] = lambda hit: None,
-        data: RedisClient | None = None,
+        self, settings: Settings, redis: RedisClient, data: RedisClient | None = None
     ) -> None:
         self._redis = redis
         self._data = data or redis
-        self._record_lookup = record_lookup
         self._default_ttl = settings.cache_ttl_default
         self._max_ttl = settings.cache_ttl_max
         self._wait_seconds = settings.redis_timeout_ms / 1000
@@ -115,7 +109,6 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
                 operation.hit = entry is not None
             if entry is not None:
                 self._in_process.put(key, entry)
-        self._record_lookup(entry is not None)
         return entry
 
     def get(self, key: str, default: Any = None) -> Any:

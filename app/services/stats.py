@@ -1,18 +1,15 @@
 """Usage over all instances: requests, errors, latency, users, sessions; no personal data.
 
-Each worker counts in memory and adds its counts to Redis twice a second, in one round trip, so a
-request costs no round trip. Redis holds numbers by minute and, of users, only HyperLogLogs of keyed
-hashes, from which no user can be identified.
+Each worker adds what it has counted to Redis twice a second, so a request costs no round trip.
+Redis holds numbers by minute and, of users, only HyperLogLogs of keyed hashes, from which no user
+can be identified.
 """
 
 import hashlib
 import threading
 import time
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from prometheus_client import Metric
@@ -21,18 +18,34 @@ from prometheus_client.registry import Collector
 from app.config import Settings
 from app.redis_client.client import Command, RedisClient, RedisFailure, RedisFull
 from app.services import aggregation
+from app.services.worker_counts import Report, WorkerCounts
 from app.utils import metrics
-from app.utils.metrics import DURATION_BUCKETS
 
 WINDOW_MINUTES = 5
 MINUTE_KEPT_SECONDS = 2 * 3600
 TOTAL_KEPT_SECONDS = 30 * 24 * 3600
 INSTANCE_SECONDS = 15
+# Longer than any outage after which a report is sent again.
+REPORT_KEPT_SECONDS = 24 * 3600
+# A reader waits no longer for the periodic task: if Redis hangs, that takes seconds.
+FLUSH_WAIT_SECONDS = 0.25
 # While Redis is unavailable: without a limit, callers with many names could fill the memory.
 MAX_USERS_WAITING = 10_000
 
 # Window of users: seconds of a bucket, buckets that make up the window.
 USER_WINDOWS = {"5m": (60, 5), "1h": (300, 12), "24h": (3600, 24)}
+
+# Adds counts to two hashes, unless this report or a later one has been added already. The keys: its
+# source's, the hashes, and the sorted set of when these three end.
+_ADD_REPORT = """
+if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then return end
+redis.call('SET', KEYS[1], ARGV[1])
+for i = 1, 3 do redis.call('ZADD', KEYS[4], ARGV[i + 1], KEYS[i]) end
+for i = 5, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
+  redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1])
+end
+"""
 
 
 class Population(NamedTuple):
@@ -44,79 +57,56 @@ class Population(NamedTuple):
     items: int
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What is added to Redis next."""
-
-    requests: Counter[tuple[str, int, bool]] = field(default_factory=Counter)
-    """By route, bucket of the duration, and whether the request failed."""
-    lookups: Counter[bool] = field(default_factory=Counter)
-    """Of the cache, by whether they found an entry."""
-    users: set[str] = field(default_factory=set)
-
-    def by_name(self) -> Counter[str]:
-        """The counts under their names in Redis; see aggregation.py."""
-        counts: Counter[str] = Counter()
-        for (route, bucket, failed), count in self.requests.items():
-            counts[f"{route}|b{bucket}"] += count
-            if failed:
-                counts[f"{route}|errors"] += count
-        for hit, count in self.lookups.items():
-            counts["cache|hits" if hit else "cache|misses"] += count
-        return counts
-
-
 class StatsService:  # pylint: disable=too-many-instance-attributes
     """Counts what this worker does, and reports what all workers have done."""
 
     def __init__(
-        self, settings: Settings, redis: RedisClient, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        redis: RedisClient,
+        clock: Callable[[], float] = time.time,
+        counts: WorkerCounts | None = None,
     ) -> None:
         self._redis = redis
         self._clock = clock
         self._instance = settings.instance
         self._hash_key = hashlib.sha256(settings.secret_key.encode()).digest()
-        self._lock = threading.Lock()
-        self._counts = _Counts()
+        self._counts = counts or WorkerCounts()
+        self._flushing = threading.Lock()
+        self._users: set[str] = set()
+        self._users_lock = threading.Lock()
+        self._add_report = redis.script(_ADD_REPORT)
         self._instances_key = redis.key("instances")
         self._total_key = redis.key("stats", "total")
 
-    def record(self, route: str, status: int, seconds: float, user: str) -> None:
-        """Count one request.
+    def record_user(self, user: str) -> None:
+        """Note a caller by a text that differs between callers; a keyed hash of it is stored."""
+        with self._users_lock:
+            if len(self._users) < MAX_USERS_WAITING:
+                self._users.add(user)
 
-        Args:
-            route: the URL rule that it matched.
-            status: its HTTP status.
-            seconds: its duration.
-            user: a text that differs between callers, of which only a keyed hash is stored; empty
-                for callers that are not users, such as probes.
-        """
-        bucket = bisect_left(DURATION_BUCKETS, seconds)
-        with self._lock:
-            self._counts.requests[route, bucket, status >= 500] += 1
-            if user and len(self._counts.users) < MAX_USERS_WAITING:
-                self._counts.users.add(user)
-
-    def record_lookup(self, hit: bool) -> None:
-        """Count one lookup of the cache."""
-        with self._lock:
-            self._counts.lookups[hit] += 1
-
-    def flush(self) -> None:
+    def flush(self, wait_seconds: float = -1) -> None:
         """Add what was counted since the last time to the numbers in Redis; a periodic task.
 
         If Redis fails, the counts are kept for the next time.
+
+        Args:
+            wait_seconds: how long to wait if another thread does it; without limit if negative.
         """
-        with self._lock:
-            taken, self._counts = self._counts, _Counts()
+        if not self._flushing.acquire(timeout=wait_seconds):
+            return
         try:
-            users = {self._hash(user) for user in taken.users}
-            self._redis.write(*self._additions(taken.by_name(), users))
+            for report in self._counts.reports():
+                self._add(report)
+        finally:
+            self._flushing.release()
+        with self._users_lock:
+            users, self._users = self._users, set()
+        try:
+            self._redis.write(*self._additions({self._hash(user) for user in users}))
         except BaseException:
-            with self._lock:
-                self._counts.requests += taken.requests
-                self._counts.lookups += taken.lookups
-                self._counts.users |= taken.users
+            with self._users_lock:
+                self._users |= users
             raise
 
     def population(self) -> Population:
@@ -166,7 +156,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
     def _flush_for_reading(self) -> None:
         """The reader gets the newest counts. A full Redis leaves them for later."""
         with suppress(RedisFull):
-            self.flush()
+            self.flush(FLUSH_WAIT_SECONDS)
 
     def _hash(self, user: str) -> bytes:
         text = user.encode("utf-8", "replace")
@@ -181,16 +171,21 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
         newest = int(self._clock() // length)
         return [self._redis.key("users", window, str(newest - ago)) for ago in range(buckets)]
 
-    def _additions(self, counts: Counter[str], users: set[bytes]) -> Iterator[Command]:
+    def _add(self, report: Report) -> None:
         now = self._clock()
-        hashes = (
-            (self._minute_key(int(now // 60)), MINUTE_KEPT_SECONDS),
-            (self._total_key, TOTAL_KEPT_SECONDS),
+        ends = {
+            self._redis.key("report", report.source): REPORT_KEPT_SECONDS,
+            self._minute_key(int(now // 60)): MINUTE_KEPT_SECONDS,
+            self._total_key: TOTAL_KEPT_SECONDS,
+        }
+        counts = (word for each in report.counts.items() for word in each)
+        self._add_report(
+            [*ends, self._redis.ends_key],
+            [report.number, *(time.time() + seconds for seconds in ends.values()), *counts],
         )
-        for key, seconds in hashes if counts else ():
-            for name, count in counts.items():
-                yield "HINCRBY", key, name, count
-            yield self._redis.ends(key, seconds)
+
+    def _additions(self, users: set[bytes]) -> Iterator[Command]:
+        now = self._clock()
         for window, (length, buckets) in USER_WINDOWS.items() if users else ():
             key = self._user_keys(window)[0]
             yield "PFADD", key, *users

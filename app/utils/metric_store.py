@@ -3,7 +3,8 @@
 `<slot>.series` names one series a line, `<slot>.values` holds one 8-byte float for each, mapped
 into memory. Only the slot's worker writes them. A scrape reads all slots and adds them up
 (metric_reader.py). A worker that takes over a slot continues in its files (server/lifecycle.py), so
-totals are exact and the number of files is bounded by the number of workers.
+totals are exact and the number of files is bounded by the number of workers. `<slot>.reports` says
+what of it is in Redis (app/services/worker_counts.py).
 
 prometheus-client's own multiprocess mode parses files of dead workers at every scrape, at several
 times the CPU (docs/PERFORMANCE.md). Its metric classes are used as they are; `values.ValueClass` is
@@ -31,8 +32,9 @@ class Cells:
     def __init__(self, folder: Path | None = None, slot: int = 0) -> None:
         # In its own memory a process has a number for each metric object, even of the same name.
         self.by_line: dict[bytes, int] = {}
+        self.lines: list[bytes] = []
         self._names: int | None = None
-        self._used = 0
+        self.reports = folder and folder / f"{slot}.reports"
         if folder is None:
             self.values = memoryview(mmap.mmap(-1, MAX_SERIES * FLOAT_BYTES)).cast("d")
             return
@@ -45,17 +47,17 @@ class Cells:
         self._names = os.open(names, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         whole = names.read_bytes().rpartition(b"\n")[0]  # a line cut off by a crash never counted
         os.ftruncate(self._names, len(whole) + 1 if whole else 0)
-        self.by_line = {line: cell for cell, line in enumerate(whole.splitlines())}
-        self._used = len(self.by_line)
+        self.lines = whole.splitlines()
+        self.by_line = {line: cell for cell, line in enumerate(self.lines)}
 
     def cell(self, line: bytes) -> int:
         """The index in `values` of this series' number."""
         cell = self.by_line.get(line)
         if cell is None:
-            cell = self._used
+            cell = len(self.lines)
             if cell == MAX_SERIES:
                 raise ValueError(f"more than {MAX_SERIES} series: a label without bounds")
-            self._used += 1
+            self.lines.append(line)
             if self._names is not None:
                 os.write(self._names, line + b"\n")
                 self.by_line[line] = cell
@@ -119,7 +121,7 @@ def prepare(configured: str | None) -> Path:
     """The folder METRICS_DIR, cleared of an earlier run, else a new one, in memory if possible."""
     if not configured:
         return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=memory_folder()))
-    for pattern in ("*.series", "*.values"):
+    for pattern in ("*.series", "*.values", "*.reports"):
         for stale in Path(configured).glob(pattern):
             stale.unlink()
     return Path(configured)

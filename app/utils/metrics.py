@@ -161,6 +161,12 @@ def fit_buckets(routes: int, instances: int) -> None:
     DURATION._kwargs["buckets"] = next(fitting, COARSER_BUCKETS[-1])
 
 
+def duration_limits() -> tuple[float, ...]:
+    """The upper limits of the buckets that `DURATION` has here."""
+    limits: tuple[float, ...] = DURATION._kwargs["buckets"]  # pylint: disable=protected-access
+    return limits
+
+
 def method_label(method: str) -> str:
     """`method` if HTTP knows it, else `OTHER`, so that clients cannot create series."""
     return method if method in METHODS else "OTHER"

@@ -1,10 +1,12 @@
 """Counters are exact whatever worker answers, and a scrape stays cheap."""
 
+import os
 import signal
 import statistics
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +39,26 @@ def test_a_thousand_requests_are_a_thousand_on_every_scrape(service: Service) ->
     for name in ("process_resident_memory_bytes", "process_open_fds", "process_threads"):
         for slot in range(1, WORKERS + 1):
             assert service.metric(name, worker=str(slot)) > 0, f"{name} of worker {slot}"
+
+
+@on_both_servers
+def test_what_killed_workers_have_counted_is_in_the_metrics_and_in_the_stats(
+    service: Service,
+) -> None:
+    for _ in range(3):
+        former = service.worker_pids()
+        Load(service.port, [("GET", "/api/v1/info")], connections=8, total=100).run()
+        for pid in former:
+            os.kill(pid, signal.SIGKILL)
+        wait_for_other_workers(service, former)
+
+    assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 300
+    wait_until(lambda: requests_in_stats(service) == 300, why="new workers report for the former")
+
+
+def requests_in_stats(service: Service) -> int:
+    rows: list[dict[str, Any]] = service.get("/api/v1/stats").json()["endpoints"]
+    return sum(row["requests"] for row in rows if row["route"] == "/api/v1/info")
 
 
 @pytest.mark.slow

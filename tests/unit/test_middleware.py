@@ -14,7 +14,7 @@ from app.http.request_id import TrustedProxies, request_context as from_environ
 from app.utils import metrics
 from tests.support.app_parts import make_settings, sample
 
-Recorded = list[tuple[str, str, int]]
+Recorded = list[str]
 
 
 def answering(status: str, headers: list[tuple[str, str]], route: str | None = None) -> Any:
@@ -32,10 +32,9 @@ def breaking(_environ: dict[str, Any], _start_response: Any) -> Iterable[bytes]:
 
 
 def observed(application: Any, recorded: Recorded | None = None) -> Client:
-    def record(environ: Any, client_ip: str, route: str, status: int, seconds: float) -> None:
-        # pylint: disable=unused-argument
+    def record(_environ: Any, client_ip: str) -> None:
         if recorded is not None:
-            recorded.append((client_ip, route, status))
+            recorded.append(client_ip)
 
     return Client(RequestMiddleware(application, make_settings(), record))
 
