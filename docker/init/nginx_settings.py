@@ -21,7 +21,8 @@ CHOICES = {
 }
 # The stack's; the Helm chart has others.
 FIXED = {
-    "RESOLVER": "127.0.0.11",
+    "RESOLVER": "127.0.0.11 ipv6=off",
+    "STATUS_HOST": "nginx-status",
     "WEB_HOST": "web",
     "WEB_NEXT_HOST": "web-next",
     # Short: a restart waits for it, and nothing else answers meanwhile.

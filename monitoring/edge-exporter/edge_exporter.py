@@ -122,7 +122,14 @@ class Scrape(MetricsHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Prints one line for what fails, where the library prints a traceback."""
+    """Over IPv4 and IPv6; prints one line for what fails, where the library prints a traceback."""
+
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
         error = sys.exception()

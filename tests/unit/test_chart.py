@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import chart_values
@@ -11,6 +12,7 @@ import yaml
 from app.version import __version__
 from tests.support.chart import CHART, VARIANTS, containers, helm, of_kind, pods, render
 from tests.support.monitoring import DASHBOARDS, MONITORING, RULES, read_yaml
+from tests.support.processes import run
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 SOURCES = {path.relative_to(MONITORING / "prometheus" / "rules"): path for path in RULES}
@@ -70,6 +72,9 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
         ("--set=edge.clientConnections=65536", "edge/clientConnections"),
         ("--set=metrics.rules.files={nope}", "metrics/rules/files/0"),
         ("--set=metrics.dashboards.files={nope}", "metrics/dashboards/files/0"),
+        ("--set=config.MAX_CONTENT_LENGTH=1m", "/config/MAX_CONTENT_LENGTH"),
+        ("--set=config.REQUEST_TIMEOUT_SECONDS=0", "/config/REQUEST_TIMEOUT_SECONDS"),
+        ("--set=config.TRUSTED_HOSTS=a;b", "/config/TRUSTED_HOSTS': 'a;b' does not match"),
     ],
 )
 def test_a_wrong_value_is_named(options: str, told: str) -> None:
@@ -78,13 +83,63 @@ def test_a_wrong_value_is_named(options: str, told: str) -> None:
     assert told in done.stderr
 
 
-def test_a_host_name_that_nginx_would_refuse_beside_another_is_left_out() -> None:
-    hosts = "config.TRUSTED_HOSTS=a.org\\,A.org\\,b.org\\,.b.org"
-    objects = render("--set=edge.enabled=true", f"--set-string={hosts}")
-    (edge,) = of_kind(objects, "ConfigMap", "x-devops-starter-edge")
+BODY_30_MB = "--set=config.MAX_CONTENT_LENGTH=31457280"
 
-    names = 'default "yes";\n    a.org "";\n    .b.org "";\n}'
-    assert any(names in content for content in edge["data"].values())
+
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [
+        ("", "1800Mi or more"),
+        ("resources.limits.memory=1G", "1800Mi or more"),
+        ("resources.limits.memory=1887436799", "1800Mi or more"),
+        ("config.WEB_CONCURRENCY=4,resources.limits.memory=2Gi", "3600Mi or more"),
+    ],
+)
+def test_bodies_that_the_memory_cannot_hold_are_refused(options: str, needed: str) -> None:
+    done = helm("template", "x", str(CHART), BODY_30_MB, f"--set={options}")
+    assert done.returncode != 0
+    assert f"needs resources.limits.memory of {needed}" in done.stderr
+
+
+@pytest.mark.parametrize("memory", ["1800Mi", "1.8Gi", "1887436800", "2G", "null"])
+def test_bodies_that_it_can_hold_are_not(memory: str) -> None:
+    render(BODY_30_MB, f"--set=resources.limits.memory={memory}")
+
+
+def test_a_large_number_reaches_the_service_as_it_is_written(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("config: {MAX_CONTENT_LENGTH: 2097152, LATENCY: 0.25}\n", encoding="utf-8")
+    (web,) = of_kind(render(f"--values={values}"), "Deployment", "web")
+    given = web["spec"]["template"]["spec"]["containers"][0]["env"]
+    found = {each["name"]: each.get("value") for each in given}
+    assert (found["MAX_CONTENT_LENGTH"], found["LATENCY"]) == ("2097152", "0.25")
+
+
+def edge_files(*options: str) -> dict[str, str]:
+    (edge,) = of_kind(render(*options), "ConfigMap", "x-devops-starter-edge")
+    files: dict[str, str] = edge["data"]
+    return files
+
+
+def test_a_host_name_that_nginx_would_refuse_beside_another_is_left_out_or_escaped() -> None:
+    hosts = "config.TRUSTED_HOSTS=a.org\\,A.org\\,b.org\\,.b.org\\,include"
+    files = edge_files(f"--set-string={hosts}")
+    names = 'default "yes";\n    a.org "";\n    .b.org "";\n    \\include "";\n}'
+    assert names in files["settings.conf"]
+
+
+def test_nginx_listens_on_ipv6_in_a_pod_that_has_it_and_knows_its_addresses() -> None:
+    files, listens = edge_files(), re.compile(r"^ *listen \[::\]:(\d+)", re.MULTILINE)
+    (edge,) = of_kind(render(), "Deployment", "edge")
+    (nginx,) = (each for each in containers(pods([edge])[0]) if each["name"] == "nginx")
+
+    assert listens.findall(files["nginx.conf"]) == []
+    assert listens.findall(files["nginx-ipv6.conf"]) == ["8080", "8443"]
+    assert "ipv6=off" in files["nginx.conf"] and "ipv6=off" not in files["nginx-ipv6.conf"]
+    program = f"nginx() {{ echo $2; }}; {nginx['command'][2].replace('exec', '')}"
+    for addresses, name in {"10.1.2.3": "", "10.1.2.3,fd00::5": "-ipv6", "fd00::5": "-ipv6"}.items():
+        said = run(["sh", "-c", program], env={"PATH": "/bin", "POD_IPS": addresses}).stdout
+        assert said == f"/etc/nginx/site/nginx{name}.conf\n"
 
 
 def test_replicas_belong_to_the_autoscaler_and_one_replica_has_no_budget() -> None:

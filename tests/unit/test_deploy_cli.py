@@ -1,11 +1,12 @@
 """What a deploy is told: options, names of images, and the settings of Compose."""
 
+import socket
 from pathlib import Path
 
 import pytest
 from command_error import CommandError
 from deploy import docker_client
-from deploy.cli import parse
+from deploy.cli import parse, who
 from deploy.docker_client import DockerClient, check_reference, firm_name, name_for_build
 
 from app import __version__
@@ -54,6 +55,13 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
     written = capsys.readouterr().err
     assert ended.value.code == 2
     assert line in written and written.startswith("error: ") and written.count("\n") == 1
+
+
+def test_a_user_without_a_name_is_called_by_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTOR", "SUDO_USER", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 123_456_789)
+    assert who() == f"123456789@{socket.gethostname()}"
 
 
 ID = "sha256:0123456789abcdef" + 48 * "0"

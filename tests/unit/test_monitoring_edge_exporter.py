@@ -181,11 +181,16 @@ def test_a_scraper_may_write_its_accept_header_in_any_way(
     assert answer.status_code == 200 and "edge_requests_total" in answer.text
 
 
+def test_it_is_scraped_over_ipv6_too_where_the_machine_has_it(exporter: dict[str, str]) -> None:
+    for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+        assert requests.get(f"http://{host}:{exporter['EDGE_PORT']}/metrics", timeout=5).ok
+
+
 @pytest.mark.parametrize(("error", "lines"), [(BrokenPipeError(), 0), (ValueError("no"), 1)])
 def test_a_scrape_that_fails_is_at_most_a_line_of_json(
     error: Exception, lines: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with edge_exporter.Server(("127.0.0.1", 0), edge_exporter.Scrape) as server:
+    with edge_exporter.Server(("", 0), edge_exporter.Scrape) as server:
         try:
             raise error
         except (BrokenPipeError, ValueError):

@@ -266,7 +266,11 @@ class Session:
 
 def who() -> str:
     """The person behind a CI job or behind sudo, else the user."""
-    name = os.environ.get("GITHUB_ACTOR") or os.environ.get("SUDO_USER") or getpass.getuser()
+    name = os.environ.get("GITHUB_ACTOR") or os.environ.get("SUDO_USER")
+    try:
+        name = name or getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        name = str(os.getuid())
     return f"{name}@{socket.gethostname()}"
 
 

@@ -146,12 +146,25 @@ redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:637
 {{- merge (deepCopy .Values.config) $own | toYaml -}}
 {{- end }}
 
-{{- /* What stands as ${NAME} in docker/nginx: names, addresses, and settings as docker/init checks them. */ -}}
+{{- /* As docker/init does: each worker reads one body of the largest size at a time, which takes 30 times as much. */ -}}
+{{- define "ds.refuseBodiesBeyondMemory" -}}
+{{- $memory := ((.Values.resources).limits).memory | default "" | toString -}}{{- $unit := regexFind "[A-Za-z]*$" $memory -}}
+{{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $largest := .Values.config.MAX_CONTENT_LENGTH | default 1048576 | int64 -}}{{- $workers := .Values.config.WEB_CONCURRENCY | int | default 2 -}}
+{{- $needed := mul 30 $largest $workers -}}
+{{- if and $memory (lt (mulf (trimSuffix $unit $memory | float64) (get $factors $unit)) (float64 $needed)) -}}
+{{- fail (printf "config.MAX_CONTENT_LENGTH=%d needs resources.limits.memory of %dMi or more, 30 times as much for each of %d workers; it is %s" $largest (div (add $needed 1048575) 1048576) $workers $memory) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* What stands as ${NAME} in docker/nginx: names, addresses, and settings as docker/init checks them. A map
+takes four words for its own parameters unless a backslash stands before them. */ -}}
 {{- define "ds.edgeSettings" -}}
 {{- $config := .Values.config -}}
 WEB_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
 WEB_NEXT_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
-RESOLVER: "{{ .Values.edge.resolver }}"
+RESOLVER: "{{ .Values.edge.resolver }} ipv6=off"
+STATUS_HOST: "127.0.0.1"
 KEEPALIVE_MIN_SECONDS: "15"
 CLIENT_REQUESTS_PER_SECOND: "{{ .Values.edge.clientRequestsPerSecond }}"
 CLIENT_BURST: "{{ .Values.edge.clientBurst }}"
@@ -164,7 +177,13 @@ IPV6: "# "
 APP_ENV: {{ $config.APP_ENV | default "production" | quote }}
 REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_real_ip_from {{ . }};\n{{ end }}real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"{{ else }}""{{ end }}
 {{- $hosts := $config.TRUSTED_HOSTS | default "" | lower | replace "," " " | splitList " " | compact | uniq }}
-HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}{{ if not (has (print "." .) $hosts) }}    {{ . }} \"\";\n{{ end }}{{ end }}"
+HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}{{ if not (has (print "." .) $hosts) }}    {{ regexReplaceAll "^(default|hostnames|include|volatile)$" . "\\\\$1" }} \"\";\n{{ end }}{{ end }}"
+{{- end }}
+
+{{- /* A file of docker/nginx with these settings in it: (list TEXT SETTINGS). */ -}}
+{{- define "ds.edgeFile" -}}
+{{- $text := index . 0 -}}{{- range $name, $value := index . 1 }}{{ $text = replace (printf "${%s}" $name) (toString $value) $text }}{{ end -}}
+{{ $text }}
 {{- end }}
 
 {{- /* The Services of Redis' pods, by their full names. */ -}}
