@@ -137,7 +137,8 @@ def test_nginx_listens_on_ipv6_in_a_pod_that_has_it_and_knows_its_addresses() ->
     assert listens.findall(files["nginx-ipv6.conf"]) == ["8080", "8443"]
     assert "ipv6=off" in files["nginx.conf"] and "ipv6=off" not in files["nginx-ipv6.conf"]
     program = f"nginx() {{ echo $2; }}; {nginx['command'][2].replace('exec', '')}"
-    for addresses, name in {"10.1.2.3": "", "10.1.2.3,fd00::5": "-ipv6", "fd00::5": "-ipv6"}.items():
+    chosen = {"10.1.2.3": "", "10.1.2.3,fd00::5": "-ipv6", "fd00::5": "-ipv6"}
+    for addresses, name in chosen.items():
         said = run(["sh", "-c", program], env={"PATH": "/bin", "POD_IPS": addresses}).stdout
         assert said == f"/etc/nginx/site/nginx{name}.conf\n"
 
