@@ -93,6 +93,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
         Args:
             wait_seconds: how long to wait if another thread does it; without limit if negative.
         """
+        # pylint: disable-next=consider-using-with  # it has no timeout
         if not self._flushing.acquire(timeout=wait_seconds):
             return
         try:
