@@ -104,7 +104,7 @@ def compare_env_files() -> None:
         return
     text = (
         f".env beside compose.yaml sets {', '.join(names)}: move that to infrastructure/.env,"
-        " or export COMPOSE_ENV_FILES=infrastructure/.env, which ./scripts/setup.sh does itself"
+        " or add the line COMPOSE_DISABLE_ENV_FILE=1, and Compose ignores all of that file"
     )
     if not (VOLUMES / "secrets" / "web").exists():
         raise ValueError(text)

@@ -1,5 +1,8 @@
 """docker/init/init.py: settings that cannot hold together are refused before anything starts."""
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import init
 import pytest
 
@@ -39,3 +42,20 @@ def test_bodies_that_the_memory_cannot_hold_are_refused(
 )
 def test_others_are_not(settings: dict[str, str]) -> None:
     init.refuse_bodies_beyond_memory(DEFAULTS | settings)
+
+
+@pytest.mark.parametrize(("other_files", "refused"), [("", True), ("1", False)])
+def test_another_tools_env_file_is_refused_at_the_first_start_unless_compose_ignores_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_files: str, refused: bool
+) -> None:
+    monkeypatch.setattr(init, "HOST", tmp_path)
+    monkeypatch.setattr(init, "VOLUMES", tmp_path)
+    monkeypatch.setenv("OTHER_ENV_FILES", other_files)
+    own = tmp_path / "clone" / "infrastructure"
+    own.mkdir(parents=True)
+    (own / ".env.example").write_text("#LOG_LEVEL=INFO\n")
+    (tmp_path / "clone" / ".env").write_text("PORT=1\nLOG_LEVEL=LOUD\n")
+    remedy = "sets LOG_LEVEL: .* add the line COMPOSE_DISABLE_ENV_FILE=1"
+
+    with pytest.raises(ValueError, match=remedy) if refused else nullcontext():
+        init.compare_env_files()
