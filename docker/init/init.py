@@ -104,7 +104,8 @@ def compare_env_files() -> None:
         return
     text = (
         f".env beside compose.yaml sets {', '.join(names)}: move that to infrastructure/.env,"
-        " or add the line COMPOSE_DISABLE_ENV_FILE=1, and Compose ignores all of that file"
+        " or export COMPOSE_ENV_FILES=infrastructure/.env, or (Compose 2.40 and newer) add the line"
+        " COMPOSE_DISABLE_ENV_FILE=1 to it"
     )
     if not (VOLUMES / "secrets" / "web").exists():
         raise ValueError(text)

@@ -55,7 +55,7 @@ def test_another_tools_env_file_is_refused_at_the_first_start_unless_compose_ign
     own.mkdir(parents=True)
     (own / ".env.example").write_text("#LOG_LEVEL=INFO\n")
     (tmp_path / "clone" / ".env").write_text("PORT=1\nLOG_LEVEL=LOUD\n")
-    remedy = "sets LOG_LEVEL: .* add the line COMPOSE_DISABLE_ENV_FILE=1"
+    remedy = "sets LOG_LEVEL: .* COMPOSE_ENV_FILES=.* COMPOSE_DISABLE_ENV_FILE=1"
 
     with pytest.raises(ValueError, match=remedy) if refused else nullcontext():
         init.compare_env_files()
