@@ -5,6 +5,7 @@ import signal
 import uuid
 from collections import Counter
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.support.missing import NO_REDIS, in_ci, missing
 from tests.support.redis_server import RedisServer, delete_keys
 
 UNMARKED_SECONDS = 5.0
+
+RedisServer.without = partial(missing, NO_REDIS)
 
 
 def pytest_configure() -> None:
@@ -69,8 +72,6 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A redis-server for this test alone, which may be killed, paused, restarted and flushed."""
-    if not RedisServer.available():
-        missing(NO_REDIS)
     with RedisServer() as server:
         yield server
 

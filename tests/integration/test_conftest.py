@@ -13,6 +13,20 @@ def test_it(redis_url, redis_prefix):
     print("prefix:" + redis_prefix)
 """
 
+STARTS_ITS_OWN = """
+from tests.support.redis_server import RedisSentinel, RedisServer
+
+def test_an_outage(own_redis):
+    pass
+
+def test_a_sentinel():
+    RedisSentinel()
+
+def test_other_options():
+    with RedisServer("--maxmemory", "8mb"):
+        pass
+"""
+
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
@@ -43,14 +57,16 @@ def test_test_redis_url_is_used_and_only_the_tests_own_keys_are_deleted(
 
 
 @pytest.mark.parametrize(
-    ("ci", "outcomes"), [("", {"skipped": 2}), ("true", {"errors": 2})], ids=["here", "in CI"]
+    ("ci", "outcomes"),
+    [("", {"skipped": 4}), ("true", {"errors": 2, "failed": 2})],
+    ids=["here", "in CI"],
 )
 def test_without_any_redis_one_line_says_what_to_do_and_ci_fails(
     inner: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcomes: dict[str, int]
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CI", ci)
-    inner.makepyfile(USES_REDIS + "\ndef test_an_outage(own_redis):\n    pass\n")
+    inner.makepyfile(USES_REDIS + STARTS_ITS_OWN)
 
     result = inner.runpytest_subprocess()
 

@@ -3,9 +3,12 @@
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -17,6 +20,9 @@ START_SECONDS = 10
 
 class RedisServer:
     """Starts, ends, kills and pauses one redis-server; its port stays the same."""
+
+    without: ClassVar[Callable[[], object]] = partial(sys.exit, "redis-server is not installed")
+    """Called where there is none; tests/conftest.py has it skip the test."""
 
     def __init__(self, *arguments: str, password: str = "") -> None:
         """`arguments` are passed on, e.g. `"--maxmemory", "4mb"`."""
@@ -31,6 +37,11 @@ class RedisServer:
     @staticmethod
     def available() -> bool:
         return shutil.which("redis-server") is not None
+
+    @classmethod
+    def require(cls) -> None:
+        if not cls.available():
+            cls.without()
 
     @property
     def pid(self) -> int:
@@ -49,6 +60,7 @@ class RedisServer:
 
     def start_without_waiting(self) -> Path:
         """Start it, and return the path of its log."""
+        self.require()
         # fmt: off
         command = [
             "redis-server", "--bind", "127.0.0.1", "--port", str(self.port),
@@ -128,6 +140,7 @@ class RedisSentinel:
     """A Sentinel on a free port; `arguments` are lines of its configuration."""
 
     def __init__(self, *arguments: str, password: str = "") -> None:
+        RedisServer.require()
         self._folder = Path(tempfile.mkdtemp(prefix="sentinel-"))
         self.port = free_port()
         config = self._folder / "sentinel.conf"
