@@ -164,5 +164,5 @@ def test_nginx_sends_the_canary_its_share() -> None:
     servers = set(re.findall(r"server (\S+):8000", files))
     services = {one["metadata"]["name"] for one in of_kind(objects, "Service")}
     assert {name.partition(".")[0] for name in servers} == {
-        "x-devops-starter-stable", "x-devops-starter-canary",
+        "x-devops-starter-serving", "x-devops-starter-candidate",
     } <= services  # fmt: skip

@@ -66,8 +66,8 @@ revisionHistoryLimit: 3
 strategy:
   {{- if eq $delivery.strategy "canary" }}
   canary:
-    stableService: {{ include "ds.fullname" . }}-stable
-    canaryService: {{ include "ds.fullname" . }}-canary
+    stableService: {{ include "ds.fullname" . }}-serving
+    canaryService: {{ include "ds.fullname" . }}-candidate
     maxUnavailable: 0
     maxSurge: 1
     # Of the pods. The share of requests stays what nginx or the gateway sends there.
@@ -77,8 +77,8 @@ strategy:
       - analysis: {{ toJson $analysis }}
   {{- else }}
   blueGreen:
-    activeService: {{ include "ds.fullname" . }}-active
-    previewService: {{ include "ds.fullname" . }}-preview
+    activeService: {{ include "ds.fullname" . }}-serving
+    previewService: {{ include "ds.fullname" . }}-candidate
     prePromotionAnalysis: {templates: [{templateName: {{ include "ds.fullname" . }}-preview}]}
     postPromotionAnalysis: {{ toJson $analysis }}
     scaleDownDelaySeconds: {{ add $delivery.stepSeconds 120 }}

@@ -149,7 +149,7 @@ redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:637
 {{- /* What stands as ${NAME} in docker/nginx: names, addresses, and settings as docker/init checks them. */ -}}
 {{- define "ds.edgeSettings" -}}
 {{- $config := .Values.config -}}
-{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "active" "active") "canary" (list "stable" "canary")) .Values.delivery.strategy }}
+{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "serving") "canary" (list "serving" "candidate")) .Values.delivery.strategy }}
 WEB_HOST: {{ include "ds.host" (list . (first $pools)) }}
 WEB_NEXT_HOST: {{ include "ds.host" (list . (last $pools)) }}
 POOL: {{ ternary "$split_pool" "web" (eq .Values.delivery.strategy "canary") }}
