@@ -87,6 +87,12 @@ def test_a_host_name_that_nginx_would_refuse_beside_another_is_left_out() -> Non
     assert any(names in content for content in edge["data"].values())
 
 
+def test_its_own_tests_ask_for_a_trusted_host() -> None:
+    for job in of_kind(render("--set-string=config.TRUSTED_HOSTS=.a.org\\,b.org"), "Job"):
+        (test,) = job["spec"]["template"]["spec"]["containers"]
+        assert test["env"] == [{"name": "HOST", "value": "a.org"}]
+
+
 def test_replicas_belong_to_the_autoscaler_and_one_replica_has_no_budget() -> None:
     for option, made in (("enabled", 1), ("external", 0)):
         # A parent chart may pass global values.

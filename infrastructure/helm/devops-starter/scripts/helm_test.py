@@ -1,6 +1,7 @@
 """`helm test`: what a release promises, asked from a pod beside it: URL TEST..."""
 
 import json
+import os
 import sys
 import urllib.request
 from email.message import Message
@@ -14,6 +15,8 @@ TOKEN = Path("/secret/api_token").read_text(encoding="utf-8").strip()
 def call(method: str, path: str, body: object = None, cookie: str = "") -> tuple[int, Any, Message]:
     """Status, JSON body and headers of the answer; an error is raised."""
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    if "HOST" in os.environ:  # one of TRUSTED_HOSTS: a Service's name is none
+        headers["Host"] = os.environ["HOST"]
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(URL + path, data, headers | {"Cookie": cookie}, method=method)
     with urllib.request.urlopen(request, timeout=5) as answer:  # nosec B310

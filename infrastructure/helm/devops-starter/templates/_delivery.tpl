@@ -85,3 +85,12 @@ strategy:
   {{- end }}
 {{- end -}}
 {{- end }}
+
+{{- /* Where nginx sends requests: to all pods, to those that serve, or a part of them to a canary. */ -}}
+{{- define "ds.pools" -}}
+{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "serving") "canary" (list "serving" "candidate")) .Values.delivery.strategy }}
+WEB_HOST: {{ include "ds.host" (list . (first $pools)) }}
+WEB_NEXT_HOST: {{ include "ds.host" (list . (last $pools)) }}
+POOL: {{ ternary "$split_pool" "web" (eq .Values.delivery.strategy "canary") }}
+SPLIT: {{ ternary (printf "split_clients $request_id $split_pool {\n    %v%% careful;\n    * web;\n}\n" .Values.delivery.percent) "" (eq .Values.delivery.strategy "canary") | quote }}
+{{- end }}

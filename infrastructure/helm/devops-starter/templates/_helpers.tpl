@@ -149,11 +149,7 @@ redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:637
 {{- /* What stands as ${NAME} in docker/nginx: names, addresses, and settings as docker/init checks them. */ -}}
 {{- define "ds.edgeSettings" -}}
 {{- $config := .Values.config -}}
-{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "serving") "canary" (list "serving" "candidate")) .Values.delivery.strategy }}
-WEB_HOST: {{ include "ds.host" (list . (first $pools)) }}
-WEB_NEXT_HOST: {{ include "ds.host" (list . (last $pools)) }}
-POOL: {{ ternary "$split_pool" "web" (eq .Values.delivery.strategy "canary") }}
-SPLIT: {{ ternary (printf "split_clients $request_id $split_pool {\n    %v%% careful;\n    * web;\n}\n" .Values.delivery.percent) "" (eq .Values.delivery.strategy "canary") | quote }}
+{{ include "ds.pools" . }}
 RESOLVER: "{{ .Values.edge.resolver }}"
 KEEPALIVE_MIN_SECONDS: "15"
 CLIENT_REQUESTS_PER_SECOND: "{{ .Values.edge.clientRequestsPerSecond }}"
@@ -207,6 +203,9 @@ template:
         image: {{ include "ds.image" $root | quote }}
         imagePullPolicy: {{ $root.Values.image.pullPolicy }}
         {{- include "ds.containerSecurity" $root | nindent 8 }}
+        {{- with $root.Values.config.TRUSTED_HOSTS }}
+        env: [{name: HOST, value: {{ regexFind "[^.,\\s][^,\\s]*" . | quote }}}]
+        {{- end }}
         command: {{ concat (list "python" "-Bc" ($root.Files.Get "scripts/helm_test.py") (printf "http://%s" (index . 1))) (slice . 2) | toJson }}
         resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 64Mi, ephemeral-storage: 8Mi}}
         volumeMounts: [{name: secret, mountPath: /secret, readOnly: true}]
