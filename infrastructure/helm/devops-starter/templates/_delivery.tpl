@@ -86,11 +86,17 @@ strategy:
 {{- end -}}
 {{- end }}
 
+{{- /* By which strategy requests are sent: all pods get them while both kinds run. */ -}}
+{{- define "ds.sent" -}}
+{{- ternary "rolling" .Values.delivery.strategy (hasKey (include "ds.workload" . | fromYaml) "former") -}}
+{{- end }}
+
 {{- /* Where nginx sends requests: to all pods, to those that serve, or a part of them to a canary. */ -}}
 {{- define "ds.pools" -}}
-{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "serving") "canary" (list "serving" "candidate")) .Values.delivery.strategy }}
+{{- $sent := include "ds.sent" . }}
+{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "serving") "canary" (list "serving" "candidate")) $sent }}
 WEB_HOST: {{ include "ds.host" (list . (first $pools)) }}
 WEB_NEXT_HOST: {{ include "ds.host" (list . (last $pools)) }}
-POOL: {{ ternary "$split_pool" "web" (eq .Values.delivery.strategy "canary") }}
-SPLIT: {{ ternary (printf "split_clients $request_id $split_pool {\n    %v%% careful;\n    * web;\n}\n" .Values.delivery.percent) "" (eq .Values.delivery.strategy "canary") | quote }}
+POOL: {{ ternary "$split_pool" "web" (eq $sent "canary") }}
+SPLIT: {{ ternary (printf "split_clients $request_id $split_pool {\n    %v%% careful;\n    * web;\n}\n" .Values.delivery.percent) "" (eq $sent "canary") | quote }}
 {{- end }}
