@@ -24,6 +24,8 @@ FIXED = {
     "RESOLVER": "127.0.0.11",
     "WEB_HOST": "web",
     "WEB_NEXT_HOST": "web-next",
+    "WEB_BACKUP": "web-next",
+    "WEB_NEXT_BACKUP": "web",
     "POOL": "web",
     "SPLIT": "",
     # Short: a restart waits for it, and nothing else answers meanwhile.
