@@ -85,24 +85,20 @@ def switch(release: Release, strategy: str) -> None:
     for _ in range(2):
         release.upgrade(WITHOUT_WAIT, delivery__strategy=strategy)
         if strategy == "rolling":
-            kubectl(
-                "rollout",
-                "status",
-                f"deployment/{release.fullname}-web",
-                "-n",
-                NAMESPACE,
-                "--timeout=180s",
-            )
+            web = f"deployment/{release.fullname}-web"
+            kubectl("rollout", "status", web, "-n", NAMESPACE, "--timeout=180s")
         else:
             wait_for(release, "Healthy")
-        kubectl(
-            "rollout",
-            "status",
-            f"deployment/{release.fullname}-edge",
-            "-n",
-            NAMESPACE,
-            "--timeout=180s",
+        edge = f"deployment/{release.fullname}-edge"
+        kubectl("rollout", "status", edge, "-n", NAMESPACE, "--timeout=180s")
+        wait_until(
+            lambda: ending(release) == [], seconds=120, interval=1.0, why="former pods have ended"
         )
+
+
+def ending(release: Release) -> list[str]:
+    pods = json.loads(release.get("pods", "-o", "json"))["items"]
+    return [one["metadata"]["name"] for one in pods if "deletionTimestamp" in one["metadata"]]
 
 
 @pytest.mark.parametrize("strategy", ["canary", "blueGreen", "rolling", "canary"])

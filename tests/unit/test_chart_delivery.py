@@ -163,6 +163,5 @@ def test_nginx_sends_the_canary_its_share() -> None:
     assert "20% careful;" in files and "set $pool $split_pool;" in files
     servers = set(re.findall(r"server (\S+):8000", files))
     services = {one["metadata"]["name"] for one in of_kind(objects, "Service")}
-    assert {name.partition(".")[0] for name in servers} == {
-        "x-devops-starter-serving", "x-devops-starter-candidate",
-    } <= services  # fmt: skip
+    names = {f"x-devops-starter-{name}" for name in ("serving", "candidate", "pods")}
+    assert {server.partition(".")[0] for server in servers} == names <= services

@@ -97,9 +97,8 @@ strategy:
 {{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "serving") "canary" (list "serving" "candidate")) $sent }}
 WEB_HOST: {{ include "ds.host" (list . (first $pools)) }}
 WEB_NEXT_HOST: {{ include "ds.host" (list . (last $pools)) }}
-{{- /* Also for an nginx that ends, after the two Services are gone. */}}
-WEB_BACKUP: &all {{ include "ds.host" (list . "pods") }}
-WEB_NEXT_BACKUP: *all
+WEB_BACKUP: {{ include "ds.host" (list . "pods") }}
+WEB_NEXT_BACKUP: {{ include "ds.host" (list . (first $pools)) }}
 POOL: {{ ternary "$split_pool" "web" (eq $sent "canary") }}
 SPLIT: {{ ternary (printf "split_clients $request_id $split_pool {\n    %v%% careful;\n    * web;\n}\n" .Values.delivery.percent) "" (eq $sent "canary") | quote }}
 {{- end }}
