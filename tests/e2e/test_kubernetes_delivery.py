@@ -1,5 +1,6 @@
 """Canary and blue-green by Argo Rollouts: a bad version goes back, no change loses a request."""
 
+import functools
 import json
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NAMESPACE = "e2e-delivery"
 CONTROLLER = "argo-rollouts"
 NO_ROLLOUTS = f"NO ARGO ROLLOUTS in namespace {CONTROLLER}, or no Prometheus in monitoring"
-RATE = 60.0
+load = functools.partial(MixedLoad, rate=60.0, repeats=True, own_ports=True)
 # Helm waits in vain for a Rollout, whose observedGeneration is a string (helm issue 32615).
 WITHOUT_WAIT = "--wait=hookOnly"
 
@@ -103,7 +104,7 @@ def ending(release: Release) -> list[str]:
 
 @pytest.mark.parametrize("strategy", ["canary", "blueGreen", "rolling", "canary"])
 def test_changing_the_strategy_loses_no_request(release: Release, strategy: str) -> None:
-    with MixedLoad(release, rate=RATE, repeats=True) as mixed:
+    with load(release) as mixed:
         time.sleep(2)
         switch(release, strategy)
         time.sleep(20)
@@ -118,7 +119,7 @@ def test_changing_the_strategy_loses_no_request(release: Release, strategy: str)
 @pytest.mark.parametrize("strategy", ["canary", "blueGreen"])
 def test_a_good_version_comes_into_service(release: Release, strategy: str) -> None:
     switch(release, strategy)
-    with MixedLoad(release, rate=RATE, repeats=True) as mixed:
+    with load(release) as mixed:
         time.sleep(2)
         begun = time.monotonic()
         tag = IMAGE.partition(":")[2]
@@ -138,7 +139,7 @@ def test_a_bad_version_goes_back(release: Release, fault: str) -> None:
     if rollout(release)["spec"]["strategy"].get("canary") is None:
         switch(release, "canary")
     before = rollout(release)["status"]["stableRS"]
-    with MixedLoad(release, rate=RATE, repeats=True) as mixed:
+    with load(release) as mixed:
         time.sleep(5)
         begun = time.monotonic()
         release.upgrade(WITHOUT_WAIT, config__FAULT=fault)
