@@ -35,7 +35,8 @@ def test_the_pods_are_the_same_whatever_the_strategy() -> None:
 
 def test_a_canary_is_judged_before_it_gets_more() -> None:
     steps = strategy("canary")["canary"]["steps"]
-    assert [next(iter(step)) for step in steps] == ["setWeight", "pause", "analysis"]
+    assert [next(iter(step)) for step in steps] == ["setWeight", "analysis"]
+    assert {metric["initialDelay"] for metric in questions().values()} == {"60s"}
 
 
 def test_blue_green_is_tried_before_it_serves_and_judged_after() -> None:

@@ -73,7 +73,6 @@ strategy:
     # Of the pods. The share of requests stays what nginx or the gateway sends there.
     steps:
       - setWeight: {{ $delivery.percent }}
-      - pause: {duration: {{ $delivery.stepSeconds }}s}
       - analysis: {{ toJson $analysis }}
   {{- else }}
   blueGreen:
