@@ -25,6 +25,10 @@ FIXED = {
     "STATUS_HOST": "nginx-status",
     "WEB_HOST": "web",
     "WEB_NEXT_HOST": "web-next",
+    "WEB_BACKUP": "web-next",
+    "WEB_NEXT_BACKUP": "web",
+    "POOL": "web",
+    "SPLIT": "",
     # Short: a restart waits for it, and nothing else answers meanwhile.
     "KEEPALIVE_MIN_SECONDS": "2",
 }

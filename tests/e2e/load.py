@@ -52,7 +52,9 @@ class MixedLoad:
     ) -> None:
         """Args:
         rate: requests a second.
-        own_ports: whether no two of its HTTP/1.1 connections have the same client port.
+        own_ports: whether no two of its HTTP/1.1 connections have the same client port, as if they
+            were of many clients. For two minutes a cluster's node remembers to which pod a port was
+            connected, also if that pod is gone: kube-proxy makes it forget UDP alone.
         repeats: whether a write over HTTP/2 is sent again, under its Idempotency-Key, when the
             connection is ended. httpx drops the answers that may still come after a GOAWAY.
         """

@@ -19,9 +19,6 @@ from tests.support.processes import wait_until
 # Nodes to kill, one after the other.
 KILLS = int(os.environ.get("E2E_KILLS", "1"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 150 * KILLS)]
-# For two minutes a node remembers to which pod each port of a client was connected, also if that
-# pod is gone: kube-proxy makes it forget UDP alone. The one client here stands for many, so it uses
-# each port once.
 load = functools.partial(MixedLoad, rate=40.0, repeats=True, own_ports=True)
 
 

@@ -22,6 +22,8 @@ VARIANTS = {
     "external Redis": ("--set=redis.mode=external,redis.url=rediss://redis.example.org:6380/0",),
     "sentinel": ("--set=redis.mode=sentinel",),
     "autoscaling": ("--set=autoscaling.enabled=true",),
+    "canary": ("--set=delivery.strategy=canary",),
+    "blue-green": ("--set=delivery.strategy=blueGreen",),
     "gateway": ("--set=gateway.enabled=true,gateway.parentRefs[0].name=public",),
     "ingress": (
         "--set=ingress.enabled=true,ingress.hosts[0]=a.example.org,tls.existingSecret=tls",

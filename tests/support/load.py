@@ -11,10 +11,12 @@ import http.client
 import itertools
 import math
 import select
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
@@ -24,7 +26,7 @@ REFUSED = -1
 # Shorter than a server's keep-alive, so that it is the client that closes an idle connection.
 IDLE_SECONDS = 10.0
 # For clients; Linux itself chooses from 32,768 on.
-PORTS = itertools.cycle(range(20_000, 30_000))
+_PORTS = itertools.cycle(range(20_000, 30_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,7 @@ class Load:  # pylint: disable=too-many-instance-attributes
         self._rate, self._pause = rate, pause
         self._seconds = seconds
         self._new_connection_every = new_connection_every
-        self._connection = functools.partial(
-            _Connection, *self._address, timeout, looks, PORTS if own_ports else None
-        )
+        self._connection = functools.partial(_Connection, *self._address, timeout, looks, own_ports)
         self._on_answer = on_answer
         self._started = 0.0
         self._sent = 0
@@ -172,11 +172,9 @@ class Load:  # pylint: disable=too-many-instance-attributes
 class _Connection:
     """A keep-alive connection that is opened again after the server closed it while idle."""
 
-    def __init__(
-        self, host: str, port: int, timeout: float, looks: bool, ports: Iterator[int] | None
-    ) -> None:
+    def __init__(self, host: str, port: int, timeout: float, looks: bool, own_port: bool) -> None:
         self._looks = looks
-        self._ports = ports
+        self._own_port = own_port
         self._open = functools.partial(http.client.HTTPConnection, host, port, timeout=timeout)
         self._http = self._open()
         self._used = 0.0
@@ -186,8 +184,8 @@ class _Connection:
         try:
             if self._http.sock and self._stale():
                 self._http.close()
-            if self._ports and not self._http.sock:
-                self._http = self._open(source_address=("", next(self._ports)))
+            if self._own_port and not self._http.sock:
+                self._http = self._open(source_address=("", unused_port()))
             self._http.request(request.method, request.path, request.body, dict(request.headers))
             response = self._http.getresponse()
             body = response.read()
@@ -210,6 +208,15 @@ class _Connection:
         poll = select.poll()
         poll.register(self._http.sock, select.POLLIN)
         return bool(poll.poll(0))
+
+
+def unused_port() -> int:
+    """A client port that no connection here has had, and nobody listens on."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("", port))
+            return port
 
 
 def statuses(answers: Iterable[Answer]) -> Counter[int]:

@@ -20,7 +20,10 @@ from tests.support.paths import ROOT
 from tests.support.processes import output_of, run
 
 # Their schemas come with other projects' CRDs.
-FOREIGN = ("monitoring.coreos.com/", "gateway.networking.k8s.io/", "cert-manager.io/")
+FOREIGN = (
+    *("monitoring.coreos.com/", "gateway.networking.k8s.io/", "cert-manager.io/"),
+    "argoproj.io/",
+)
 
 
 @pytest.mark.parametrize("name", ["", "development", "staging", "production"])

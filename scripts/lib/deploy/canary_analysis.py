@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from command_error import CommandError
 
-from .docker_client import DockerClient
+from .docker_client import ROOT, DockerClient
 
 # Requests of users to the candidate, without health checks.
 SELECTOR = '{job="web",pool="web-next",route!~"/health.*"}'
@@ -39,6 +39,15 @@ class Limits:
     error_ratio: float  # answers of 500 and above among all, 0 to 1
     p99_ms: float
     requests: int  # fewer than these are not judged
+
+    @classmethod
+    def usual(cls) -> "Limits":
+        """Those of monitoring/analysis.json, which hold on Kubernetes too."""
+        text = (ROOT / "monitoring" / "analysis.json").read_text(encoding="utf-8")
+        analysis = json.loads(text)
+        asked = analysis["questions"]
+        least = int(analysis["requests"]["least"])
+        return cls(asked["errors"]["limit"], 1000 * asked["latency"]["limit"], least)
 
 
 @dataclass(frozen=True)

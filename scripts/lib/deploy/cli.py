@@ -76,9 +76,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--env-file", metavar="FILE", type=Path, help="settings other than infrastructure/.env")
     add("--step-seconds", metavar="N", type=number(1), help="watch each step (canary 60, else 20)")
     add("--health-seconds", metavar="N", type=number(1), default=120.0, help="to start (120)")
-    add("--max-error-ratio", metavar="R", type=number(0, 1), default=0.01, help="0 to 1 (0.01)")
-    add("--max-p99-ms", metavar="N", type=number(1), default=1000.0, help="milliseconds (1000)")
-    add("--min-requests", metavar="N", type=number(0), default=20.0, help="to judge by (20)")
+    usual = Limits.usual()
+    for name, type_, default, text in (
+        ("--max-error-ratio", number(0, 1), usual.error_ratio, "0 to 1"),
+        ("--max-p99-ms", number(1), usual.p99_ms, "milliseconds"),
+        ("--min-requests", number(0), usual.requests, "to judge by"),
+    ):
+        add(name, metavar="N", type=type_, default=default, help=f"{text} ({default:g})")
     given = parser.parse_args(arguments)
     if given.action and given.strategy:
         parser.error(f"--strategy has no meaning with --{given.action}")

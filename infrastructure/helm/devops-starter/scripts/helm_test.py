@@ -1,40 +1,53 @@
-"""`helm test`: what a release promises, asked from a pod beside it: NAME URL."""
+"""`helm test`: what a release promises, asked from a pod beside it: URL TEST..."""
 
 import json
+import os
 import sys
 import urllib.request
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
-NAME, URL = sys.argv[1:]
+URL, *TESTS = sys.argv[1:]
 TOKEN = Path("/secret/api_token").read_text(encoding="utf-8").strip()
 
 
 def call(method: str, path: str, body: object = None, cookie: str = "") -> tuple[int, Any, Message]:
     """Status, JSON body and headers of the answer; an error is raised."""
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    if "HOST" in os.environ:  # one of TRUSTED_HOSTS: a Service's name is none
+        headers["Host"] = os.environ["HOST"]
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(URL + path, data, headers | {"Cookie": cookie}, method=method)
     with urllib.request.urlopen(request, timeout=5) as answer:  # nosec B310
         return answer.status, json.loads(answer.read() or b"null"), answer.headers
 
 
-if NAME == "reached":
+def reached() -> None:
     assert call("GET", "/health")[1]["status"] == "healthy"
-elif NAME == "item":
-    status, item, sent = call("POST", "/api/v1/items", {"name": "helm test"})
+
+
+def item() -> None:
+    status, stored, sent = call("POST", "/api/v1/items", {"name": "helm test"})
     assert status == 201
-    assert call("GET", sent["Location"])[1] == item
+    assert call("GET", sent["Location"])[1] == stored
     assert call("DELETE", sent["Location"])[0] == 204
-elif NAME == "cache":
+
+
+def cache() -> None:
     assert call("PUT", "/api/v1/cache/helm-test?ttl=60", {"a": 1})[0] in (200, 201)
     assert call("GET", "/api/v1/cache/helm-test")[1] == {"a": 1}
-elif NAME == "session":
+
+
+def session() -> None:
     started = call("PUT", "/api/v1/session", {"data": {"a": 1}})[2]["Set-Cookie"].partition(";")[0]
     assert call("GET", "/api/v1/session", cookie=started)[1]["data"] == {"a": 1}
-elif NAME == "metrics":
+
+
+def metrics() -> None:
     with urllib.request.urlopen(f"{URL}/metrics", timeout=5) as scrape:  # nosec B310
         assert b"http_requests_total{" in scrape.read()
-else:
-    sys.exit(f"unknown test {NAME}")
+
+
+for test in TESTS:
+    globals()[test]()

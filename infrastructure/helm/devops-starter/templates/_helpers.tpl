@@ -161,8 +161,7 @@ redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:637
 takes four words for its own parameters unless a backslash stands before them. */ -}}
 {{- define "ds.edgeSettings" -}}
 {{- $config := .Values.config -}}
-WEB_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
-WEB_NEXT_HOST: "{{ include "ds.fullname" . }}-pods.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}"
+{{ include "ds.pools" . }}
 RESOLVER: "{{ .Values.edge.resolver }} ipv6=off"
 STATUS_HOST: "127.0.0.1"
 KEEPALIVE_MIN_SECONDS: "15"
@@ -201,4 +200,35 @@ metadata:
 spec:
   {{- index . 2 | toYaml | nindent 2 }}
   policyTypes: [Ingress, Egress]
+{{- end }}
+
+{{- /* A pod that asks the service: (list CONTEXT HOST:PORT TEST...), with the tests of scripts/helm_test.py. */ -}}
+{{- define "ds.testPod" -}}
+{{- $root := index . 0 -}}
+backoffLimit: 0
+activeDeadlineSeconds: 60
+template:
+  metadata:
+    labels:
+      {{- include "ds.selector" (list $root "test") | nindent 6 }}
+  spec:
+    restartPolicy: Never
+    {{- include "ds.podSecurity" $root | nindent 4 }}
+    {{- with $root.Values.image.pullSecrets }}
+    imagePullSecrets: {{ toYaml . | nindent 6 }}
+    {{- end }}
+    containers:
+      - name: test
+        image: {{ include "ds.image" $root | quote }}
+        imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+        {{- include "ds.containerSecurity" $root | nindent 8 }}
+        {{- with $root.Values.config.TRUSTED_HOSTS }}
+        env: [{name: HOST, value: {{ regexFind "[^.,\\s][^,\\s]*" . | quote }}}]
+        {{- end }}
+        command: {{ concat (list "python" "-Bc" ($root.Files.Get "scripts/helm_test.py") (printf "http://%s" (index . 1))) (slice . 2) | toJson }}
+        resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 64Mi, ephemeral-storage: 8Mi}}
+        volumeMounts: [{name: secret, mountPath: /secret, readOnly: true}]
+    volumes:
+      - name: secret
+        secret: {secretName: {{ include "ds.secret" $root }}, defaultMode: 0440, items: [{key: api_token, path: api_token}]}
 {{- end }}

@@ -1,0 +1,157 @@
+"""Canary and blue-green by Argo Rollouts: a bad version goes back, no change loses a request."""
+
+import functools
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import IMAGE, Release, helm, installed, kubectl, load_images
+from tests.e2e.load import MixedLoad
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+NAMESPACE = "e2e-delivery"
+CONTROLLER = "argo-rollouts"
+NO_ROLLOUTS = f"NO ARGO ROLLOUTS in namespace {CONTROLLER}, or no Prometheus in monitoring"
+load = functools.partial(MixedLoad, rate=60.0, repeats=True, own_ports=True)
+# Helm waits in vain for a Rollout, whose observedGeneration is a string (helm issue 32615).
+WITHOUT_WAIT = "--wait=hookOnly"
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    for kind, namespace in (
+        ("deployment/argo-rollouts", CONTROLLER),
+        ("service/prometheus", "monitoring"),
+    ):
+        if "Error" in kubectl("get", kind, "-n", namespace, check=False):
+            pytest.skip(NO_ROLLOUTS)
+    load_images()
+    fault = (Path(__file__).parent / "bad_version.py").read_text(encoding="utf-8")
+    config_map = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "fault"},
+        "data": {"sitecustomize.py": fault},
+    }
+    settings: dict[str, Any] = {
+        "metrics__serviceMonitor__enabled": "true",
+        "metrics__serviceMonitor__interval": "5s",
+        "delivery__prometheus": "http://prometheus.monitoring:9090",
+        "delivery__stepSeconds": "30",
+        "extraVolumes[0]__name": "fault",
+        "extraVolumes[0]__configMap__name": "fault",
+        "extraVolumeMounts[0]__name": "fault",
+        "extraVolumeMounts[0]__mountPath": "/fault",
+        "config__PYTHONPATH": "/fault",
+        "config__FAULT": "none",
+    }
+    folder = tmp_path_factory.mktemp("delivery")
+    with installed(folder, NAMESPACE, beside=[config_map], **settings) as running:
+        yield running
+
+
+def rollout(release: Release) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        release.get("rollout", f"{release.fullname}-web", "-o", "json")
+    )
+    return found
+
+
+def wait_for(release: Release, *phases: str, seconds: float = 300) -> dict[str, Any]:
+    """The Rollout, once the controller has seen its newest form and says one of these."""
+
+    def reached() -> bool:
+        found = rollout(release)
+        status = found.get("status", {})
+        seen = status.get("observedGeneration") == str(found["metadata"]["generation"])
+        return seen and status.get("phase") in phases
+
+    wait_until(reached, seconds=seconds, interval=1.0, why=f"the rollout is {' or '.join(phases)}")
+    return rollout(release)
+
+
+def former(release: Release, kind: str) -> bool:
+    return "NotFound" not in kubectl(
+        "get", kind, f"{release.fullname}-web", "-n", NAMESPACE, check=False
+    )
+
+
+def switch(release: Release, strategy: str) -> None:
+    """The same upgrade twice: the second one ends what served before."""
+    for _ in range(2):
+        release.upgrade(WITHOUT_WAIT, delivery__strategy=strategy)
+        if strategy == "rolling":
+            web = f"deployment/{release.fullname}-web"
+            kubectl("rollout", "status", web, "-n", NAMESPACE, "--timeout=180s")
+        else:
+            wait_for(release, "Healthy")
+        edge = f"deployment/{release.fullname}-edge"
+        kubectl("rollout", "status", edge, "-n", NAMESPACE, "--timeout=180s")
+        wait_until(
+            lambda: ending(release) == [], seconds=120, interval=1.0, why="former pods have ended"
+        )
+
+
+def ending(release: Release) -> list[str]:
+    pods = json.loads(release.get("pods", "-o", "json"))["items"]
+    return [one["metadata"]["name"] for one in pods if "deletionTimestamp" in one["metadata"]]
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blueGreen", "rolling", "canary"])
+def test_changing_the_strategy_loses_no_request(release: Release, strategy: str) -> None:
+    with load(release) as mixed:
+        time.sleep(2)
+        switch(release, strategy)
+        time.sleep(20)
+
+    print(json.dumps(mixed.summary(), indent=1))
+    assert former(release, "deployment") is (strategy == "rolling")
+    assert former(release, "rollout") is (strategy != "rolling")
+    assert not mixed.failures
+    assert mixed.lost_items() == set()
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blueGreen"])
+def test_a_good_version_comes_into_service(release: Release, strategy: str) -> None:
+    switch(release, strategy)
+    with load(release) as mixed:
+        time.sleep(2)
+        begun = time.monotonic()
+        tag = IMAGE.partition(":")[2]
+        now = release.settings.get("image.tag", tag)
+        release.upgrade(WITHOUT_WAIT, image__tag=f"{tag}-next" if now == tag else tag)
+        wait_for(release, "Healthy")
+        print(f"{strategy}: in service after {time.monotonic() - begun:.0f} s")
+        time.sleep(5)
+
+    print(json.dumps(mixed.summary(), indent=1))
+    assert not mixed.failures
+    assert mixed.lost_items() == set()
+
+
+@pytest.mark.parametrize("fault", ["errors", "slow", "leak", "unready", "writes"])
+def test_a_bad_version_goes_back(release: Release, fault: str) -> None:
+    if rollout(release)["spec"]["strategy"].get("canary") is None:
+        switch(release, "canary")
+    before = rollout(release)["status"]["stableRS"]
+    with load(release) as mixed:
+        time.sleep(5)
+        begun = time.monotonic()
+        release.upgrade(WITHOUT_WAIT, config__FAULT=fault)
+        status = wait_for(release, "Degraded", "Healthy")["status"]
+        seconds = time.monotonic() - begun
+        print(f"{fault}: {status['phase']} after {seconds:.0f} s: {status.get('message')}")
+        time.sleep(5)
+
+    print(json.dumps(mixed.summary(), indent=1))
+    assert (status["phase"], status["abort"], status["stableRS"]) == ("Degraded", True, before)
+    assert len(mixed.failures) <= 0.1 * mixed.sent
+    # The way out: what served before, without steps.
+    helm("rollback", release.name, "--namespace", NAMESPACE)
+    release.settings["config.FAULT"] = "none"
+    wait_for(release, "Healthy", seconds=60)
