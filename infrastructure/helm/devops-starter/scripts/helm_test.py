@@ -3,12 +3,15 @@
 import json
 import os
 import sys
+import time
+import urllib.error
 import urllib.request
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
 URL, *TESTS = sys.argv[1:]
+GIVE_UP_AT = time.monotonic() + 30
 TOKEN = Path("/secret/api_token").read_text(encoding="utf-8").strip()
 
 
@@ -19,8 +22,19 @@ def call(method: str, path: str, body: object = None, cookie: str = "") -> tuple
         headers["Host"] = os.environ["HOST"]
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(URL + path, data, headers | {"Cookie": cookie}, method=method)
-    with urllib.request.urlopen(request, timeout=5) as answer:  # nosec B310
+    with connected(request) as answer:
         return answer.status, json.loads(answer.read() or b"null"), answer.headers
+
+
+def connected(request: urllib.request.Request) -> Any:
+    """The answer. A name server may give the addresses of former pods for some seconds."""
+    while True:
+        try:
+            return urllib.request.urlopen(request, timeout=5)  # nosec B310
+        except urllib.error.URLError as error:
+            if isinstance(error, urllib.error.HTTPError) or time.monotonic() > GIVE_UP_AT:
+                raise
+            time.sleep(1)
 
 
 def reached() -> None:
@@ -45,7 +59,7 @@ def session() -> None:
 
 
 def metrics() -> None:
-    with urllib.request.urlopen(f"{URL}/metrics", timeout=5) as scrape:  # nosec B310
+    with connected(urllib.request.Request(f"{URL}/metrics")) as scrape:
         assert b"http_requests_total{" in scrape.read()
 
 
