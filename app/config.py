@@ -19,17 +19,24 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 from redis import ConnectionPool
 from redis.exceptions import RedisError
 
+from app.otel_settings import OtelSettings
 from app.version import __version__
 
 T = TypeVar("T")
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 EMBEDDED_STORE = "memory://"
-SECRETS = ("SECRET_KEY", "API_TOKENS", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD")
+SECRETS = (
+    "SECRET_KEY",
+    "API_TOKENS",
+    "REDIS_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+)
 YEAR_SECONDS = 31_536_000
 
 # Values known from tutorials and sample files. A production secret must not even contain one.
@@ -195,7 +202,7 @@ def _in_production(values: dict[str, Any]) -> bool:
     return values.get("environment") == "production"
 
 
-class Settings(BaseSettings):
+class Settings(OtelSettings):
     """Everything that may differ between two deployments."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, str_strip_whitespace=True)
@@ -432,10 +439,10 @@ def _one_line(failure: ValidationError) -> str:
     value = str(error["input"])
     # Not of a secret, or of a URL that contains one.
     shown = f"{value[:80]!r} " if field.repr and "@" not in value else ""
-    if name in SECRETS:
-        example = _NEW_SECRET
-    elif field.examples:
+    if field.examples:
         example = field.examples[0]
+    elif name in SECRETS:
+        example = _NEW_SECRET
     else:
         example = field.get_default()
     problem = problem.replace("Input should be", "must be").replace("String should", "must")

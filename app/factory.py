@@ -43,6 +43,7 @@ from app.services.health import HealthService
 from app.services.items import ItemService
 from app.services.stats import PopulationCollector, StatsService
 from app.utils.metrics import fit_buckets
+from app.utils.tracing import Tracing
 
 BLUEPRINTS = (
     root.blueprint,
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Periodic tasks use both, so that each circuit closes without waiting for a request.
     usage = StatsService(settings, data)
     faults = FaultService(redis)
+    traces = app.extensions["tracing"] = Tracing(settings)
     cache_service = CacheService(settings, redis, data)
     services = [
         settings,
@@ -101,7 +103,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         WorkerProcessCollector(),
         PopulationCollector(usage),
     )
-    secrets = SecretFiles(settings, _secrets_user(auth, data, redis))
+    secrets = SecretFiles(settings, _secrets_user(auth, traces, data, redis))
     app.extensions["periodic_tasks"] = PeriodicTasks(
         # Secrets first: a new worker has those that the master has read at its start.
         (secrets.refresh, usage.flush, faults.refresh, data.delete_ended)
@@ -122,7 +124,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(demo.blueprint)
     fit_buckets(len(list(app.url_map.iter_rules())), settings.replicas)
     record = _recorder(usage, app.config["SESSION_COOKIE_NAME"])
-    middleware = RequestMiddleware(app.wsgi_app, settings, record)
+    middleware = RequestMiddleware(app.wsgi_app, settings, record, traces)
     app.wsgi_app = middleware  # type: ignore[method-assign]
     return app
 
@@ -145,9 +147,12 @@ def _flask(settings: Settings) -> Flask:
     return app
 
 
-def _secrets_user(auth: TokenAuth, *clients: RedisClient) -> Callable[[Settings], None]:
+def _secrets_user(
+    auth: TokenAuth, traces: Tracing, *clients: RedisClient
+) -> Callable[[Settings], None]:
     def use(settings: Settings) -> None:
         auth.use(settings.api_tokens)
+        traces.use(settings)
         for client in clients:
             client.log_in(settings)
 

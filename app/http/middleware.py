@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from app.config import Settings
-from app.http import problems
+from app.http import problems, server_span
 from app.http.request_id import TrustedProxies
 from app.http.request_id import request_context as context_of
 from app.utils import metrics, request_context
 from app.utils.request_context import RequestContext
 from app.utils.request_log import RequestLog
+from app.utils.spans import Trace
+from app.utils.tracing import Tracing
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -29,6 +31,7 @@ ROUTE_HEADER = "X-Route"
 """The same for the proxy in front, which cannot know the rule: its log and metrics need it."""
 METRICS_PATH = "/metrics"
 _PROBES = {"/health", "/health/live", "/health/ready"}
+_NOT_TRACED = "/health/", f"{METRICS_PATH}/"
 MANAGEMENT = "app.management"
 """Key of the WSGI environment: set if the request came by the management port."""
 
@@ -51,16 +54,21 @@ error_log = logging.getLogger("app.error")
 class RequestMiddleware:
     """Identifies, times, counts and logs every request of a WSGI application."""
 
-    def __init__(self, application: WsgiApp, settings: Settings, record: Recorder) -> None:
+    def __init__(
+        self, application: WsgiApp, settings: Settings, record: Recorder, tracing: Tracing
+    ) -> None:
         self._application = application
         self._proxies = TrustedProxies(settings.forwarded_allow_ips)
         self._log = RequestLog(settings)
         self._record = record
+        self._tracing = tracing if tracing.on else None
         # Looking up a labelled child costs more than counting on it; routes are few.
         self._children: dict[tuple[str, str, int], tuple[int, Any, Any, Any, Any]] = {}
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         context = context_of(environ, self._proxies)
+        if self._tracing is not None and not f"{environ['PATH_INFO']}/".startswith(_NOT_TRACED):
+            self._tracing.begin(context, environ.get("HTTP_TRACEPARENT"))
         token = request_context.set_current(context)
         # A scrape that counted itself would never read the same twice.
         counted = environ["PATH_INFO"] != METRICS_PATH
@@ -99,7 +107,15 @@ class RequestMiddleware:
         method = metrics.method_label(environ["REQUEST_METHOD"])
         level, requests, duration, received, sent = self._series(method, route, answer.status)
         requests.inc()
-        duration.observe(seconds)
+        if context.trace is None:
+            duration.observe(seconds)
+        else:
+            server_span.describe(
+                context.trace.root,
+                context,
+                (method, route, answer.status, environ["wsgi.url_scheme"]),
+            )
+            metrics.observe_traced(duration, seconds, self._finish(context.trace))
         if announced := _length(environ.get("CONTENT_LENGTH")):
             received.inc(announced)
         sent.inc(answer.length)
@@ -115,6 +131,12 @@ class RequestMiddleware:
             "user_agent": environ.get("HTTP_USER_AGENT"),
         }
         self._log.write(level, context, fields)
+
+    def _finish(self, trace: Trace) -> dict[str, str]:
+        """Hand a request's spans over. Returns the exemplar that leads to them."""
+        if self._tracing is not None:
+            self._tracing.finish(trace)
+        return {"trace_id": trace.trace_id, "span_id": trace.root.span_id}
 
     def _series(self, method: str, route: str, status: int) -> tuple[int, Any, Any, Any, Any]:
         key = method, route, status

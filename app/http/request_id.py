@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from app.config import IpNetwork
-from app.utils.request_context import RequestContext, new_request_id, new_span_id
+from app.utils.request_context import RequestContext, new_request_id
+from app.utils.spans import new_span_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # W3C Trace Context: version, trace ID, parent ID and flags. IDs of zeros only are invalid.

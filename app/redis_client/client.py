@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from hiredis import pack_command
@@ -23,14 +24,16 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.config import Settings
-from app.redis_client import connect
+from app.redis_client import client_span, connect
 from app.redis_client.circuit_breaker import CircuitBreaker, State
+from app.redis_client.client_span import ClientSpans, What, name_of
 from app.redis_client.time_budget import NOT_SENT, TimeBudget
 from app.redis_client.trouble import Trouble, cause, code
-from app.utils import metrics
+from app.utils import metrics, tracing
+from app.utils.spans import Span
 
 T = TypeVar("T")
-Command = tuple[str | bytes | int | float, ...]
+Command = client_span.Command
 
 # After this long, a thread connects anew for its reads: the name may belong to another server now,
 # and the former one, as a replica, would go on answering them.
@@ -112,6 +115,7 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         self._wait_replicas = 0 if self.embedded else settings.redis_wait_replicas
         self._purpose = purpose
         self._failure = ""
+        self._spans = ClientSpans(settings) if settings.traces_url else None
         self.breaker = CircuitBreaker(on_change=self._publish)
         # The embedded store answers at once: there is nothing to wait for.
         self._budget = None if self.embedded else budget
@@ -149,12 +153,12 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
     def read(self, *commands: Command) -> list[Any]:
         """Send commands that only read, in one round trip; an answer for each, as RESP2 has it."""
         if self.embedded:
-            return self.run(lambda redis: _exchange_embedded(redis, commands))
-        return self.run(lambda _: self._connections.exchange(commands), commands[0][0])
+            return self.run(lambda redis: _exchange_embedded(redis, commands), commands)
+        return self.run(lambda _: self._connections.exchange(commands), commands)
 
     def write(self, *commands: Command) -> list[Any]:
         """Run commands as one transaction, in one round trip; an answer for each."""
-        return self._run_write(lambda redis: _transaction(redis, commands), commands[0][0])
+        return self._run_write(lambda redis: _transaction(redis, commands), commands)
 
     def script(
         self, source: str, replicated: bool = False
@@ -165,14 +169,13 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         wrote. If they are too few, it raises `RedisRefused`, and `maybe_stored` is set.
         """
         script = self._redis.register_script(source)
+        what = (("EVALSHA", script.sha),)
         if not (replicated and self._wait_replicas):
             return lambda keys, args: self._run_write(
-                lambda redis: script(keys=keys, args=args, client=redis), "EVALSHA"
+                lambda redis: script(keys=keys, args=args, client=redis), what
             )
         return lambda keys, args: self._run_write(
-            lambda redis: self._replicated(redis, script, (len(keys), *keys, *args)),
-            "EVALSHA",
-            True,
+            lambda redis: self._replicated(redis, script, (len(keys), *keys, *args)), what, True
         )
 
     def ping(self) -> float:
@@ -181,29 +184,45 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         self.run(lambda redis: redis.ping(), "PING")
         return (time.perf_counter() - started) * 1000
 
-    def run(self, operation: Callable[[Redis], T], name: object = "a command") -> T:
-        """Call `operation` with redis-py's client; errors say that it was doing `name`."""
+    def run(
+        self, operation: Callable[[Redis], T], what: What = "a command", batch: str = "PIPELINE"
+    ) -> T:
+        """Call `operation` with redis-py's client; errors and spans say that it does `what`."""
         budget = self._budget.of_request() if self._budget else None
         if budget and budget.exhausted:
+            tracing.event("redis.time_budget_exhausted")
             raise RedisUnavailable("the time budget of this request is used up", tried=False)
         if not self.breaker.allow():
+            tracing.event("redis.circuit_open")
             raise RedisUnavailable(f"the circuit to Redis is open: {self._failure}", tried=False)
+        attempt = self._attempt
+        if self._spans is not None and (trace := tracing.current()) is not None:
+            attempt = partial(self._traced, self._spans.span(trace, what, batch))
         if budget is None:
-            return self._attempt(operation, name)
+            return attempt(operation, what)
         budget.start()
         try:
-            return self._attempt(operation, name)
+            return attempt(operation, what)
         except RedisUnavailable as error:
             budget.failed = not isinstance(error, RedisRefused)
             raise
         finally:
             budget.stop()
 
+    def _traced(self, span: Span, operation: Callable[[Redis], T], what: What) -> T:
+        with span:
+            try:
+                return self._attempt(operation, what)
+            except RedisFailure as error:
+                reason = error.__cause__
+                span.fail(code(reason if isinstance(reason, Exception) else error), str(error))
+                raise
+
     def _run_write(
-        self, operation: Callable[[Redis], T], name: object, replicated: bool = False
+        self, operation: Callable[[Redis], T], what: What, replicated: bool = False
     ) -> T:
         try:
-            result = self.run(operation, name)
+            result = self.run(operation, what, "MULTI")
         except RedisUnavailable as error:
             error.maybe_stored = _maybe_done(error.__cause__)
             raise
@@ -232,7 +251,7 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
             raise NotReplicated(too_few, status_code="UNREPLICATED")
         return result
 
-    def _attempt(self, operation: Callable[[Redis], T], name: object) -> T:
+    def _attempt(self, operation: Callable[[Redis], T], what: What) -> T:
         started = self.breaker.now()
         try:
             try:
@@ -244,7 +263,7 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
                 self._disconnect()
                 result = operation(self._redis)
         except _NO_ANSWER as error:
-            self._failure = f"{type(error).__name__} while {name}: {cause(error)}"
+            self._failure = f"{type(error).__name__} while {name_of(what)}: {cause(error)}"
             self.breaker.failure(started)
             if self.breaker.state is not State.CLOSED:
                 self.trouble.failed(error)
@@ -255,8 +274,8 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
                 raise
             self.trouble.refused(error)
             if _refused_for_lack_of_space(error):
-                raise RedisFull(f"Redis refuses {name}: {cause(error)}") from error
-            raise RedisRefused(f"Redis refuses {name}: {cause(error)}") from error
+                raise RedisFull(f"Redis refuses {name_of(what)}: {cause(error)}") from error
+            raise RedisRefused(f"Redis refuses {name_of(what)}: {cause(error)}") from error
         self.breaker.success()
         return result
 

@@ -130,13 +130,15 @@ def _enter(app: Any, lock: int, management: Management) -> Any:
         metrics.leave_slot(slot)
         metrics.WORKER_EXITS.labels("recycled" if clean else "died").inc()
     logging.captureWarnings(True)
-    tasks = app.extensions["periodic_tasks"]
+    tasks, traces = app.extensions["periodic_tasks"], app.extensions["tracing"]
     tasks.start()
+    traces.start()
     management.start(app)
 
     def leave() -> None:
         tasks.stop()
         management.stop()
+        traces.stop()
         lifecycle.exit_cleanly()
 
     util.Finalize(None, leave, exitpriority=0)

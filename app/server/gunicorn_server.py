@@ -156,6 +156,7 @@ class Hooks:
         """In the worker, when the app is loaded: start the threads, which a fork would end."""
         logging.captureWarnings(True)
         worker.wsgi.extensions["periodic_tasks"].start()
+        worker.wsgi.extensions["tracing"].start()
         self._management.start(worker.wsgi)
 
     def pre_request(self, _worker: Any, req: Any) -> None:
@@ -168,10 +169,11 @@ class Hooks:
             req.must_close = True
 
     def worker_exit(self, _server: Any, worker: Any) -> None:
-        """In a worker that ends as planned: store its last counts."""
+        """In a worker that ends as planned: store its last counts, send its last spans."""
         if getattr(worker, "booted", False):
             worker.wsgi.extensions["periodic_tasks"].stop()
             self._management.stop()
+            worker.wsgi.extensions["tracing"].stop()
         lifecycle.exit_cleanly()
 
     def child_exit(self, _server: Any, worker: Any) -> None:

@@ -22,7 +22,7 @@ import orjson
 from app.config import Settings
 from app.redis_client.client import RedisClient, RedisFailure
 from app.services.single_flight import SingleFlight
-from app.utils import metrics
+from app.utils import metrics, tracing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -92,6 +92,7 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         self._default_ttl = settings.cache_ttl_default
         self._max_ttl = settings.cache_ttl_max
         self._wait_seconds = settings.redis_timeout_ms / 1000
+        self._traces = bool(settings.traces_url)
         self._in_process = InProcessCache(settings.cache_local_ms / 1000)
         self._flights: SingleFlight[Fetched] = SingleFlight()
         self._replace = redis.script(_REPLACE)
@@ -109,6 +110,8 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
                 operation.hit = entry is not None
             if entry is not None:
                 self._in_process.put(key, entry)
+        if self._traces:
+            tracing.annotate("cache.hit", entry is not None)
         return entry
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -286,20 +289,29 @@ class CacheService:  # pylint: disable=too-many-instance-attributes
         the cache, and then computes as well.
         """
         token = secrets.token_hex(8)
-        give_up_at = time.monotonic() + self._wait_seconds
-        while time.monotonic() < give_up_at:
-            try:
-                locked, entry = self._lock_and_read(key, token)
-            except RedisFailure:
-                return Fetched(compute(), "BYPASS")
-            if entry is not None:
-                if locked:
-                    self._unlock(key, token)
-                return Fetched(entry.value, "HIT")
+        try:
+            locked, entry = self._lock_or_entry(key, token)
+        except RedisFailure:
+            return Fetched(compute(), "BYPASS")
+        if entry is not None:
             if locked:
-                return self._compute_locked(key, seconds, compute, token)
-            time.sleep(POLL_SECONDS)
+                self._unlock(key, token)
+            return Fetched(entry.value, "HIT")
+        if locked:
+            return self._compute_locked(key, seconds, compute, token)
         return self._compute_and_store(key, seconds, compute)
+
+    def _lock_or_entry(self, key: str, token: str) -> tuple[bool, Entry | None]:
+        """Wait for the key's lock or its entry; neither, if both take too long."""
+        give_up_at = time.monotonic() + self._wait_seconds
+        locked, entry = self._lock_and_read(key, token)
+        if locked or entry is not None:
+            return locked, entry
+        with tracing.span("wait for another worker's value"):
+            while not locked and entry is None and time.monotonic() < give_up_at:
+                time.sleep(POLL_SECONDS)
+                locked, entry = self._lock_and_read(key, token)
+        return locked, entry
 
     def _compute_locked(
         self, key: str, seconds: float, compute: Callable[[], Any], token: str

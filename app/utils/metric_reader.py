@@ -12,6 +12,8 @@ from pathlib import Path
 import orjson
 from prometheus_client.utils import floatToGoString
 
+from app.utils import exemplar_store
+from app.utils.exemplar_store import Exemplar
 from app.utils.metric_store import FLOAT_BYTES
 
 Labels = tuple[tuple[str, str], ...]
@@ -63,10 +65,11 @@ class SlotReader:
         """All slots as one, without the end mark of OpenMetrics."""
         with self._lock:
             totals = self._totals()
+            exemplars = self._exemplars() if openmetrics else {}
             lines = [
                 line
                 for name, family in self._families.items()
-                for line in _rendered(name, family, totals, openmetrics)
+                for line in _rendered(name, family, totals, exemplars, openmetrics)
             ]
         return "".join(lines).encode()
 
@@ -92,6 +95,15 @@ class SlotReader:
                 else:
                     totals[index] += number
         return totals
+
+    def _exemplars(self) -> dict[int, Exemplar]:
+        """The latest exemplar of each series that has one; after `_totals`."""
+        latest: dict[int, Exemplar] = {}
+        for slot, read in self._slots.items():
+            for cell, exemplar in exemplar_store.read(self._folder, slot, len(read.indices)):
+                index = read.indices[cell]
+                latest[index] = max(exemplar, latest.get(index, exemplar))
+        return latest
 
     def _read(self, number: int) -> _Slot:
         """A slot with all its series. Lines are read once."""
@@ -139,7 +151,13 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-def _rendered(name: str, family: _Family, totals: list[float], openmetrics: bool) -> list[str]:
+def _rendered(
+    name: str,
+    family: _Family,
+    totals: list[float],
+    exemplars: dict[int, Exemplar],
+    openmetrics: bool,
+) -> list[str]:
     # Prometheus's own format names a counter as its series are named, OpenMetrics without `_total`.
     shown = f"{name}_total" if family.kind == "counter" and not openmetrics else name
     help_text = _escaped(family.help) if openmetrics else family.help.replace("\\", "\\\\")
@@ -149,7 +167,12 @@ def _rendered(name: str, family: _Family, totals: list[float], openmetrics: bool
         up_to = 0.0
         for _, before, index in histogram.buckets:
             up_to += totals[index]
-            lines.append(f"{before}{_number(up_to)}\n")
+            exemplar = exemplars.get(index)
+            lines.append(
+                f"{before}{_number(up_to)} # {exemplar.text()}\n"
+                if exemplar
+                else f"{before}{_number(up_to)}\n"
+            )
         lines.append(f"{histogram.total}{_number(up_to)}\n")
         if histogram.sum:
             before, index = histogram.sum

@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import prometheus_client.samples as library
+
+from app.utils.exemplar_store import Exemplar, Exemplars
 
 FLOAT_BYTES = 8
 FOLDER_PREFIX = "devops-starter-metrics-"
@@ -33,6 +36,7 @@ class Cells:
         # In its own memory a process has a number for each metric object, even of the same name.
         self.by_line: dict[bytes, int] = {}
         self.lines: list[bytes] = []
+        self.exemplars = Exemplars(MAX_SERIES, folder, slot)
         self._names: int | None = None
         self.reports = folder and folder / f"{slot}.reports"
         if folder is None:
@@ -85,6 +89,7 @@ class SharedValue:
         **_: Any,
     ) -> None:
         labels = list(labelnames), list(labelvalues)
+        self.marked_at = float("-inf")  # when it got an exemplar
         self.line = orjson.dumps([typ, multiprocess_mode, metric_name, name, *labels, help_text])
         with self.lock:
             self.cell = self.cells.cell(self.line)
@@ -110,18 +115,26 @@ class SharedValue:
         found: float = self.values[self.cell]
         return found
 
-    def set_exemplar(self, exemplar: Any) -> None:
-        """Exemplars are not stored."""
+    def set_exemplar(self, exemplar: library.Exemplar) -> None:
+        """Keep the IDs of the trace that `exemplar` names."""
+        ids, time = exemplar.labels, exemplar.timestamp or 0.0
+        kept = Exemplar(float(time), ids["trace_id"], ids["span_id"], exemplar.value)
+        with self.lock:
+            self.cells.exemplars.put(self.cell, kept)
 
-    def get_exemplar(self) -> None:
-        """None: exemplars are not stored."""
+    def get_exemplar(self) -> library.Exemplar | None:
+        found = self.cells.exemplars.get(self.cell)
+        if found is None:
+            return None
+        ids = {"trace_id": found.trace_id, "span_id": found.span_id}
+        return library.Exemplar(ids, found.value, found.timestamp)
 
 
 def prepare(configured: str | None) -> Path:
     """The folder METRICS_DIR, cleared of an earlier run, else a new one, in memory if possible."""
     if not configured:
         return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=memory_folder()))
-    for pattern in ("*.series", "*.values", "*.reports"):
+    for pattern in ("*.series", "*.values", "*.reports", "*.exemplars"):
         for stale in Path(configured).glob(pattern):
             stale.unlink()
     return Path(configured)

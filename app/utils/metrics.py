@@ -5,6 +5,8 @@ process keeps the numbers in its own memory.
 """
 
 import re
+import time
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,8 @@ REGISTRY = CollectorRegistry()
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 COARSER_BUCKETS = (0.025, 0.1, 0.25, 1.0, 5.0), (0.25, 2.5)
 """For many routes on many instances (`fit_buckets`)."""
+EXEMPLAR_SECONDS = 1.0
+"""Less than a scrape's interval: others would never be seen."""
 SERIES_BUDGET = 500_000
 """Series of all instances together that Prometheus, with its limits here, holds well."""
 CACHE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -170,6 +174,23 @@ def duration_limits() -> tuple[float, ...]:
 def method_label(method: str) -> str:
     """`method` if HTTP knows it, else `OTHER`, so that clients cannot create series."""
     return method if method in METHODS else "OTHER"
+
+
+def observe_traced(duration: Any, seconds: float, ids: dict[str, str]) -> None:
+    """Count a duration; the bucket that it falls into leads to its trace, one a second at most.
+
+    Args:
+        duration: the child of `DURATION`.
+        ids: `trace_id` and `span_id`.
+    """
+    # pylint: disable-next=protected-access
+    bucket = duration._buckets[bisect_left(duration._upper_bounds, seconds)]
+    now = time.monotonic()
+    if now - bucket.marked_at < EXEMPLAR_SECONDS:
+        duration.observe(seconds)
+        return
+    bucket.marked_at = now
+    duration.observe(seconds, ids)
 
 
 class _Storage:

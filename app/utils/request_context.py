@@ -4,6 +4,8 @@ import os
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from app.utils.spans import Trace
+
 
 @dataclass(slots=True, eq=False)
 class RequestContext:
@@ -14,6 +16,8 @@ class RequestContext:
     """Of the work on this request; None without a trace."""
     exception: str | None = None
     """Why the answer is a 5xx, in one line without secrets."""
+    trace: Trace | None = None
+    """Set if this request is traced."""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
@@ -32,11 +36,6 @@ def request_id() -> str:
 def new_request_id() -> str:
     """A random ID: 32 hexadecimal digits."""
     return os.urandom(16).hex()
-
-
-def new_span_id() -> str:
-    """A random ID as W3C Trace Context has it: 16 hexadecimal digits."""
-    return os.urandom(8).hex()
 
 
 def blame(exception: str) -> None:

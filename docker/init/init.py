@@ -40,7 +40,8 @@ GENERATED = {
     "grafana_admin_password": 16,
     "grafana_secret_key": 32,
 }
-OPTIONAL = "alert_*"  # Alertmanager's receivers: alert_slack_api_url and the like
+# Made by hand, if at all: alert_slack_api_url and the like, otel_exporter_otlp_headers.
+OPTIONAL = {"alertmanager": "alert_*", "web": "otel_*"}
 
 # Numeric users, as docker-compose.yml starts the services.
 NGINX, GRAFANA, REDIS, WEB, REDIS_EXPORTER, NOBODY = 101, 472, 999, 10001, 59000, 65534
@@ -142,7 +143,10 @@ def keep_or_make(name: str, size: int) -> bytes:
 def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
     """Give each service its secrets."""
     exporter = {"redis://exporter@redis:6379": secret["redis_exporter_password"].decode()}
-    optional = {path.name: path.read_bytes() for path in (HOST / "secrets").glob(OPTIONAL)}
+    optional = {
+        service: {path.name: path.read_bytes() for path in (HOST / "secrets").glob(pattern)}
+        for service, pattern in OPTIONAL.items()
+    }
 
     def deliver(service: str, user: int, content: dict[str, bytes]) -> None:
         files.deliver(VOLUMES / "secrets" / service, user, content)
@@ -150,14 +154,14 @@ def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
     deliver("nginx", NGINX, certificates(tls, VOLUMES / "secrets" / "nginx"))
     web = {"secret_key": "secret_key", "api_tokens": "api_token"}
     web |= {"redis_password": "redis_app_password", "redis_jobs_password": "redis_jobs_password"}
-    deliver("web", WEB, {file: secret[name] for file, name in web.items()})
+    deliver("web", WEB, {file: secret[name] for file, name in web.items()} | optional["web"])
     acl = {"users.acl": redis_users(secret), "operator_password": secret["redis_operator_password"]}
     deliver("redis", REDIS, acl | configuration("docker/redis", "*.conf"))
     deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
     grafana = {name: secret[name] for name in ("grafana_admin_password", "grafana_secret_key")}
     deliver("grafana", GRAFANA, grafana | configuration("monitoring/grafana", "*.*"))
     deliver("edge-exporter", WEB, configuration("monitoring/edge-exporter", "*.py"))
-    deliver("alertmanager", NOBODY, optional)
+    deliver("alertmanager", NOBODY, optional["alertmanager"])
 
 
 def certificates(new: bytes, folder: Path) -> dict[str, bytes]:

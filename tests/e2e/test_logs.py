@@ -4,6 +4,7 @@ import json
 import uuid
 from typing import Any
 
+import pytest
 import requests
 
 from tests.e2e.stack import Stack
@@ -39,6 +40,20 @@ def test_the_lines_of_nginx_and_of_the_service_have_the_same_fields_and_one_trac
         assert (line["message"], line["trace_id"]) == ("GET /api/v1/demo/status/503 503", TRACE)
     assert abs(float(str(edge["duration_ms"])) - float(str(service["duration_ms"]))) < 5000
     assert service["exception"] == "Problem: You asked for this status."
+
+
+@pytest.mark.parametrize("traceparent", [None, f"00-{TRACE}-b7ad6b7169203331-xx"])
+def test_without_a_valid_traceparent_the_request_id_of_nginx_is_the_trace_id_if_it_can_be(
+    stack: Stack, traceparent: str | None
+) -> None:
+    headers = {"traceparent": traceparent}
+    hex_id = requests.get(f"{stack.http}/", headers=headers, timeout=5).headers["X-Request-ID"]
+    other_id = f"e2e-{uuid.uuid4()}"
+    requests.get(f"{stack.http}/", headers=headers | {"X-Request-ID": other_id}, timeout=5)
+
+    for request_id, trace_id in ((hex_id, hex_id), (other_id, "")):
+        (edge,) = logged(stack, "nginx", request_id)
+        assert edge["trace_id"] == trace_id
 
 
 def test_an_error_of_nginx_is_a_json_line_without_the_query(stack: Stack) -> None:

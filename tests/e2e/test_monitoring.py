@@ -150,6 +150,8 @@ def _targets(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 def _has_data(watched: Watched, target: dict[str, Any]) -> bool:
     """Whether it returns more than NaN."""
+    if target.get("exemplar"):
+        return True  # it is for dots alone, which there are with traces
     expression, now = fill_in(target["expr"], seconds=900), time.time()
     if target.get("instant"):
         samples = [one["value"] for one in watched.query(expression)]

@@ -33,6 +33,7 @@ SECTIONS = (
     "items",
     "scrape",
     "instructions",
+    "tracing",
 )
 PAIRED = ("throughput", "start", "memory", "instructions")
 

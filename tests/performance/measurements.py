@@ -8,8 +8,9 @@ from tests.performance import instructions as callgrind
 from tests.performance import latency as steady
 from tests.performance import lists, scraping
 from tests.performance.run import WORKERS, Run
+from tests.performance.sink import sink
 from tests.performance.targets import Figures, figure
-from tests.performance.variants import BARE, CACHED, INFO, OURS, TUTORIAL, Variant
+from tests.performance.variants import BARE, CACHED, INFO, OURS, TUTORIAL, Variant, traced
 
 Readings = dict[tuple[str, str], list[float]]
 """By measure and variant."""
@@ -100,6 +101,26 @@ def instructions(run: Run) -> Figures:
     for variant, (info, cached) in zip(variants, counts, strict=True):
         found["instructions", variant.name] = [info / 1000]
         found["instructions redis", variant.name] = [cached / 1000]
+    return _figures(found)
+
+
+def tracing(run: Run) -> Figures:
+    """CPU and instructions of a read from Redis, and memory, by the share of requests traced."""
+    found: Readings = defaultdict(list)
+    with sink() as collector:
+        variants = (OURS, *traced(collector))
+        for variant in run.turns(variants, run.effort.rounds):
+            with run.stage.server(variant, 4) as service:
+                run.stage.fill(service)
+                run.capacity(service.port, CACHED, warm_up=True)
+                before = service.cpu_seconds()
+                answered = run.capacity(service.port, CACHED) * run.effort.seconds
+                used = service.cpu_seconds() - before
+                found["cpu traced", variant.name].append(used / answered * 1e6)
+                found["memory traced", variant.name].append(service.pss_bytes() / 1e6)
+        counts = callgrind.measure(run.stage, variants, (CACHED,))
+        for variant, (count,) in zip(variants, counts, strict=True):
+            found["instructions traced", variant.name] = [count / 1000]
     return _figures(found)
 
 

@@ -17,6 +17,9 @@ MEASURES = {
     "scrape": "ms CPU, scrape at 8 workers",
     "items": "ms, page of 20 items",
     "scaling": "requests/s, workers on 2 cores",
+    "cpu traced": "µs CPU, GET from Redis",
+    "memory traced": "MB (PSS), 4 workers and master",
+    "instructions traced": "thousand instructions, GET from Redis",
 }
 """By name, unit and meaning."""
 
@@ -102,6 +105,11 @@ TARGETS = (
     Target("scrape", "after 50 deaths", "ours", "≤ 1.2"),
     Target("items", "1,000,000", "1,000", "≤ 1.5"),
     Target("scaling", "2 workers", "1 worker", "≥ 1.7"),
+    Target("cpu traced", "10 % traced", "ours", "≤ 1.05"),
+    Target("cpu traced", "100 % traced", "ours", "≤ 1.3"),
+    Target("memory traced", "100 % traced", "ours", "≤ 1.15"),
+    Target("instructions traced", "10 % traced", "ours", "≤ 1.05"),
+    Target("instructions traced", "100 % traced", "ours", "≤ 1.3"),
 )
 
 AGAINST = (

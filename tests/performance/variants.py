@@ -66,6 +66,15 @@ ALL = (
 )
 
 
+def traced(collector: str) -> tuple[Variant, ...]:
+    """The service with a tenth and with all of its requests traced."""
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector}
+    return (
+        Variant("10 % traced", settings=endpoint | {"OTEL_TRACES_SAMPLER_ARG": "0.1"}),
+        Variant("100 % traced", settings=endpoint),
+    )
+
+
 def before(checkout: Path) -> Variant:
     """The service of another checkout, in this Python environment and behind this nginx."""
     return Variant("before", checkout=checkout)

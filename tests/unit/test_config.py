@@ -114,6 +114,24 @@ def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
         ],
         ("REDIS_SENTINELS", "one:26379,two", "'two' must be host:port"),
         ("REDIS_SENTINELS", "one:26379,:26379", "must be host:port"),
+        *[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", url, "must be the http:// or https:// address")
+            for url in (
+                "collector:4318",
+                "grpc://collector:4317",
+                "http://:1",
+                "http://ü",
+                "http://[",
+            )
+        ],
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://me:pw@collector", "not contain a password"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "'grpc' must be 'http/protobuf'"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10", "'10' must be greater than or equal to 100"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=%0Ab", "must be name=value, separated by commas"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=ü", "must be ASCII"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team shop", "'team shop' must be name=value"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "'jaeger_remote' must be 'always_on'"),
+        ("OTEL_TRACES_SAMPLER_ARG", "10", "'10' must be less than or equal to 1"),
         ("GRAFANA_URL", "grafana", "'grafana' must be the address of a web page"),
         ("PROMETHEUS_URL", "javascript:alert(1)", "must be the address of a web page"),
         *[
@@ -283,3 +301,30 @@ def test_an_unusable_or_missing_file_is_named_once_and_changes_nothing(
     write(NEW)
     files.refresh()
     assert tokens == [(NEW,)]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "of_traces", "url"),
+    [
+        ("", "", ""),
+        ("http://c:4318/", "", "http://c:4318/v1/traces"),
+        ("https://c/otlp", "", "https://c/otlp/v1/traces"),
+        ("http://c:4318", "http://d/traces", "http://d/traces"),
+    ],
+)
+def test_an_endpoint_gets_the_path_of_traces_and_that_of_traces_alone_does_not(
+    endpoint: str, of_traces: str, url: str
+) -> None:
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": of_traces,
+    }
+    assert make_settings(**environ).traces_url == url
+    assert make_settings(**environ, OTEL_SDK_DISABLED="true").traces_url == ""
+
+
+def test_a_wrong_header_of_the_collector_is_not_printed(tmp_path: Path) -> None:
+    (tmp_path / "headers").write_text("Authorization=a-secret\x07", encoding="utf-8")
+    message = refusal(OTEL_EXPORTER_OTLP_HEADERS_FILE=str(tmp_path / "headers"))
+    assert message.startswith("OTEL_EXPORTER_OTLP_HEADERS: must be name=value")
+    assert "a-secret" not in message and "a-secret" not in repr(make_settings())

@@ -12,6 +12,7 @@ APP = ROOT / "app"
 # A module may import rooms of a lower rank, and its own.
 RANKS = {
     "app.version": 0,
+    "app.otel_settings": 0,
     "app.config": 1,
     "app.utils": 2,
     "app.redis_client": 3,

@@ -1,6 +1,7 @@
 """Numbers of several processes, kept in files by slot and read as one."""
 
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from app.utils import metric_store
 from app.utils.metric_reader import SlotReader
 from app.utils.metric_store import Cells, SharedValue
+
+IDS = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +138,9 @@ def test_an_earlier_runs_files_are_cleared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoder", [exposition, openmetrics], ids=["text", "openmetrics"])
-def test_the_text_is_what_the_library_itself_writes(tmp_path: Path, encoder: Any) -> None:
+def test_the_text_is_what_the_library_itself_writes(
+    tmp_path: Path, encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fill(registry: CollectorRegistry) -> None:
         things = Counter("things", 'Odd "text" \\ here.', ["b", "a"], registry=registry)
         things.labels('quote " back \\ line \n', "\u00e9").inc(1234567)
@@ -143,8 +148,9 @@ def test_the_text_is_what_the_library_itself_writes(tmp_path: Path, encoder: Any
         Gauge("level", "L.", registry=registry, multiprocess_mode="livesum").set(-2.5)
         seconds = Histogram("seconds", "S.", ["r"], registry=registry)
         for value in (0.004, 0.3, 99):
-            seconds.labels("/").observe(value)
+            seconds.labels("/").observe(value, IDS if value == 0.3 else None)
 
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.25)
     fill(CollectorRegistry())
     ours = SlotReader(tmp_path).text(encoder is openmetrics).decode().splitlines()
     values.ValueClass = values.MutexValue
@@ -155,3 +161,50 @@ def test_the_text_is_what_the_library_itself_writes(tmp_path: Path, encoder: Any
     # Times of creation are not kept, see metrics.py.
     theirs = [line for line in theirs if "_created" not in line and line != "# EOF"]
     assert ours == theirs
+    assert (" # {" in "".join(ours)) == (encoder is openmetrics)
+
+
+def exemplars(folder: Path) -> dict[str, str]:
+    """By bucket."""
+    lines = SlotReader(folder).text(openmetrics=True).decode().splitlines()
+    found = (line.split(" # ") for line in lines if " # " in line and not line.startswith("#"))
+    return {bucket.rpartition(" ")[0]: exemplar for bucket, exemplar in found}
+
+
+def test_of_each_bucket_the_latest_exemplar_of_all_slots_is_shown_and_outlives_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = Histogram("s", "S.", buckets=(1, 2), registry=CollectorRegistry())
+    for slot, now, value in ((1, 10.0, 0.5), (2, 30.0, 0.25), (3, 20.0, 0.75), (1, 5.0, 1.5)):
+        enter(tmp_path, slot)
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        seconds.observe(value, IDS)
+    enter(tmp_path, 2)
+
+    ids = f'{{span_id="{IDS["span_id"]}",trace_id="{IDS["trace_id"]}"}}'
+    assert exemplars(tmp_path) == {
+        's_bucket{le="1.0"}': f"{ids} 0.25 30.0",
+        's_bucket{le="2.0"}': f"{ids} 1.5 5.0",
+    }
+
+
+def test_an_exemplar_that_is_being_written_is_not_shown(tmp_path: Path) -> None:
+    seconds = Histogram("s", "S.", buckets=(1,), registry=CollectorRegistry())
+    seconds.observe(0.5, IDS)
+    file = tmp_path / "1.exemplars"
+    records = bytearray(file.read_bytes())
+    at = next(place for place, byte in enumerate(records) if byte)
+    records[at : at + 8] = struct.pack("=d", 1.0)  # the time before, at the end is the new one
+    file.write_bytes(records)
+
+    assert not exemplars(tmp_path)
+    assert read(tmp_path)['s_bucket{le="1.0"}'] == 1.0
+
+
+def test_a_single_process_keeps_exemplars_in_memory() -> None:
+    SharedValue.enter(Cells())
+    seconds = Histogram("s", "S.", buckets=(1,), registry=(registry := CollectorRegistry()))
+    seconds.observe(0.5, IDS)
+    encode: Any = openmetrics.generate_latest
+    assert IDS["trace_id"] in encode(registry).decode()
+    assert IDS["trace_id"] not in exposition.generate_latest(registry).decode()

@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from app.http.middleware import ROUTE, RequestMiddleware
 from app.http.request_id import TrustedProxies, request_context as from_environ
 from app.utils import metrics
+from app.utils.tracing import Tracing
 from tests.support.app_parts import make_settings, sample
 
 Recorded = list[str]
@@ -36,7 +37,8 @@ def observed(application: Any, recorded: Recorded | None = None) -> Client:
         if recorded is not None:
             recorded.append(client_ip)
 
-    return Client(RequestMiddleware(application, make_settings(), record))
+    settings = make_settings()
+    return Client(RequestMiddleware(application, settings, record, Tracing(settings)))
 
 
 def line(caplog: pytest.LogCaptureFixture) -> Any:

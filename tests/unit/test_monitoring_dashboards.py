@@ -266,3 +266,18 @@ def test_grafana_requires_a_password_contacts_no_other_server_and_keeps_its_plug
     (provider,) = read_yaml(GRAFANA / "dashboards.yml")["providers"]
     mounts = read_yaml(COMPOSE)["services"]["grafana"]["volumes"]
     assert f"../monitoring/grafana/dashboards:{provider['options']['path']}:ro" in mounts
+
+
+def test_dots_on_latency_panels_are_of_series_that_have_exemplars() -> None:
+    """Recorded series have none."""
+    dots = {
+        place: target["expr"]
+        for place, panel in PANELS
+        for target in panel["targets"]
+        if target.get("exemplar")
+    }
+    assert dots.keys() == {
+        "app-dashboard.json: p95 by route",
+        "app-dashboard.json: Latency, all routes",
+    }
+    assert all(expr.startswith("http_request_duration_seconds_bucket{") for expr in dots.values())

@@ -13,6 +13,7 @@ from monitoring.grafana.generate.panels import (
 
 PICKED = 'instance=~"$instance", route=~"$route"'
 OF_ROUTES = f"sum by (route) (instance_route:%s:rate5m{{{PICKED}}})"
+COUNTED = f"{n.DURATION}_bucket{{{PICKED}}}"
 BUCKETS = f"instance_route_le:{n.DURATION}_bucket:rate5m{{{PICKED}}}"
 # When no replica answers, the last hour tells.
 WANTED = f"""sum(max by (namespace) ({n.APP_REPLICAS_WANTED}) > 0
@@ -85,12 +86,13 @@ def by_route() -> list[Any]:
               f"{OF_ROUTES % 'http_errors'} / ({OF_ROUTES % 'http_requests'} > 0)", "percentunit",
               steps=limit(0.0144), at_least=0.02),
         lines("p95 by route",
-              "95 % of a route's requests are answered faster. The line is the objective, 250 ms.",
+              "95 % of a route's requests are answered faster. The line is the objective, 250 ms; "
+              "dots are traced requests.",
               f"histogram_quantile(0.95, sum by (route, le) ({BUCKETS})) >= 0", "s",
-              steps=limit(0.25), at_least=0.3),
+              steps=limit(0.25), at_least=0.3, exemplars=COUNTED),
         heatmap("Latency, all routes",
                 "Requests per second by their duration. Two bands mean two kinds of requests.",
-                f"sum by (le) ({BUCKETS})", width=12, height=9),
+                f"sum by (le) ({BUCKETS})", COUNTED, width=12, height=9),
     ]
 
 

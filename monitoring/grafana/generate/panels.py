@@ -116,10 +116,12 @@ def series(
     dashed: str | None = None,
     empty: str = NO_DATA,
     links: Iterable[DashboardLink] = (),
+    exemplars: str = "",
 ) -> Any:
     """Lines over time; `steps` and the series `dashed` are dashed limits, `colors` by legend.
 
-    The axis reaches at least up to `at_least`, so that a line at zero is at its bottom.
+    The axis reaches at least up to `at_least`, so that a line at zero is at its bottom. Traced
+    requests that the buckets `exemplars` have counted are dots.
     """
     panel = _framed(ts.Panel(), title, description, unit, empty, width, height)
     _targets(panel, queries)
@@ -146,6 +148,8 @@ def series(
         panel.override_by_name(dashed, properties)
     if links:
         panel.data_links(list(links))
+    if exemplars:
+        _dots(panel, exemplars)
     return panel
 
 
@@ -196,11 +200,14 @@ def states(
     return panel.thresholds(_thresholds([(None, GREY)])).legend(_legend(m.LegendPlacement.BOTTOM))
 
 
-def heatmap(title: str, description: str, expr: str, *, width: int = 8, height: int = 8) -> Any:
-    """The rate of each bucket of a histogram in seconds, over time."""
+def heatmap(
+    title: str, description: str, expr: str, exemplars: str, *, width: int = 8, height: int = 8
+) -> Any:
+    """The rate of each bucket of a histogram in seconds, over time; `exemplars` as in `series`."""
     panel = _framed(hm.Panel(), title, description, "reqps", NO_DATA, width, height)
     made = _query(expr, "{{le}}").format(PromQueryFormat.HEATMAP).ref_id("A")
     panel.with_target(made).calculate(False)
+    _dots(panel, exemplars)
     panel.y_axis(hm.YAxisConfig().unit("s").axis_placement(m.AxisPlacement.LEFT))
     panel.color(hm.HeatmapColorOptions().scheme("Blues").steps(32).reverse(False))
     return panel.show_legend().cell_gap(1)
@@ -291,6 +298,14 @@ def _query(expr: str, legend: str = "", *, instant: bool = False) -> prom.Dataqu
 def _targets(panel: Any, queries: Queries, *, instant: bool = False) -> None:
     for ref, (legend, expr) in zip(ascii_uppercase, queries.items(), strict=False):
         panel.with_target(_query(expr, legend, instant=instant).ref_id(ref))
+
+
+def _dots(panel: Any, buckets: str) -> None:
+    """The exemplars of buckets. Grafana asks Prometheus for those of a query's selectors.
+
+    A recorded series has none, so this selects the buckets themselves; as a query it is empty.
+    """
+    panel.with_target(_query(f"{buckets} < 0").exemplar(True).ref_id("X"))
 
 
 def _values_at_the_end(panel: Any, queries: Queries, decimals: int | None) -> None:
