@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import IMAGE, Release, helm, installed, kubectl, load_images
+from tests.e2e.cluster import IMAGE, Release, forwarded, helm, installed, kubectl, load_images
 from tests.e2e.load import MixedLoad
+from tests.e2e.prometheus import Prometheus
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -51,7 +52,15 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
         "config__FAULT": "none",
     }
     folder = tmp_path_factory.mktemp("delivery")
-    with installed(folder, NAMESPACE, beside=[config_map], **settings) as running:
+    with (
+        installed(folder, NAMESPACE, beside=[config_map], **settings) as running,
+        forwarded("monitoring", "service/prometheus", 9090) as url,
+    ):
+        up = f'up{{namespace="{NAMESPACE}", job="web"}}'
+        # prometheus-operator takes minutes to see a new ServiceMonitor.
+        wait_until(
+            lambda: bool(Prometheus(url).query(up)), seconds=300, interval=2, why="it is scraped"
+        )
         yield running
 
 
