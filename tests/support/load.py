@@ -6,17 +6,16 @@ stalls is charged for every request that waited meanwhile ("coordinated omission
 https://www.youtube.com/watch?v=lJ8ydIuPFeU). A request is sent once and never repeated.
 """
 
+import errno
 import functools
 import http.client
 import itertools
 import math
 import select
-import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
@@ -185,7 +184,7 @@ class _Connection:
             if self._http.sock and self._stale():
                 self._http.close()
             if self._own_port and not self._http.sock:
-                self._http = self._open(source_address=("", unused_port()))
+                self._connect_from_own_port()
             self._http.request(request.method, request.path, request.body, dict(request.headers))
             response = self._http.getresponse()
             body = response.read()
@@ -199,6 +198,16 @@ class _Connection:
     def close(self) -> None:
         self._http.close()
 
+    def _connect_from_own_port(self) -> None:
+        while True:
+            self._http = self._open(source_address=("", next(_PORTS)))
+            try:
+                self._http.connect()
+                return
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+
     def _stale(self) -> bool:
         """Whether it was idle for long, or the server has closed it: then it is readable."""
         if not self._looks:
@@ -208,15 +217,6 @@ class _Connection:
         poll = select.poll()
         poll.register(self._http.sock, select.POLLIN)
         return bool(poll.poll(0))
-
-
-def unused_port() -> int:
-    """A client port that no connection here has had, and nobody listens on."""
-    while True:
-        port = next(_PORTS)
-        with socket.socket() as trial, suppress(OSError):
-            trial.bind(("", port))
-            return port
 
 
 def statuses(answers: Iterable[Answer]) -> Counter[int]:
