@@ -156,6 +156,15 @@ def test_quantities_are_as_the_api_server_writes_them(given: str, written: str) 
     assert web["resources"]["requests"]["memory"] == written
 
 
+def test_a_claim_is_handed_on() -> None:
+    (rollout,) = of_kind(
+        render(*VARIANTS["canary"], "--set=resources.claims[0].name=gpu"), "Rollout"
+    )
+    resources = rollout["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert resources["claims"] == [{"name": "gpu"}]
+    assert resources["requests"]["memory"] == "112Mi"
+
+
 def test_nginx_sends_the_canary_its_share() -> None:
     objects = render(*VARIANTS["canary"], "--set=delivery.percent=20")
     (edge,) = of_kind(objects, "ConfigMap", "edge")

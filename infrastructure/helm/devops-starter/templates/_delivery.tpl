@@ -32,7 +32,8 @@ former: {{ pick $former "apiVersion" "kind" "metadata" "spec" | toJson }}
 {{- /* Resources as the API server writes quantities: Argo Rollouts' controller rewrites others, and then owns the field, so that
 the next helm upgrade is refused. */ -}}
 {{- define "ds.canonical" -}}
-{{- range $kind, $amounts := . }}
+{{- pick . "claims" | toYaml | replace "{}" "" }}
+{{- range $kind, $amounts := omit . "claims" }}
 {{ $kind }}:
   {{- range $name, $amount := $amounts }}
   {{- $text := kindIs "float64" $amount | ternary ($amount | toString | float64 | int64) $amount | toString }}
