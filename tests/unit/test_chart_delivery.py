@@ -130,12 +130,12 @@ def test_every_question_is_of_one_versions_pods_and_needs_enough_requests() -> N
         assert query.endswith(f">= {ANALYSIS['requests']['least']}")
 
 
-def test_a_limit_may_be_set() -> None:
-    (one,) = of_kind(
-        render(*VARIANTS["canary"], "--set=delivery.limits.errors=0.2"), "AnalysisTemplate"
-    )
+@pytest.mark.parametrize("limit", ["0", "0.2"])
+def test_a_limit_may_be_set(limit: str) -> None:
+    option = f"--set=delivery.limits.errors={limit}"
+    (one,) = of_kind(render(*VARIANTS["canary"], option), "AnalysisTemplate")
     (errors,) = [each for each in one["spec"]["metrics"] if each["name"] == "errors"]
-    assert errors["failureCondition"].endswith("> 0.2")
+    assert errors["failureCondition"].endswith(f"> {limit}")
 
 
 @pytest.mark.parametrize(
