@@ -31,6 +31,9 @@ def test_the_pods_are_the_same_whatever_the_strategy() -> None:
         (rollout,) = of_kind(render(*VARIANTS[name]), "Rollout")
         assert rollout["spec"]["template"] == deployment["spec"]["template"]
         assert not of_kind(render(*VARIANTS[name]), "Deployment", "web")
+    # Each version is spread by itself, whoever labels its pods.
+    for each in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]:
+        assert each["matchLabelKeys"] == ["pod-template-hash", "rollouts-pod-template-hash"]
 
 
 def test_a_canary_is_judged_before_it_gets_more() -> None:

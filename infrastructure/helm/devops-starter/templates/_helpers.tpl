@@ -102,7 +102,7 @@ topologySpreadConstraints:
     whenUnsatisfiable: {{ eq . "kubernetes.io/hostname" | ternary "DoNotSchedule" "ScheduleAnyway" }}
     nodeTaintsPolicy: Honor
     labelSelector: {matchLabels: {{ include "ds.selector" $ | fromYaml | toJson }}}
-    matchLabelKeys: [pod-template-hash]
+    matchLabelKeys: [pod-template-hash, rollouts-pod-template-hash]
   {{- end }}
 dnsConfig:
   options: [{name: timeout, value: "1"}, {name: attempts, value: "2"}, {name: ndots, value: "1"}]
