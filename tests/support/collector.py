@@ -7,13 +7,17 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+# Generated modules make their classes when they are imported.
+# pylint: disable=no-name-in-module
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+# pylint: enable=no-name-in-module
 
 from tests.support.processes import wait_until
 
 
-class Collector:
+class Collector:  # pylint: disable=too-many-instance-attributes
     """Usage: `with Collector() as collector: …`; `collector.env` are the service's settings."""
 
     def __init__(self, port: int = 0, status: Callable[[], int] = lambda: 200) -> None:
