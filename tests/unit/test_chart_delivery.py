@@ -129,7 +129,7 @@ def test_every_question_is_of_one_versions_pods_and_needs_enough_requests() -> N
         assert selectors
         for labels in selectors:
             assert 'namespace="demo", job="web"' in labels, name
-            assert re.search(r'pod=~"x-devops-starter-web-\{\{args\.(new|old)\}\}-\.\*"', labels)
+            assert re.search(r'pod=~"x-[a-z-]+-web-\{\{args\.(new|old)\}\}-\.\*"', labels)
         assert query.endswith(f">= {ANALYSIS['requests']['least']}")
 
 
