@@ -5,13 +5,15 @@ import signal
 import statistics
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from app.utils import metrics
-from tests.support.load import Load
+from tests.support.load import Load, statuses
 from tests.support.processes import wait_until
 from tests.support.service import Service, StartService, on_both_servers
 
@@ -47,13 +49,22 @@ def test_what_killed_workers_have_counted_is_in_the_metrics_and_in_the_stats(
 ) -> None:
     for _ in range(3):
         former = service.worker_pids()
-        Load(service.port, [("GET", "/api/v1/info")], connections=8, total=100).run()
+        load = Load(service.port, [("GET", "/api/v1/info")], connections=8, total=100)
+        assert statuses(load.run()) == {200: 100}
         for pid in former:
             os.kill(pid, signal.SIGKILL)
         wait_for_other_workers(service, former)
+        # Under Granian a worker listens some time after it has begun.
+        wait_until(lambda: answers(service), why="it answers again")
 
     assert service.metric(metrics.REQUESTS, route="/api/v1/info") == 300
     wait_until(lambda: requests_in_stats(service) == 300, why="new workers report for the former")
+
+
+def answers(service: Service) -> bool:
+    with suppress(requests.ConnectionError):
+        return service.get("/health/live").ok
+    return False
 
 
 def requests_in_stats(service: Service) -> int:
