@@ -159,6 +159,18 @@ def test_quantities_are_as_the_api_server_writes_them(given: str, written: str) 
     assert web["resources"]["requests"]["memory"] == written
 
 
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [("0.5", "500m"), ("0.57", "570m"), ("2", "2"), ("134217728", "134217728")],
+)
+def test_a_quantity_may_be_a_number(number: str, written: str) -> None:
+    (rollout,) = of_kind(
+        render(*VARIANTS["canary"], f"--set-json=resources.requests.cpu={number}"), "Rollout"
+    )
+    (web,) = rollout["spec"]["template"]["spec"]["containers"]
+    assert web["resources"]["requests"]["cpu"] == written
+
+
 def test_a_claim_is_handed_on() -> None:
     (rollout,) = of_kind(
         render(*VARIANTS["canary"], "--set=resources.claims[0].name=gpu"), "Rollout"

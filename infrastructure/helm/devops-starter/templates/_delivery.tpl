@@ -36,7 +36,9 @@ the next helm upgrade is refused. */ -}}
 {{- range $kind, $amounts := omit . "claims" }}
 {{ $kind }}:
   {{- range $name, $amount := $amounts }}
-  {{- $text := kindIs "float64" $amount | ternary ($amount | toString | float64 | int64) $amount | toString }}
+  {{- /* A number in a file of values: a million would become 1e+06. */ -}}
+  {{- $whole := and (kindIs "float64" $amount) (eq (toString $amount) (toString (floor $amount))) }}
+  {{- $text := ternary (int64 $amount) $amount $whole | toString }}
   {{- $steps := list (list "Ti" "Gi" 1024) (list "Gi" "Mi" 1024) (list "Mi" "Ki" 1024) (list "T" "G" 1000) (list "G" "M" 1000) (list "M" "k" 1000) (list "k" "" 1000) (list "" "m" 1000) }}
   {{- /* Down to whole numbers, then up as far as they stay whole. */ -}}
   {{- range $step := $steps }}
