@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from app.version import __version__
-from tests.support.chart import CHART, VARIANTS, containers, helm, of_kind, pods, render
+from tests.support.chart import CHART, FIXED, VARIANTS, containers, helm, of_kind, pods, render
 from tests.support.monitoring import DASHBOARDS, MONITORING, RULES, read_yaml
 from tests.support.processes import run
 
@@ -75,12 +75,56 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
         ("--set=config.MAX_CONTENT_LENGTH=1m", "/config/MAX_CONTENT_LENGTH"),
         ("--set=config.REQUEST_TIMEOUT_SECONDS=0", "/config/REQUEST_TIMEOUT_SECONDS"),
         ("--set=config.TRUSTED_HOSTS=a;b", "/config/TRUSTED_HOSTS': 'a;b' does not match"),
+        ("--set=config.log_level=DEBUG", "'/config': additional properties 'log_level'"),
+        ("--set=delivery.limits.error=1", "'/delivery/limits': additional properties 'error'"),
+        # Ports that probes, Services and policies name.
+        ("--set=config.BIND=0.0.0.0:9000", "/config/BIND"),
+        ("--set=config.MANAGEMENT_BIND=0.0.0.0:9001", "/config/MANAGEMENT_BIND"),
+        # What decides when a pod is killed.
+        ("--set=config.GRACEFUL_TIMEOUT_SECONDS=2m", "/config/GRACEFUL_TIMEOUT_SECONDS"),
+        # Values that the API server would refuse half-way through an upgrade.
+        ("--set=ingress.hosts[0].host=a.example.org", "/ingress/hosts/0': got object, want string"),
+        ("--set=image.pullSecrets={registry}", "/image/pullSecrets/0': got string, want object"),
+        ("--set=podAnnotations.a=1", "/podAnnotations/a': got number, want string"),
+        ("--set=nodeSelector.disk=true", "/nodeSelector/disk': got boolean, want string"),
+        (
+            "--set=resources.limits.memory=256MB",
+            "/resources/limits/memory': '256MB' does not match",
+        ),
+        ("--set=redis.persistence.storageClass=-", "/redis/persistence/storageClass"),
+        ("--set=fullnameOverride=my.app", "/fullnameOverride"),
+        ("--set=tls.issuer.name=letsencrypt", "/tls/hosts': minItems"),
+        (
+            "--set=autoscaling.enabled=true,autoscaling.minReplicas=11",
+            "autoscaling.maxReplicas=10 must be autoscaling.minReplicas=11 or more",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(options: str, told: str) -> None:
     done = helm("template", "x", str(CHART), options)
     assert done.returncode != 0
     assert told in done.stderr
+
+
+@pytest.mark.parametrize("release", ["web.1", "a-release-whose-name-is-a-little-long.x-1"])
+def test_a_release_of_any_name_has_names_that_a_service_may_have(release: str) -> None:
+    done = helm("template", release, str(CHART), *FIXED)
+    names = re.findall(r"^  name: (.*)", done.stdout, re.MULTILINE)
+    assert len(names) > 15
+    assert all(re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names), names
+
+
+def test_a_tag_of_any_form_makes_a_valid_label() -> None:
+    (web,) = of_kind(render(f"--set=image.tag={'a' * 62}-x"), "Deployment", "web")
+    assert web["metadata"]["labels"]["app.kubernetes.io/version"] == "a" * 62
+
+
+def test_those_who_may_scrape_are_chosen_by_the_labels_of_their_namespace() -> None:
+    label = "--set=networkPolicy.monitoringNamespaces.team=metrics"
+    for options, chosen in (((), {}), ((label,), {"team": "metrics"})):
+        (policy,) = of_kind(render(*options), "NetworkPolicy", "-web")
+        scrapers = policy["spec"]["ingress"][1]["from"][0]
+        assert scrapers == {"namespaceSelector": {"matchLabels": chosen}}
 
 
 BODY_30_MB = "--set=config.MAX_CONTENT_LENGTH=31457280"
@@ -259,13 +303,15 @@ def test_the_schema_has_every_value_and_no_other() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
     def names(given: Any, described: Any, path: str = "") -> None:
-        known = set(described.get("properties", {})) - {"global"}
+        known = set(described.get("properties", {}))
         if known:
             assert set(given) == known - ({"claims"} if "requests" in given else set()), path
             for name in given:
                 names(given[name], described["properties"][name], f"{path}.{name}")
 
-    names(values, SCHEMA)
+    of_a_parent = {"global", "enabled"}  # what a chart may pass that this one is a part of
+    own = {name: each for name, each in SCHEMA["properties"].items() if name not in of_a_parent}
+    names(values, {"properties": own})
 
 
 @pytest.mark.parametrize(("delivery", "most"), [(False, 900), (True, 350)])

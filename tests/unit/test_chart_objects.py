@@ -54,9 +54,11 @@ def test_every_supported_api_server_knows_every_field(
 def test_it_can_be_a_part_of_another_chart(tmp_path: Path) -> None:
     parent = tmp_path / "parent"
     shutil.copytree(CHART, parent / "charts" / CHART.name)
-    chart = {"apiVersion": "v2", "name": "parent", "version": "1.0.0"}
+    own = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    part = {"name": CHART.name, "version": own["version"], "condition": f"{CHART.name}.enabled"}
+    chart = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [part]}
     (parent / "Chart.yaml").write_text(yaml.safe_dump(chart), encoding="utf-8")
-    values = {"global": {"region": "eu"}, CHART.name: {"replicaCount": 4}}
+    values = {"global": {"region": "eu"}, CHART.name: {"enabled": True, "replicaCount": 4}}
     (parent / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
     said = output_of(helm("template", "x", str(parent), *FIXED))

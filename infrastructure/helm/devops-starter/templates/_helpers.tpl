@@ -2,15 +2,10 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
-{{- /* The release's name, unless it says already what is installed. */ -}}
+{{- /* The release's name, unless it says already what is installed. No Service's name may have a dot. */ -}}
 {{- define "ds.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else if contains (include "ds.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "ds.name" .) | trunc 40 | trimSuffix "-" -}}
-{{- end -}}
+{{- $release := contains (include "ds.name" .) .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name (include "ds.name" .)) -}}
+{{- .Values.fullnameOverride | default $release | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
 {{- /* Labels that select pods, so they never change: (list CONTEXT COMPONENT). */ -}}
@@ -26,7 +21,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{ include "ds.selector" . }}
 app.kubernetes.io/part-of: {{ include "ds.name" $root }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | trunc 63 | trimAll "-_." | quote }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
