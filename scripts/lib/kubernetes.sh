@@ -22,6 +22,8 @@ run_kubernetes() {
   done
   [[ $namespace =~ ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$ ]] \
     || fail "--namespace needs small letters, digits and hyphens, e.g. --namespace demo, and not '$namespace'"
+  [[ -z $image || $image =~ (:[^/]+|@.+)$ ]] \
+    || fail "--image needs a tag or a digest, e.g. --image registry.example.org/web:1.2, and not '$image'"
   require_writable
   require_tool kubectl https://kubernetes.io/docs/tasks/tools/
   require_tool helm https://helm.sh/docs/intro/install/
@@ -56,7 +58,9 @@ build_image_for_cluster() {
 install_chart() {
   local reference=(--set "image.repository=${1%:*}" --set-string "image.tag=${1##*:}")
   [[ $1 != *@* ]] || reference=(--set "image.repository=${1%@*}" --set "image.digest=${1#*@}")
-  helm upgrade --install "$RELEASE" "$CHART" --namespace "$2" --create-namespace --values "$CHART/values-development.yaml" \
+  # Who owns a namespace alone may not even try to make it.
+  kubectl get namespace "$2" >/dev/null 2>&1 || reference+=(--create-namespace)
+  helm upgrade --install "$RELEASE" "$CHART" --namespace "$2" --values "$CHART/values-development.yaml" \
     "${reference[@]}" --wait --timeout 3m >/dev/null 2>.run/helm.log \
     || fail "helm could not install it: $(grep -v 'found symbolic link' .run/helm.log | tail -n 1); kubectl --namespace $2 get pods,events shows more"
   cat <<WELCOME

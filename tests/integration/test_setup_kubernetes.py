@@ -41,6 +41,7 @@ def machine(tmp_path: Path) -> Machine:
         (["--nodes"], ["unknown option --nodes", "--help"]),
         (["--namespace", "Demo"], ["--namespace", "not 'Demo'"]),
         (["--namespace"], ["--namespace", "not ''"]),
+        (["--image", "here:5000/web"], ["--image", "a tag or a digest", "'here:5000/web'"]),
     ],
 )
 def test_a_wrong_option_is_refused(
@@ -92,11 +93,24 @@ def test_what_fails_is_said_in_one_line(
     ],
 )
 def test_an_image_is_installed_by_tag_or_digest(machine: Machine, image: str, values: str) -> None:
-    output_of(machine.setup(f"--image={image}", "--namespace=demo"))
-    asked = machine.programs.calls
-    assert "docker" not in str(asked)
-    (installed,) = (call for call in asked if call.startswith("helm upgrade"))
-    assert values in installed and "--namespace demo --create-namespace" in installed
+    installed = how_it_was_installed(machine, f"--image={image}", "--namespace=demo")
+    assert "docker" not in str(machine.programs.calls)
+    assert values in installed and "--namespace demo" in installed
+
+
+def how_it_was_installed(machine: Machine, *arguments: str) -> str:
+    """The helm command."""
+    output_of(machine.setup(*arguments))
+    (installed,) = (call for call in machine.programs.calls if call.startswith("helm upgrade"))
+    return installed
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_namespace_that_is_there_is_not_made(machine: Machine, there: bool) -> None:
+    """Those who own a namespace alone may not even try."""
+    machine.play("kubectl", f"[[ $1$2 != getnamespace ]] || {str(there).lower()}")
+    installed = how_it_was_installed(machine, "--image=web:1", "--namespace=demo")
+    assert ("--create-namespace" in installed) is not there
 
 
 def test_a_kind_cluster_is_made_once_and_gets_the_image(machine: Machine) -> None:
