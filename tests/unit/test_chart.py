@@ -187,6 +187,22 @@ def test_nginx_listens_on_ipv6_in_a_pod_that_has_it_and_knows_its_addresses() ->
         assert said == f"/etc/nginx/site/nginx{name}.conf\n"
 
 
+def test_the_certificate_is_not_where_others_mount_a_token() -> None:
+    """Whoever mounts one below a read-only folder keeps the container from starting."""
+    objects = render("--set=tls.existingSecret=tls")
+    mounted = {
+        mount["mountPath"]
+        for pod in pods(objects)
+        for each in containers(pod)
+        for mount in each.get("volumeMounts", [])
+    }
+    assert "/etc/nginx/tls" in mounted
+    assert not {path for path in mounted if path.startswith(("/run/secrets", "/var/run"))}
+    (edge,) = of_kind(objects, "ConfigMap", "edge")
+    assert "/run/secrets" not in str(edge["data"])
+    assert "/etc/nginx/tls/..data" in edge["data"]["edge.js"]
+
+
 def test_its_own_tests_ask_for_a_trusted_host() -> None:
     for job in of_kind(render("--set-string=config.TRUSTED_HOSTS=.a.org\\,b.org"), "Job"):
         (test,) = job["spec"]["template"]["spec"]["containers"]

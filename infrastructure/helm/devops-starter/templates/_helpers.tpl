@@ -174,10 +174,10 @@ REAL_IP: {{ if .Values.trustedProxies }}"{{ range .Values.trustedProxies }}set_r
 HOSTS: "    default \"{{ ternary "yes" "" (gt (len $hosts) 0) }}\";\n{{ range $hosts }}{{ if not (has (print "." .) $hosts) }}    {{ regexReplaceAll "^(default|hostnames|include|volatile)$" . "\\\\$1" }} \"\";\n{{ end }}{{ end }}"
 {{- end }}
 
-{{- /* A file of docker/nginx with these settings in it: (list TEXT SETTINGS). */ -}}
+{{- /* A file of docker/nginx with these settings in it: (list TEXT SETTINGS). Some mount a token in /run/secrets. */ -}}
 {{- define "ds.edgeFile" -}}
 {{- $text := index . 0 -}}{{- range $name, $value := index . 1 }}{{ $text = replace (printf "${%s}" $name) (toString $value) $text }}{{ end -}}
-{{ $text }}
+{{ $text | replace "/run/secrets" "/etc/nginx/tls" }}
 {{- end }}
 
 {{- /* The Services of Redis' pods, by their full names. */ -}}
