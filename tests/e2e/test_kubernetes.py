@@ -156,7 +156,11 @@ def test_load_starts_more_replicas(release: Release) -> None:
         wait_until(
             lambda: len(release.objects("pods", "web")) == 4, seconds=180, why="there are four"
         )
-        # The autoscaler owns the number now.
+        # The autoscaler owns the number now, which neither an upgrade nor a rollback touches.
+        for level in ("WARNING", "ERROR"):
+            release.upgrade(config__LOG_LEVEL=level)
+        helm("rollback", release.name, "-n", release.namespace, "--wait", "--timeout", "180s")
+        assert len(release.objects("pods", "web")) == 4
         release.upgrade("--force-conflicts", autoscaling__enabled="false", replicaCount="2")
 
     assert statuses(load.answers).keys() == {200}

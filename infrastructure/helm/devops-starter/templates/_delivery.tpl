@@ -10,8 +10,9 @@ apiVersion: {{ first $kind }}
 kind: {{ last $kind }}
 {{- if not (or .Values.autoscaling.enabled .Values.autoscaling.external) }}
 replicas: {{ .Values.replicaCount }}
-{{- /* The autoscaler's own number: a field that nobody owns any more would become 1. */ -}}
-{{- else if or $live $former }}
+{{- /* The number that runs, as long as it is Helm's own: left out, it would become 1. The autoscaler's would be a conflict: for
+a rollback, or when it changes meanwhile. */ -}}
+{{- else if and (or $live $former) (not $live.scaled) }}
 replicas: {{ (default $former $live).spec.replicas }}
 {{- end }}
 {{- if and $former (lt (dig "status" "availableReplicas" 0 $live | int) (int $former.spec.replicas)) }}
@@ -19,12 +20,20 @@ former: {{ pick $former "apiVersion" "kind" "metadata" "spec" | toJson }}
 {{- end }}
 {{- end }}
 
-{{- /* The workload as it runs, without what the API server adds: (list CONTEXT (list APIVERSION KIND)). */ -}}
+{{- /* The workload as it runs, without what the API server adds; `scaled`, if their number is not Helm's:
+(list CONTEXT (list APIVERSION KIND)). */ -}}
 {{- define "ds.live" -}}
 {{- $root := index . 0 -}}{{- $kind := index . 1 -}}
 {{- if $root.Capabilities.APIVersions.Has (join "/" $kind) -}}
 {{- with lookup (first $kind) (last $kind) $root.Release.Namespace (printf "%s-web" (include "ds.fullname" $root)) -}}
-{{- set (deepCopy .) "metadata" (pick .metadata "name" "namespace" "labels") | toYaml -}}
+{{- /* Without server-side apply (Helm 3), whatever a template leaves out is removed. */ -}}
+{{- $applied := false -}}{{- $owners := list -}}
+{{- range .metadata.managedFields -}}
+{{- $applied = or $applied (eq .operation "Apply") -}}
+{{- if hasKey (dig "fieldsV1" "f:spec" dict .) "f:replicas" }}{{ $owners = append $owners (.subresource | default "") }}{{ end -}}
+{{- end -}}
+{{- $scaled := and $applied (or (not $owners) (has "scale" $owners)) -}}
+{{- merge (dict "metadata" (pick .metadata "name" "namespace" "labels") "scaled" $scaled) (omit . "metadata") | toYaml -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
