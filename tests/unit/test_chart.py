@@ -98,6 +98,11 @@ def test_every_file_of_rules_and_dashboards_may_be_chosen() -> None:
             "--set=autoscaling.enabled=true,autoscaling.minReplicas=11",
             "autoscaling.maxReplicas=10 must be autoscaling.minReplicas=11 or more",
         ),
+        (
+            "--set=redis.maxmemory=512mb",
+            "redis.maxmemory=512mb needs redis.resources.limits.memory of 768Mi or more",
+        ),
+        ("--set=redis.maxmemory=1gb,redis.resources.limits.memory=1Gi", "of 1536Mi or more"),
     ],
 )
 def test_a_wrong_value_is_named(options: str, told: str) -> None:

@@ -34,8 +34,7 @@ labels:
 {{- end }}
 
 {{- define "ds.image" -}}
-{{- $image := .Values.image -}}
-{{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
+{{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{- /* The Secret with the service's secrets. */ -}}
@@ -141,15 +140,19 @@ redis://{{ eq .Values.redis.mode "sentinel" | ternary "primary" (printf "%s.:637
 {{- merge (deepCopy .Values.config) $own | toYaml -}}
 {{- end }}
 
+{{- /* Limits that would kill: (list NAME VALUE LIMIT'S-NAME LIMIT BYTES-NEEDED WHY). */ -}}
+{{- define "ds.needsMemory" -}}
+{{- $unit := regexFind "[A-Za-z]*$" (index . 3) -}}{{- $needed := index . 4 | int64 -}}
+{{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- if and (index . 3) (lt (mulf (trimSuffix $unit (index . 3) | float64) (get $factors $unit)) (float64 $needed)) -}}
+{{- fail (printf "%s=%v needs %s of %dMi or more, %s; it is %s" (index . 0) (index . 1) (index . 2) (div (add $needed 1048575) 1048576) (index . 5) (index . 3)) -}}
+{{- end -}}
+{{- end }}
+
 {{- /* As docker/init does: each worker reads one body of the largest size at a time, which takes 30 times as much. */ -}}
 {{- define "ds.refuseBodiesBeyondMemory" -}}
-{{- $memory := ((.Values.resources).limits).memory | default "" | toString -}}{{- $unit := regexFind "[A-Za-z]*$" $memory -}}
-{{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $largest := .Values.config.MAX_CONTENT_LENGTH | default 1048576 | int64 -}}{{- $workers := .Values.config.WEB_CONCURRENCY | int | default 2 -}}
-{{- $needed := mul 30 $largest $workers -}}
-{{- if and $memory (lt (mulf (trimSuffix $unit $memory | float64) (get $factors $unit)) (float64 $needed)) -}}
-{{- fail (printf "config.MAX_CONTENT_LENGTH=%d needs resources.limits.memory of %dMi or more, 30 times as much for each of %d workers; it is %s" $largest (div (add $needed 1048575) 1048576) $workers $memory) -}}
-{{- end -}}
+{{- include "ds.needsMemory" (list "config.MAX_CONTENT_LENGTH" $largest "resources.limits.memory" (((.Values.resources).limits).memory | default "" | toString) (mul 30 $largest $workers) (printf "30 times as much for each of %d workers" $workers)) -}}
 {{- end }}
 
 {{- /* What stands as ${NAME} in docker/nginx: names, addresses, and settings as docker/init checks them. A map
