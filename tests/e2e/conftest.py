@@ -34,7 +34,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     receiver writes down the alerts; where cAdvisor's image is missing, a recording is the target.
     """
     folder = tmp_path_factory.mktemp("watched")
-    running = new_stack(folder, "watched", RUNBOOKS_URL="https://git.example.com/")
+    settings = {
+        "RUNBOOKS_URL": "https://git.example.com/",
+        # Requests are traced, for exemplars; no collector answers there.
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+    }
+    running = new_stack(folder, "watched", **settings)
     with started(running) as missing, helpers(running, recorded="cadvisor" in missing):
         found = Watched(running, "cadvisor" in missing)
         wait_until(found.all_targets_answer, seconds=90, interval=1, why="all targets answer")

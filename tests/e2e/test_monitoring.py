@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from monitoring.grafana.generate.names import described
+from monitoring.grafana.generate.names import DURATION, described
 from tests.e2e.day_of_data import DAY, prometheus_with_a_day, slowest
 from tests.e2e.load import MixedLoad
 from tests.e2e.watched import Watched
@@ -115,6 +115,15 @@ def test_the_first_version_has_one_mark(busy: Watched) -> None:
     marks = busy.query("count_over_time(deploy:version:changed[1h])")
 
     assert [mark["value"][1] for mark in marks] == ["1"]
+
+
+def test_prometheus_has_the_traces_of_counted_requests(busy: Watched) -> None:
+    counted = f'{DURATION}_bucket{{job="web"}}'
+    found = busy.ask("query_exemplars", query=counted, start=time.time() - 300, end=time.time())
+
+    traces = [each["labels"]["trace_id"] for series in found for each in series["exemplars"]]
+    assert traces
+    assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
 
 
 def test_the_report_of_the_month_has_both_objectives(busy: Watched) -> None:

@@ -1,10 +1,11 @@
 """A week on call, scaled down: eight incidents at times that nobody knows, and what is sent.
 
-The stack is the real one; traffic rises and falls as days do. All times in rules and configuration
-are divided by `scaled.SPEED`, so an incident that pages after a minute does so within seconds, and
-a night lasts one. Between the incidents happens what must not page.
+And an hour of saturation. The stack is the real one; traffic rises and falls as days do. All times
+in rules and configuration are divided by `scaled.SPEED`, so an incident that pages after a minute
+does so within seconds, and a night lasts one. Between the incidents happens what must not page.
 """
 
+import itertools
 import math
 import random
 import time
@@ -18,7 +19,7 @@ import requests
 from tests.e2e.scaled import SPEED, scaled_monitoring
 from tests.e2e.stack import Stack, docker, new_stack, started
 from tests.e2e.watched import Watched, helpers
-from tests.support.load import Load, Request
+from tests.support.load import Load, Request, statuses
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2_400)]
@@ -29,6 +30,7 @@ MONITORING = {
     "alertmanager": "/etc/alertmanager",
 }
 DAY_SECONDS = 90
+HOUR_SECONDS = 3600 / SPEED
 RATE = 25  # requests a second at noon; a tenth of it at night
 NOT_COUNTED = "/health/live"
 OWN_SECONDS = 25  # of containers that stop, and programs that time out: these are not divided
@@ -100,6 +102,24 @@ def harmless(stack: Stack) -> list[Callable[[], object]]:
             requests.get(f"{stack.http}/api/v1/demo/status/503", timeout=5) for _ in range(50)
         ],
         lambda: [requests.get(f"{stack.http}/no/such/page", timeout=5) for _ in range(200)],
+    ]
+
+
+@contextmanager
+def unscraped(stack: Stack, service: str) -> Iterator[None]:
+    """Its first container goes on, but Prometheus cannot reach it."""
+    container, network = stack.containers(service)[0], f"{stack.project}_monitoring"
+    docker("network", "disconnect", network, container)
+    yield
+    docker("network", "connect", "--alias", service, network, container)
+
+
+def scrape_gaps(stack: Stack) -> list[Callable[[], AbstractContextManager[None]]]:
+    return [
+        lambda: hung(stack, "prometheus"),
+        lambda: stopped(*stack.containers("prometheus")),
+        lambda: hung(stack, "blackbox-exporter"),
+        lambda: unscraped(stack, "web"),
     ]
 
 
@@ -222,3 +242,24 @@ def hold(week: Watched, incident: Incident, pager: Pager) -> None:
     time.sleep(20)  # what it had inhibited must not come now
     new = pager.pages()[before:]
     assert len(new) == incident.pages, f"{incident.name!r} paged: {new}"
+
+
+def test_an_hour_of_saturation_and_scrape_gaps_says_nothing_false(week: Watched) -> None:
+    """Every request thread waits on slow work. No deployment took place, and users are served."""
+    slow = [("GET", "/api/v1/demo/delay/1")]
+    gaps = itertools.cycle(scrape_gaps(week.stack))
+    begun = time.monotonic()
+    # More than there are threads, less than may wait for one.
+    with Load(week.stack.http, slow, connections=48, seconds=math.inf) as load:
+        while time.monotonic() - begun < HOUR_SECONDS:
+            time.sleep(random.uniform(20, 40))  # nosec B311
+            with next(gaps)():
+                time.sleep(random.uniform(2, 8))  # nosec B311
+    wait_until(week.all_targets_answer, seconds=60, why="Prometheus sees all again")
+
+    told = {one["labels"]["alertname"] for message in week.messages() for one in message["alerts"]}
+    marks = week.query(f"count_over_time(deploy:version:changed[{HOUR_SECONDS:.0f}s])")
+    print(f"{statuses(load.answers)}; told: {sorted(told)}")
+    assert "RequestCapacityNearlyUsed" in told
+    assert not told & {"ServiceUnreachable", "ReplicaMissing", "TargetMissing", "WorkersDie"}
+    assert [mark["value"][1] for mark in marks] == ["1"]
