@@ -286,6 +286,10 @@ class Settings(OtelSettings):
     """Link of the console to Prometheus; empty: none."""
     alertmanager_url: WebAddress = Field("", examples=["http://localhost:9093"])
     """Link of the console to Alertmanager; empty: none."""
+    trace_url: WebAddress = Field("", examples=["http://localhost:16686/trace/TRACE_ID"])
+    """Link of the console to the last request's trace, whose ID replaces TRACE_ID; empty: none."""
+    logs_url: WebAddress = Field("", examples=["http://localhost:5601/app/discover#/?q=TRACE_ID"])
+    """The same for its log lines."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of lines in the log."""

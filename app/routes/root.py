@@ -59,6 +59,7 @@ def _page() -> str:
         "Prometheus": settings.prometheus_url,
         "Alertmanager": settings.alertmanager_url,
     }
+    of_request = {"trace": settings.trace_url, "log lines": settings.logs_url}
     return render_template(
         "index.html",
         settings=settings,
@@ -66,6 +67,7 @@ def _page() -> str:
         checks=health.checks | {"readiness": {"status": reason if is_ready else "not ready"}},
         uptime=duration(checker.uptime_seconds()),
         tools={name: address for name, address in tools.items() if address},
+        of_request={name: address for name, address in of_request.items() if address},
         tokens=current_app.extensions["auth"].configured,
         links=LINKS,
         assets=_fingerprint(),

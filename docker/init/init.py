@@ -40,11 +40,20 @@ GENERATED = {
     "grafana_admin_password": 16,
     "grafana_secret_key": 32,
 }
+# With docker-compose.observability.yml.
+OBSERVABILITY = {
+    "elasticsearch_password": 24,
+    "elasticsearch_collector_password": 24,
+    "elasticsearch_grafana_password": 24,
+    "kibana_password": 24,
+    "kibana_encryption_key": 32,
+}
 # Made by hand, if at all: alert_slack_api_url and the like, otel_exporter_otlp_headers.
 OPTIONAL = {"alertmanager": "alert_*", "web": "otel_*"}
 
 # Numeric users, as docker-compose.yml starts the services.
 NGINX, GRAFANA, REDIS, WEB, REDIS_EXPORTER, NOBODY = 101, 472, 999, 10001, 59000, 65534
+ROOT, ELASTIC, JAEGER = 0, 1000, 10001
 
 
 def main() -> None:
@@ -53,12 +62,15 @@ def main() -> None:
     compare_env_files()
     site = nginx_settings.site(HOST / "docker/nginx", os.environ)
     refuse_bodies_beyond_memory(os.environ)
-    secret = {name: keep_or_make(name, size) for name, size in GENERATED.items()}
+    generated = GENERATED | (OBSERVABILITY if os.environ.get("OBSERVABILITY") else {})
+    secret = {name: keep_or_make(name, size) for name, size in generated.items()}
     hand_out(secret, certificate.keep_or_make(HOST / "certs"))
 
     # Root owns a volume at first.
-    for volume, user in (("edge", WEB), ("alertmanager-config", NOBODY), ("bodies", NGINX)):
-        os.chown(VOLUMES / volume, user, user)
+    owners = {"edge": WEB, "alertmanager-config": NOBODY, "bodies": NGINX, "jaeger": JAEGER}
+    for volume, user in owners.items():
+        if (VOLUMES / volume).exists():
+            os.chown(VOLUMES / volume, user, user)
     for name, content in site.items():
         files.write_below(VOLUMES / "nginx", name, content, NGINX)
     files.publish(Path("/srv/app/static"), VOLUMES / "static")
@@ -123,7 +135,7 @@ def env_lines(name: str, before: str = "") -> dict[str, str]:
 def give_to_owner_of_the_clone() -> None:
     """The engine makes missing folders as root; then the user who cloned could read no secret."""
     owner = (HOST / "docker").stat()
-    made = [HOST / "secrets" / name for name in GENERATED]
+    made = [HOST / "secrets" / name for name in GENERATED | OBSERVABILITY]
     for path in (HOST / "secrets", HOST / "certs", *made):
         if path.exists() and path.stat().st_uid == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
@@ -148,9 +160,6 @@ def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
         for service, pattern in OPTIONAL.items()
     }
 
-    def deliver(service: str, user: int, content: dict[str, bytes]) -> None:
-        files.deliver(VOLUMES / "secrets" / service, user, content)
-
     deliver("nginx", NGINX, certificates(tls, VOLUMES / "secrets" / "nginx"))
     web = {"secret_key": "secret_key", "api_tokens": "api_token"}
     web |= {"redis_password": "redis_app_password", "redis_jobs_password": "redis_jobs_password"}
@@ -158,10 +167,31 @@ def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
     acl = {"users.acl": redis_users(secret), "operator_password": secret["redis_operator_password"]}
     deliver("redis", REDIS, acl | configuration("docker/redis", "*.conf"))
     deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
-    grafana = {name: secret[name] for name in ("grafana_admin_password", "grafana_secret_key")}
+    grafana = {name: of for name, of in secret.items() if "grafana" in name}
     deliver("grafana", GRAFANA, grafana | configuration("monitoring/grafana", "*.*"))
     deliver("edge-exporter", WEB, configuration("monitoring/edge-exporter", "*.py"))
     deliver("alertmanager", NOBODY, optional["alertmanager"])
+    if "elasticsearch_password" in secret:
+        hand_out_observability(secret)
+
+
+def hand_out_observability(secret: dict[str, bytes]) -> None:
+    """The secrets of docker-compose.observability.yml."""
+
+    def only(*names: str) -> dict[str, bytes]:
+        return {name: secret[name] for name in names}
+
+    settings = Template((HOST / "monitoring/search/kibana.yml").read_text(encoding="utf-8"))
+    values = {name: value.decode() for name, value in secret.items()}
+    deliver("collector", ROOT, only("elasticsearch_collector_password"))
+    deliver("elasticsearch", ELASTIC, only("elasticsearch_password"))
+    deliver("kibana", ELASTIC, {"kibana.yml": settings.substitute(values).encode()})
+    deliver("search-setup", WEB, only(*OBSERVABILITY) | configuration("monitoring/search", "*.*"))
+
+
+def deliver(service: str, user: int, content: dict[str, bytes]) -> None:
+    """A service's folder in the volume `secrets`."""
+    files.deliver(VOLUMES / "secrets" / service, user, content)
 
 
 def certificates(new: bytes, folder: Path) -> dict[str, bytes]:

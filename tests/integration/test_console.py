@@ -18,6 +18,8 @@ SETTINGS = {
     "GIT_COMMIT": "0123456789abcdef0123",
     "INSTANCE_ID": "instance-of-the-tests",
     "GRAFANA_URL": "http://grafana.test/",
+    "TRACE_URL": "http://traces.test/trace/TRACE_ID",
+    "LOGS_URL": "http://logs.test/#/?q='TRACE_ID'&t=1h",
 }
 
 
@@ -78,6 +80,34 @@ def test_it_links_to_the_tools_in_the_settings_alone(service: Service, browser: 
         tools = page.get_by_role("navigation", name="Tools").get_by_role("link")
         expect(tools).to_have_text(["API docs", "Grafana"])
         expect(tools.nth(1)).to_have_attribute("href", "http://grafana.test/")
+
+
+def test_the_last_requests_id_leads_to_its_trace_and_its_log_lines(
+    service: Service, browser: Browser
+) -> None:
+    with visit(browser, service.base_url) as page:
+        links = page.locator("#answer-links")
+        expect(links).to_be_hidden()
+        page.locator("#request").select_option("GET /api/v1/cache")
+        with page.expect_response("**/api/v1/cache") as answer:
+            page.get_by_role("button", name="Send", exact=True).click()
+        request_id = answer.value.headers["x-request-id"]
+        for name, address in {
+            "trace": f"http://traces.test/trace/{request_id}",
+            "log lines": f"http://logs.test/#/?q='{request_id}'&t=1h",
+        }.items():
+            expect(links.get_by_role("link", name=name)).to_have_attribute("href", address)
+
+
+def test_without_addresses_for_traces_the_console_offers_none(
+    start_service: StartService, browser: Browser
+) -> None:
+    with (
+        start_service(redis=EMBEDDED) as plain,
+        visit(browser, plain.base_url) as page,
+    ):
+        expect(page.locator("#try")).to_be_visible()
+        expect(page.locator("#answer-links")).to_have_count(0)
 
 
 @pytest.mark.slow

@@ -47,6 +47,7 @@ def test_a_folder_that_is_missing_is_an_error_of_one_line(tmp_path: Path) -> Non
 
 FOLDER = ROOT / "infrastructure"
 COMPOSE = (FOLDER / "docker-compose.yml").read_text(encoding="utf-8")
+OVERLAY = (FOLDER / "docker-compose.observability.yml").read_text(encoding="utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text(encoding="utf-8")
 OF_THE_STACK, _, WITHOUT_CONTAINERS = EXAMPLE.partition("# --- Without containers")
 
@@ -63,7 +64,7 @@ def test_every_setting_of_the_service_is_explained_once() -> None:
 
 @pytest.mark.parametrize("variable", variables(OF_THE_STACK))
 def test_every_variable_is_used_by_the_stack(variable: str) -> None:
-    assert re.search(rf"\$\{{{variable}[}}:-]", COMPOSE)
+    assert re.search(rf"\$\{{{variable}[}}:-]", COMPOSE + OVERLAY)
 
 
 def test_no_service_names_a_variable_without_saying_where_its_value_comes_from() -> None:

@@ -74,6 +74,11 @@ function show({ response, text, milliseconds: time }) {
   code.firstElementChild.classList.add(response.ok ? "good" : "bad");
   const others = [milliseconds(time), ...cached.map((name) => `${name}: ${response.headers.get(name)}`)];
   $("answer-status").replaceChildren(code, ...others.map((chip) => filled("chip", chip)));
+  // Without a traceparent, the ID of a request's trace is that of the request.
+  for (const link of document.querySelectorAll("#answer-links a")) {
+    link.href = link.dataset.address.replace("TRACE_ID", response.headers.get("X-Request-ID"));
+    link.parentElement.hidden = false;
+  }
   const rows = [...response.headers].map((header) => filled("header", ...header));
   $("answer-headers").querySelector("dl").replaceChildren(...rows);
   $("answer-body").textContent = pretty(text).slice(0, LONGEST);
