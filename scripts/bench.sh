@@ -9,5 +9,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 unset PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 cd "$ROOT"
 case " $* " in *" --help "* | *" -h "*) exec "$(find_python)" -m tests.performance.bench --help ;; esac
+(ensure_environment sdk)
 ensure_environment bench
 exec "$VENV/bin/python" -m tests.performance.bench "$@"

@@ -223,6 +223,17 @@ def test_other_projects_lines_stay_where_they_are_and_text_becomes_a_message(
     }
 
 
+def test_a_line_of_kubernetes_is_put_together_again(shipping: Shipping) -> None:
+    text = line(1)
+    parts = [f"P {text[:100]}", f"P {text[100:200]}", f"F {text[200:]}", f"F {line(2)}"]
+    shipping.write(*(f"2026-11-30T12:00:00.000000001Z stdout {part}" for part in parts))
+
+    shipping.store.wait_for(2)
+
+    found = shipping.store.search("service:devops-starter")
+    assert sorted(each["request_id"] for each in found) == ["n1", "n2"]
+
+
 def test_a_line_is_found_by_its_trace_its_status_its_duration_and_its_words(
     shipping: Shipping,
 ) -> None:

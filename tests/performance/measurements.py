@@ -8,9 +8,10 @@ from tests.performance import instructions as callgrind
 from tests.performance import latency as steady
 from tests.performance import lists, scraping
 from tests.performance.run import WORKERS, Run
-from tests.performance.sink import sink
+from tests.performance.sink import outages, sink
 from tests.performance.targets import Figures, figure
-from tests.performance.variants import BARE, CACHED, INFO, OURS, TUTORIAL, Variant, traced
+from tests.performance.variants import BARE, CACHED, INFO, OURS, TUTORIAL, Variant
+from tests.performance.variants import traced, with_sdk, without_collector
 
 Readings = dict[tuple[str, str], list[float]]
 """By measure and variant."""
@@ -105,11 +106,18 @@ def instructions(run: Run) -> Figures:
 
 
 def tracing(run: Run) -> Figures:
-    """CPU and instructions of a read from Redis, and memory, by the share of requests traced."""
+    """CPU, p99, memory and instructions of reads from Redis: traced or not, without a collector.
+
+    Beside them the tutorial without and with OpenTelemetry's automatic instrumentation, and the
+    service with the SDK installed, which redis-py imports.
+    """
     found: Readings = defaultdict(list)
-    with sink() as collector:
+    with sink() as collector, outages() as collectors:
         variants = (OURS, *traced(collector))
-        for variant in run.turns(variants, run.effort.rounds):
+        others = (*without_collector(collectors), *with_sdk(collector))
+        rate = 0.0
+        for variant in run.turns((*variants, *others), run.effort.rounds):
+            run.say(variant.name)
             with run.stage.server(variant, 4) as service:
                 run.stage.fill(service)
                 run.capacity(service.port, CACHED, warm_up=True)
@@ -118,6 +126,13 @@ def tracing(run: Run) -> Figures:
                 used = service.cpu_seconds() - before
                 found["cpu traced", variant.name].append(used / answered * 1e6)
                 found["memory traced", variant.name].append(service.pss_bytes() / 1e6)
+                # Of the first one, OURS; the same for all.
+                rate = rate or answered / run.effort.seconds / 4
+                if not variant.peer:
+                    reading = steady.measure(
+                        service.port, CACHED, rate, run.effort.seconds, run.cores.load
+                    )
+                    found["p99 traced", variant.name].append(reading)
         counts = callgrind.measure(run.stage, variants, (CACHED,))
         for variant, (count,) in zip(variants, counts, strict=True):
             found["instructions traced", variant.name] = [count / 1000]

@@ -19,6 +19,7 @@ MEASURES = {
     "scaling": "requests/s, workers on 2 cores",
     "cpu traced": "µs CPU, GET from Redis",
     "memory traced": "MB (PSS), 4 workers and master",
+    "p99 traced": "ms, p99 at a constant rate",
     "instructions traced": "thousand instructions, GET from Redis",
 }
 """By name, unit and meaning."""
@@ -108,6 +109,14 @@ TARGETS = (
     Target("cpu traced", "10 % traced", "ours", "≤ 1.05"),
     Target("cpu traced", "100 % traced", "ours", "≤ 1.3"),
     Target("memory traced", "100 % traced", "ours", "≤ 1.15"),
+    Target("memory traced", "SDK installed", "ours", "≤ 1.15"),
+    *(
+        Target(measure, f"collector {kind}", "ours", bound)
+        for kind in ("gone", "hung", "refusing")
+        for measure, bound in (("p99 traced", "≤ 1.05"), ("cpu traced", "≤ 1.3"))
+    ),
+    Target("cpu traced", "tutorial traced", "tutorial", "≤ 1.3"),
+    Target("memory traced", "tutorial traced", "tutorial", "≤ 1.15"),
     Target("instructions traced", "10 % traced", "ours", "≤ 1.05"),
     Target("instructions traced", "100 % traced", "ours", "≤ 1.3"),
 )

@@ -49,6 +49,8 @@ class Variant:
 
 OURS = Variant("ours")
 AGAIN = Variant("ours again")  # the A/A pair: its difference from OURS is the machine's noise
+SDK = ROOT / ".run" / "environment-sdk"
+INSTRUMENTED = "tutorial traced"
 CACHE = {"CACHE_LOCAL_MS": "1000"}  # the in-process cache
 TUTORIAL = Variant("tutorial", peer=True)
 FASTAPI = Variant("fastapi", peer=True)
@@ -66,12 +68,45 @@ ALL = (
 )
 
 
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
 def traced(collector: str) -> tuple[Variant, ...]:
     """The service with a tenth and with all of its requests traced."""
-    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector}
     return (
-        Variant("10 % traced", settings=endpoint | {"OTEL_TRACES_SAMPLER_ARG": "0.1"}),
-        Variant("100 % traced", settings=endpoint),
+        Variant("10 % traced", settings={ENDPOINT: collector, "OTEL_TRACES_SAMPLER_ARG": "0.1"}),
+        Variant("100 % traced", settings={ENDPOINT: collector}),
+    )
+
+
+def without_collector(collectors: Mapping[str, str]) -> tuple[Variant, ...]:
+    """All requests traced, for collectors that do not take them; their addresses by kind."""
+    return tuple(
+        Variant(f"collector {kind}", settings={ENDPOINT: address})
+        for kind, address in collectors.items()
+    )
+
+
+def with_sdk(collector: str) -> tuple[Variant, ...]:
+    """OpenTelemetry's SDK: beside the service, which does not use it, and in the tutorial.
+
+    Raises:
+        RuntimeError: scripts/bench.sh, which installs it, was not used.
+    """
+    found = sorted(SDK.glob("lib/python*/site-packages"))
+    if not found:
+        raise RuntimeError("OpenTelemetry's SDK is missing: run ./scripts/bench.sh")
+    path = {"PYTHONPATH": str(found[0])}
+    automatic = {
+        ENDPOINT: collector,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+    return (
+        Variant("SDK installed", settings=path),
+        TUTORIAL,
+        Variant(INSTRUMENTED, peer=True, settings=path | automatic),
     )
 
 
@@ -112,6 +147,7 @@ class Stage:
         if variant.peer:
             command, env = _peer_command(variant.name, port, workers)
             env |= {"REDIS_URL": self.redis_url, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+            env |= variant.settings
         else:
             command = [sys.executable, "-m", "app"]
             env = self.settings(variant, port, workers, folder) | dict(extra or {})
@@ -182,6 +218,9 @@ def _peer_command(name: str, port: int, workers: int) -> tuple[list[str], dict[s
     gunicorn += ["--no-control-socket"]
     if name == "tutorial":
         return [*gunicorn, "tests.performance.peers.tutorial:app"], {}
+    if name == INSTRUMENTED:
+        command, env = _peer_command("tutorial", port, workers)
+        return [sys.executable, str(SDK / "bin" / "opentelemetry-instrument"), *command], env
     if name == "bare":
         own = ["--config", "python:tests.performance.peers.bare_conf"]
         return [*gunicorn, *own, "tests.performance.peers.bare:app"], {}

@@ -89,6 +89,19 @@ def test_every_variable_of_the_configurations_has_a_default_or_is_set() -> None:
         assert {one or other for one, other in bare} <= given
 
 
+def test_on_kubernetes_the_collector_runs_the_same_files() -> None:
+    values = read_yaml(ROOT / "infrastructure" / "helm" / "otel-collector-values.yaml")
+    given = {each["name"] for each in values["extraEnvs"]}
+    text = "".join(path.read_text("utf-8") for path in (MONITORING / "collector").glob("*.yml"))
+    known = {one or other for one, other in re.findall(r"env:(\w+)|env\(\"(\w+)\"\)", text)}
+    assert given <= known
+    files = [arg.rpartition("/")[2] for arg in values["command"]["extraArgs"]]
+    assert files == ["traces.yml", "logs.yml"]
+    assert values["image"]["tag"] == OWN["collector"]["image"].rpartition(":")[2]
+    mounted = {each["name"] for each in values["extraVolumeMounts"]}
+    assert mounted == {each["name"] for each in values["extraVolumes"]}
+
+
 def texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         value = [*value, *value.values()]

@@ -18,6 +18,7 @@ LOCKS = [
     "tests/fuzz/requirements.txt",
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
+    "tests/performance/requirements-sdk.txt",
 ]
 
 
