@@ -107,6 +107,7 @@ class Loader:
         content["exporters"]["otlp_http/store"] = {
             "endpoint": f"http://127.0.0.1:{self._port}",
             "compression": "none",
+            "timeout": "90s",  # as the Elasticsearch exporter's
             "retry_on_failure": {"max_elapsed_time": 0, "max_interval": "2s"},
             "sending_queue": exporter["sending_queue"],
         }

@@ -2,8 +2,8 @@
 
 Each is looked for where a variable says: E2E_OTELCOL a collector with the components of
 monitoring/collector/traces.yml, E2E_LOGCOL one with those of logs.yml (both may be the contrib
-distribution), E2E_JAEGER Jaeger 2, E2E_SEARCH_URL a running Elasticsearch or OpenSearch that takes
-requests without a password and may be filled.
+distribution; collector-builder.yml makes a small one for logs), E2E_JAEGER Jaeger 2,
+E2E_SEARCH_URL a running Elasticsearch or OpenSearch that asks for no password and may be filled.
 """
 
 import os
@@ -90,7 +90,12 @@ class Collector(Program):
     """A collector with base.yml and a second file's content."""
 
     def __init__(
-        self, folder: Path, variable: str, content: Mapping[str, Any], env: Mapping[str, str]
+        self,
+        folder: Path,
+        variable: str,
+        content: Mapping[str, Any],
+        env: Mapping[str, str],
+        *flags: str,
     ) -> None:
         """`variable` names its program; `content` is of traces.yml or logs.yml, perhaps changed."""
         folder.mkdir()
@@ -101,7 +106,7 @@ class Collector(Program):
         own.write_text(yaml.safe_dump({**content, "service": content["service"] | telemetry}))
         super().__init__(
             folder,
-            [program(variable), f"--config={COLLECTOR / 'base.yml'}", f"--config={own}"],
+            [program(variable), f"--config={COLLECTOR / 'base.yml'}", f"--config={own}", *flags],
             {"QUEUE_FOLDER": str(folder / "queue")} | dict(env),
             f"http://127.0.0.1:{port}/metrics",
         )
