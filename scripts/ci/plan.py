@@ -32,7 +32,7 @@ OUTSIDE_THE_IMAGE = (
     *("tests/unit/*", "tests/integration/*", "tests/performance/*", "tests/fuzz/*", "findings/*"),
     *(f".github/workflows/{name}.yml" for name in ("security-scan", "pull-request", "codeql")),
     *(".github/dependabot.yml", ".pre-commit-config.yaml", ".ci/*"),
-    *(".flake8", ".yamllint", ".checkov.yaml", "pytest.ini"),
+    *(".flake8", ".yamllint", ".checkov.yaml", "pytest.ini", "infrastructure/argocd/*"),
 )
 # Parts of tests/e2e, as arguments of pytest -k. The first one always runs, the others if what they
 # test has changed, and at night: DRILLS waits for alerts, WEEK lives a scaled-down week on call.
@@ -66,33 +66,36 @@ class Plan:
     why: str
     e2e: tuple[str, ...] = ()
     kubernetes: bool = False
+    promotion: bool = False
 
     @property
     def may_skip(self) -> str:
         """The jobs that the gate accepts as skipped."""
-        if not self.code:
-            return CODE_JOBS
-        return "pages" if self.build else "pages image"
+        skipped = CODE_JOBS if not self.code else "pages" if self.build else "pages image"
+        return skipped if self.promotion else f"{skipped} promotion"
 
 
 def decide(paths: list[str] | None) -> Plan:
     """The plan for these changed paths; None: they are not known."""
     if paths is None:
         why = "The changed paths are not known, so all runs that any change may need."
-        return Plan(True, True, why, (STACK, DEPLOYMENT, MONITORING, DRILLS), True)
-    code = others(paths, PAGES)
+        return Plan(True, True, why, (STACK, DEPLOYMENT, MONITORING, DRILLS), True, True)
+    promotion = some(paths, ("environments/production/*",))
+    # What an environment runs is built already: the pipeline's own commits build nothing.
+    code = others(paths, (*PAGES, "environments/*"))
     if not code:
-        return Plan(False, False, "Only pages changed: their tests run, and no image is built.")
+        return Plan(False, False, "Only pages or environments changed.", promotion=promotion)
     build = others(code, OUTSIDE_THE_IMAGE)
     if not build:
-        return Plan(True, False, "Nothing changed that the image depends on, so none is built.")
+        return Plan(True, False, "The image is not affected: none is built.", promotion=promotion)
     probes = some(build, PROBES)
     e2e = [STACK]
     e2e += [DEPLOYMENT] if probes or others(build, OUTSIDE_A_DEPLOYMENT) else []
     e2e += [MONITORING, DRILLS] if some(build, DRILLED) else []
     e2e += [WEEK] if some(build, ("tests/e2e/test_week.py",)) else []
     kubernetes = probes or bool(others(build, OUTSIDE_A_CLUSTER))
-    return Plan(True, True, f"An image is built, because of {build[0]}.", tuple(e2e), kubernetes)
+    why = f"An image is built: {build[0]}."
+    return Plan(True, True, why, tuple(e2e), kubernetes, promotion)
 
 
 def others(paths: list[str], patterns: tuple[str, ...]) -> list[str]:
@@ -156,12 +159,9 @@ def main() -> int:
         more = decide(changed(os.environ["PUBLISHED"]))
         e2e = tuple(sorted({*plan.e2e, *more.e2e}))
         plan = replace(plan, e2e=e2e, kubernetes=plan.kubernetes or more.kubernetes)
-    outputs = {
-        "code": str(plan.code).lower(),
-        "build": str(plan.build).lower(),
+    named = ("code", "build", "e2e", "kubernetes", "promotion")
+    outputs = {name: json.dumps(getattr(plan, name)) for name in named} | {
         "may-skip": plan.may_skip,
-        "e2e": json.dumps(plan.e2e),
-        "kubernetes": str(plan.kubernetes).lower(),
         "version": version(),
         "image": f"ghcr.io/{os.environ.get('GITHUB_REPOSITORY', 'local/service').lower()}",
     }

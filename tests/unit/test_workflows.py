@@ -23,12 +23,13 @@ FROM_OUTSIDE = [
     ("workflow_dispatch", "refs/heads/other"),
     ("workflow_dispatch", "refs/tags/v1.0.0"),
 ]
-WRITING = ["ci-cd/publish", "ci-cd/release"]
+WRITING = ["ci-cd/publish", "ci-cd/release", "ci-cd/promote"]
 DEPLOYING = ["ci-cd/staging", "ci-cd/production", "deploy/deploy"]
 ON_MAIN = [("push", "refs/heads/main"), ("workflow_dispatch", "refs/heads/main")]
 # Everything else a condition asks for, as favourable as it can be.
 FAVOURABLE = {
     "vars.DEPLOY_ENVIRONMENTS": "staging production",
+    "vars.GITOPS": "true",
     "github.repository_visibility": "public",
     **{f"needs.{name}.result": "success" for name in ("required", "publish", "staging", "image")},
 }
@@ -105,6 +106,9 @@ GOOD, BAD = ("success", "skipped"), ("failure", "cancelled")
         *[("release", "required publish", ("success", result), True) for result in GOOD],
         *[("release", "required publish", ("success", result), False) for result in BAD],
         *[("release", "required publish", (result, "skipped"), False) for result in BAD],
+        # So does a promotion: of a commit that builds no image, from staging to production.
+        *[("promote", "required publish", ("success", result), True) for result in GOOD],
+        *[("promote", "required publish", ("success", result), False) for result in BAD],
     ],
 )
 def test_a_job_starts_only_after_what_it_needs_has_succeeded(
@@ -132,12 +136,12 @@ def test_every_environment_gets_the_published_image() -> None:
 
 def test_jobs_after_the_gate_run_although_the_plan_skipped_an_earlier_job() -> None:
     """Without a status function GitHub skips a job after any skipped one (actions/runner 491)."""
-    for name in ("publish", "release", "staging", "production"):
+    for name in ("publish", "release", "promote", "staging", "production"):
         assert "!cancelled()" in workflows.job(f"ci-cd/{name}").condition
 
 
 def test_the_required_check_waits_for_every_job_that_proves_something() -> None:
-    later = {"required", "publish", "release", "staging", "production"}
+    later = {"required", "publish", "release", "promote", "staging", "production"}
     required = workflows.job("ci-cd/required").data
     assert set(required["needs"]) == {j.id for j in JOBS if j.workflow == "ci-cd"} - later
     assert required["if"] == "always()"

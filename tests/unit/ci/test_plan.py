@@ -20,6 +20,10 @@ plan: Any = importlib.import_module("plan")
     ("paths", "decided"),
     [
         (["README.md", "docs/images/console.png"], ""),
+        (["environments/staging/values.yaml"], ""),
+        (["environments/production/values.yaml"], "promotion"),
+        (["environments/production/values.yaml", "pytest.ini"], "code promotion"),
+        (["infrastructure/argocd/project.yaml"], "code"),
         (["tests/unit/test_auth.py", "docs/SETUP.md"], "code"),
         ([".github/dependabot.yml", ".checkov.yaml"], "code"),
         (["app/routes/items.py", "README.md"], "code build"),
@@ -38,14 +42,20 @@ plan: Any = importlib.import_module("plan")
         (["monitoring/prometheus/rules/web-alerts.yml"], "code build DEPLOYMENT DRILLS kubernetes"),
         (["tests/e2e/test_drills.py"], "code build DEPLOYMENT DRILLS"),
         (["tests/e2e/test_week.py"], "code build DEPLOYMENT DRILLS WEEK"),
-        (None, "code build DEPLOYMENT DRILLS kubernetes"),
+        (
+            ["environments/production/values.yaml", "app/routes/items.py"],
+            "code build promotion",
+        ),
+        (None, "code build DEPLOYMENT DRILLS kubernetes promotion"),
     ],
 )
 def test_paths_decide_what_is_built_and_tested(paths: list[str] | None, decided: str) -> None:
     found = plan.decide(paths)
     said = [name for name in ("code", "build") if getattr(found, name)]
     said += [name for name in ("DEPLOYMENT", "DRILLS", "WEEK") if getattr(plan, name) in found.e2e]
-    assert [*said, *(["kubernetes"] if found.kubernetes else [])] == decided.split()
+    said += [name for name in ("kubernetes", "promotion") if getattr(found, name)]
+    assert said == decided.split()
+    assert ("promotion" in found.may_skip) != found.promotion
     assert (plan.STACK in found.e2e) == found.build
     assert (plan.MONITORING in found.e2e) == ("DRILLS" in decided)
 
@@ -172,6 +182,7 @@ minutes: Any = importlib.import_module("pipeline_minutes")
 def test_every_job_of_a_push_has_its_seconds() -> None:
     """A new job, or part of one, may cost minutes that nobody has counted."""
     elsewhere = {"ci-cd/image", "ci-cd/staging", "ci-cd/production", "docker-build/e2e"}
+    elsewhere.add("ci-cd/promote")  # where Argo CD is used
     parts = {f"docker-build/e2e ({part})" for part in PARTS}
     for job in ("ci-cd/unit", "ci-cd/integration"):
         elsewhere.add(job)
@@ -205,7 +216,7 @@ def test_a_change_is_counted_by_what_the_plan_starts_for_it() -> None:
     assert set(push) - set(request) == {"ci-cd/publish", "ci-cd/release"} | tests
     assert f"docker-build/e2e ({plan.STACK})" in push and "docker-build/kubernetes" not in push
     elsewhere = {job for job in minutes.measured() if job.endswith(minutes.PLACES[0])}
-    every = set(minutes.measured()) - elsewhere - {"ci-cd/pages"}
+    every = set(minutes.measured()) - elsewhere - {"ci-cd/pages", "ci-cd/promotion"}
     assert set(minutes.started(["docker/Dockerfile", "tests/e2e/test_week.py"], True)) == every
 
 
