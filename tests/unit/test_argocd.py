@@ -146,7 +146,8 @@ CASES = {
     "undone": (FINE | {SYNCS: "1x35 2x25"}, "ChangeUndone"),
     "undone by a controller that has just started": (FINE | {SYNCS: "_x35 1x25"}, "ChangeUndone"),
     "a new version": (FINE | {SYNCS: "1x35 2x25", CHANGED: "_x36 1 _x24"}, ""),
-    "undone long ago": (FINE | {SYNCS: "1x5 2x55"}, ""),
+    "a new version whose pod starts late": (FINE | {SYNCS: "1x38 2x22", CHANGED: "_x39 1 _x24"}, ""),
+    "undone long ago": (FINE | {SYNCS: "1x2 2x58"}, ""),
     "a canary": ({INFO % 'sync_status="Synced", health_status="Progressing"': "1x60"}, ""),
     "drift for a moment": (
         {
