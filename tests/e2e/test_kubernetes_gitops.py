@@ -48,7 +48,7 @@ while True:
         print(time.strftime("%X"), error)
     if sent % 20 == 0:
         print(sent, failed, flush=True)
-    time.sleep(0.05)
+    time.sleep(0.02)
 """
 
 
@@ -177,7 +177,7 @@ resources: {{requests: {{cpu: 10m}}}}
 edge: {{replicaCount: 1, resources: {{requests: {{cpu: 10m}}}}}}
 redis: {{resources: {{requests: {{cpu: 10m}}}}}}
 metrics: {{dashboards: {{enabled: false}}, serviceMonitor: {{interval: 5s}}}}
-delivery: {{prometheus: http://prometheus.monitoring:9090, stepSeconds: 30}}
+delivery: {{prometheus: http://prometheus.monitoring:9090, percent: 30, stepSeconds: 30}}
 config: {{REDIS_TIMEOUT_MS: "2000"}}
 """
 
@@ -218,7 +218,7 @@ def prometheus_fixture() -> Iterator[Prometheus]:
 
 @pytest.fixture(scope="module", name="load")
 def load_fixture(environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A pod that asks the service 20 times a second; its name."""
+    """A pod that asks the service up to 50 times a second; its name."""
     environments.settled()
     objects, path = pod("load", IMAGE, ["python", "-c", LOAD], 1), tmp_path_factory.mktemp("load")
     (path / "pod.yaml").write_text(yaml.safe_dump_all(objects))
