@@ -1,0 +1,10 @@
+# Copy it to CLOUD/staging.tfvars or CLOUD/production.tfvars; variables.tf says what each means.
+name              = "devops-starter"
+environment       = "staging"
+region            = "eu-central-1"
+size              = "small"
+domain            = "staging.example.org"
+github_repository = "your-name/devops-starter"
+api_access        = { networks = ["203.0.113.7/32"], administrators = [] }
+budget            = { amount = 300, email = "you@example.org" }
+secrets_version   = 1
