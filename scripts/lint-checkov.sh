@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks for risky settings in Dockerfiles, workflows and what the chart renders, by checkov.
+# Looks for risky settings in Dockerfiles, workflows, Terraform and what the chart renders, by checkov.
 set -euo pipefail
 
 # shellcheck source=scripts/lib/common.sh
@@ -26,6 +26,10 @@ elif [[ ${CI:-} == true && -z ${WITHOUT_HELM:-} ]]; then
 else
   say "checkov: the chart is NOT READ, it needs helm: https://helm.sh/docs/intro/install/"
 fi
-"$VENV/bin/python" -m checkov.main --config-file .checkov.yaml --directory docker --directory .github --directory "$work" \
-  >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }
+look() { "$VENV/bin/python" -m checkov.main --config-file .checkov.yaml "$@" >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }; }
+look --directory docker --directory .github --directory "$work"
+for size in small medium large; do
+  sed "s/^size .*/size = \"$size\"/" infrastructure/terraform/example.tfvars >"$work/$size.tfvars"
+  look --framework terraform --directory infrastructure/terraform --var-file "$work/$size.tfvars"
+done
 say "checkov: no issue"

@@ -49,6 +49,7 @@ lint_steps() {
   step hadolint hadolint docker/Dockerfile*
   step nginx scripts/lint-nginx.sh
   step checkov scripts/lint-checkov.sh
+  step terraform scripts/lint-terraform.sh
 }
 
 shellcheck_step() {

@@ -70,8 +70,8 @@ find_python() {
   fail "Python 3.11 or newer is needed, found ${too_old:-none}: install one (apt-get install python3, brew install python) and have it on PATH"
 }
 
-# ensure_environment runtime|dev|bench|sdk|load|checkov|fuzz: build what is missing or differs from the pinned
-# requirements. The last five have environments of their own, and VENV is theirs afterwards.
+# ensure_environment runtime|dev|bench|sdk|load|checkov|fuzz|terraform: build what is missing or differs from the
+# pinned requirements. The last six have environments of their own, and VENV is theirs afterwards.
 ensure_environment() {
   local python
   case $1 in
@@ -83,6 +83,7 @@ ensure_environment() {
     load) PINNED=(tests/performance/requirements-load.txt) VENV="$ROOT/.run/environment-load" ;;
     checkov) PINNED=(scripts/requirements-checkov.txt) VENV="$ROOT/.run/environment-checkov" ;;
     fuzz) PINNED=(requirements.txt tests/fuzz/requirements.txt) VENV="$ROOT/.run/environment-fuzz" ;;
+    terraform) PINNED=(tests/terraform/requirements.txt) VENV="$ROOT/.run/environment-terraform" ;;
   esac
   environment_is_current && return
   python=$(find_python)

@@ -1,34 +1,37 @@
-"""Schemas of the real providers, as PyPI ships them: JavaScript and its types, generated from each provider."""
+"""Schemas of the real providers, as PyPI ships them: JavaScript and its types, generated from each."""
 
 import re
 import tarfile
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import files
 from pathlib import Path
 
 PACKAGES = {
     "aws": "cdktn-provider-aws",
+    "azapi": "cdktn-provider-azapi",
     "azurerm": "cdktn-provider-azurerm",
     "google": "cdktn-provider-google",
     "digitalocean": "cdktf-cdktf-provider-digitalocean",
-    "azapi": "cdktn-provider-azapi",
     "random": "cdktn-provider-random",
 }
 CLASS = re.compile(r"^class (\w+) extends cdkt\w\.Terraform(?:Resource|DataSource|Ephem\w+) ", re.M)
-# Of a nested block a function of its own, of the resource a method: what may be set, and how it is written.
+# Of a nested block a function, of the resource a method: what may be set, and how it is written.
 PART = re.compile(
     r"^function (\w+)ToHclTerraform\(.*?^}|^    (synthesizeHclAttributes)\(.*?^    }", re.M | re.S
 )
-ARGUMENT = re.compile(r'(\w+): \{\n\s+value: .*\n\s+isBlock: (\w+),\n\s+type: "(\w+)",\n\s+storageClassType: "(\w+)"')
+ARGUMENT = re.compile(
+    r'(\w+): \{\n.*\n\s+isBlock: (\w+),\n\s+type: "(\w+)",\n\s+storageClassType: "(\w+)"'
+)
 INTERFACE = re.compile(r"^export interface (\w+) .*?^}", re.M | re.S)
 REQUIRED = re.compile(r"#(\w+)}\n(?:    \*.*\n)*    \*/\n    readonly \w+: ")
 ATTRIBUTE = re.compile(r"^    get (\w+)\(\)", re.M)
+VERSION = re.compile(r"providerVersion: '([\d.]+)'")
 
 
 @dataclass(frozen=True)
 class Argument:
-    """kind: simple, list, set, map, struct; of: string, number, boolean, ... or the name of a Part."""
+    """kind: simple, list, set, map, struct. of: string, number, boolean, ..., or a part's name."""
 
     block: bool
     kind: str
@@ -36,33 +39,30 @@ class Argument:
     required: bool
 
 
-Part = dict[str, Argument]
-
-
 @dataclass(frozen=True)
 class Schema:
-    """What a resource or data source takes (of parts, "" is the outermost), and what it gives."""
+    """What is taken (of parts, "" is the outermost), what is given, and by which version."""
 
-    parts: dict[str, Part]
+    parts: dict[str, dict[str, Argument]]
     attributes: frozenset[str]
+    version: str
+
+    def part_of(self, argument: Argument) -> dict[str, Argument] | None:
+        return self.parts.get(argument.of, self.parts.get(re.sub("(List|Map)$", "", argument.of)))
 
 
-def camel(name: str) -> str:
-    return re.sub(r"_+(\w)", lambda found: found[1].upper(), name)
+def folder(kind: str, name: str) -> str:
+    """Where a package keeps e.g. the resource aws_eks_cluster: eks-cluster."""
+    provider, _, rest = name.partition("_")
+    return ("" if kind == "resource" else f"{kind}-{provider}-") + rest.replace("_", "-")
 
 
-def folder(kind: str, address: str) -> str:
-    """Where the package keeps e.g. aws_eks_cluster: eks-cluster; data sources and others with a prefix."""
-    provider, _, name = address.partition("_")
-    prefix = {"resource": "", "data": f"data-{provider}-", "ephemeral": f"ephemeral-{provider}-"}
-    return prefix[kind] + name.replace("_", "-")
-
-
-def read(provider: str, folders: Iterable[str]) -> dict[str, Schema]:
+@cache
+def read(provider: str, folders: frozenset[str]) -> dict[str, Schema]:
     """The schemas in these folders of a provider's package; unknown ones are left out."""
-    (archive,) = (one for one in files(PACKAGES[provider]) or () if one.suffix == ".tgz")
+    archive = next(one for one in files(PACKAGES[provider]) or () if one.suffix == ".tgz")
     texts: dict[str, dict[str, str]] = {one: {".js": "", ".d.ts": ""} for one in folders}
-    with tarfile.open(Path(archive.locate())) as package:
+    with tarfile.open(Path(str(archive.locate()))) as package:
         for member in package:
             # Those of a large schema have more files than one.
             one, _, file = member.name.removeprefix("package/lib/").partition("/")
@@ -73,15 +73,14 @@ def read(provider: str, folders: Iterable[str]) -> dict[str, Schema]:
 
 
 def parse(script: str, types: str) -> Schema:
-    main = CLASS.search(script)[1]
-    required = {found[1]: set(REQUIRED.findall(found[0])) for found in INTERFACE.finditer(types)}
+    name = CLASS.findall(script)[0]
+    required = {one[1]: set(REQUIRED.findall(one[0])) for one in INTERFACE.finditer(types)}
     parts = {}
     for part in PART.finditer(script):
-        name = "" if part[2] else part[1][0].upper() + part[1][1:]
-        needed = required.get(name or f"{main}Config", set())
-        parts[name] = {
-            argument: Argument(block == "true", kind, of, argument in needed)
-            for argument, block, kind, of in ARGUMENT.findall(part[0])
+        of = "" if part[2] else part[1][0].upper() + part[1][1:]
+        parts[of] = {
+            argument: Argument(block == "true", *kind, argument in required[of or f"{name}Config"])
+            for argument, block, *kind in ARGUMENT.findall(part[0])
         }
-    _, _, body = types.partition(f"class {main} ")
-    return Schema(parts, frozenset(ATTRIBUTE.findall(body)))
+    _, _, body = types.partition(f"class {name} ")
+    return Schema(parts, frozenset(ATTRIBUTE.findall(body)), VERSION.findall(script)[0])

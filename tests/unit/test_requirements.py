@@ -19,6 +19,7 @@ LOCKS = [
     "tests/performance/requirements.txt",
     "tests/performance/requirements-load.txt",
     "tests/performance/requirements-sdk.txt",
+    "tests/terraform/requirements.txt",
 ]
 
 

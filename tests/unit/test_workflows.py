@@ -25,11 +25,14 @@ FROM_OUTSIDE = [
 ]
 WRITING = ["ci-cd/publish", "ci-cd/release", "ci-cd/promote"]
 DEPLOYING = ["ci-cd/staging", "ci-cd/production", "deploy/deploy"]
+# These become an identity of the cloud, by OIDC.
+IN_THE_CLOUD = ["clouds/propose", "clouds/review", "clouds/apply"]
 ON_MAIN = [("push", "refs/heads/main"), ("workflow_dispatch", "refs/heads/main")]
 # Everything else a condition asks for, as favourable as it can be.
 FAVOURABLE = {
     "vars.DEPLOY_ENVIRONMENTS": "staging production",
     "vars.GITOPS": "true",
+    "vars.CLOUD_STACKS": "[...]",
     "github.repository_visibility": "public",
     **{f"needs.{name}.result": "success" for name in ("required", "publish", "staging", "image")},
 }
@@ -62,7 +65,7 @@ def test_the_checks_of_a_pull_request_are_of_its_change_of_main() -> None:
     assert workflows.load("ci-cd")["on"]["pull_request"] == {"branches": ["main"]}
 
 
-@pytest.mark.parametrize("name", [*WRITING, *DEPLOYING])
+@pytest.mark.parametrize("name", [*WRITING, *DEPLOYING, "clouds/apply"])
 def test_only_a_run_of_main_publishes_releases_and_deploys(name: str) -> None:
     condition = workflows.job(name).condition
     assert not [start for start in FROM_OUTSIDE if workflows.holds(condition, started(*start))]
@@ -70,8 +73,23 @@ def test_only_a_run_of_main_publishes_releases_and_deploys(name: str) -> None:
 
 
 def test_no_other_job_may_write_anything_or_sign() -> None:
-    assert {job.name for job in JOBS if job.writes} == set(WRITING)
-    assert [job.name for job in JOBS if "id-token" in job.writes] == ["ci-cd/publish"]
+    assert {job.name for job in JOBS if job.writes} == {*WRITING, *IN_THE_CLOUD}
+    assert all(workflows.job(name).writes == {"id-token"} for name in IN_THE_CLOUD)
+    others = {job.name for job in JOBS if "id-token" in job.writes} - set(IN_THE_CLOUD)
+    assert others == {"ci-cd/publish"}
+
+
+def test_a_cloud_answers_no_fork_and_applies_only_in_an_environment() -> None:
+    proposal = started("pull_request", "refs/pull/1/merge") | {"github.repository": "owner/name"}
+    whose = "github.event.pull_request.head.repo.full_name"
+    for name in IN_THE_CLOUD:
+        condition = workflows.job(name).condition
+        own = workflows.holds(condition, proposal | {whose: "owner/name"})
+        assert own is (name == "clouds/propose")
+        assert not workflows.holds(condition, proposal | {whose: "stranger/name"})
+        assert not workflows.holds(condition, proposal | {"vars.CLOUD_STACKS": ""})
+    assert workflows.job("clouds/propose").data["environment"] == "${{ matrix.environment }}-plan"
+    assert workflows.job("clouds/apply").data["environment"] == "${{ matrix.environment }}"
 
 
 @pytest.mark.parametrize("job", JOBS, ids=by_name)

@@ -26,6 +26,8 @@ plan: Any = importlib.import_module("plan")
         (["infrastructure/argocd/project.yaml"], "code"),
         (["tests/unit/test_auth.py", "docs/SETUP.md"], "code"),
         ([".github/dependabot.yml", ".checkov.yaml"], "code"),
+        (["infrastructure/terraform/aws/main.tf", "tests/terraform/check.py"], "code"),
+        ([".github/workflows/clouds.yml"], "code"),
         (["app/routes/items.py", "README.md"], "code build"),
         (["app/services/items.py", "app/templates/index.html"], "code build"),
         # Deployments and clusters ask for these.
