@@ -1,0 +1,66 @@
+# What is planned, without a cloud and without an account: tofu test, or terraform test.
+mock_provider "azurerm" {
+  mock_data "azurerm_client_config" {
+    defaults = { subscription_id = "00000000-0000-0000-0000-000000000001", tenant_id = "00000000-0000-0000-0000-000000000002" }
+  }
+}
+mock_provider "azapi" {}
+mock_provider "modtm" {}
+
+variables {
+  environment       = "staging"
+  region            = "germanywestcentral"
+  domain            = "app.example.org"
+  github_repository = "owner/name"
+  api_access        = { networks = ["203.0.113.0/24"], administrators = [] }
+  budget            = { amount = 300, email = "you@example.org" }
+  secrets_version   = 1
+}
+
+run "small" {
+  command = plan
+
+  assert {
+    condition     = azurerm_managed_redis.redis.sku_name == "Balanced_B0"
+    error_message = "The size decides on Redis."
+  }
+
+  assert {
+    condition     = azurerm_managed_redis.redis.public_network_access == "Disabled"
+    error_message = "Redis is reached from the network alone."
+  }
+
+  assert {
+    condition     = azurerm_federated_identity_credential.this["apply"].subject == "repo:owner/name:environment:staging"
+    error_message = "Only this environment applies."
+  }
+
+  assert {
+    condition     = output.monthly_cost_estimate.known_usd >= 0
+    error_message = "Each item of the size is in prices.json."
+  }
+}
+
+run "large" {
+  command = plan
+  variables { size = "large" }
+
+  assert {
+    condition     = azurerm_managed_redis.redis.sku_name == "Balanced_B10"
+    error_message = "The size decides on Redis."
+  }
+}
+
+run "the_whole_internet_does_not_reach_the_api" {
+  command         = plan
+  expect_failures = [var.api_access]
+  variables {
+    api_access = { networks = ["0.0.0.0/0"], administrators = [] }
+  }
+}
+
+run "a_pattern_is_no_repository" {
+  command         = plan
+  expect_failures = [var.github_repository]
+  variables { github_repository = "owner/*" }
+}

@@ -1,0 +1,64 @@
+# What is planned, without a cloud and without an account: tofu test, or terraform test.
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = { project_id = "example", number = "123456789", billing_account = "000000-000000-000000" }
+  }
+}
+
+variables {
+  environment       = "staging"
+  region            = "europe-west3"
+  domain            = "app.example.org"
+  github_repository = "owner/name"
+  api_access        = { networks = ["203.0.113.0/24"], administrators = [] }
+  budget            = { amount = 300, email = "you@example.org" }
+  secrets_version   = 1
+}
+
+run "small" {
+  command = plan
+
+  assert {
+    condition     = google_redis_instance.redis.memory_size_gb == 1
+    error_message = "The size decides on Redis."
+  }
+
+  assert {
+    condition     = google_redis_instance.redis.transit_encryption_mode == "SERVER_AUTHENTICATION"
+    error_message = "Redis is reached by TLS alone."
+  }
+
+  assert {
+    condition     = google_artifact_registry_repository.service.docker_config[0].immutable_tags
+    error_message = "A tag of an image is never moved."
+  }
+
+  assert {
+    condition     = output.monthly_cost_estimate.known_usd >= 0
+    error_message = "Each item of the size is in prices.json."
+  }
+}
+
+run "large" {
+  command = plan
+  variables { size = "large" }
+
+  assert {
+    condition     = google_redis_instance.redis.replica_count == 2
+    error_message = "Large has two replicas."
+  }
+}
+
+run "the_whole_internet_does_not_reach_the_api" {
+  command         = plan
+  expect_failures = [var.api_access]
+  variables {
+    api_access = { networks = ["0.0.0.0/0"], administrators = [] }
+  }
+}
+
+run "a_pattern_is_no_repository" {
+  command         = plan
+  expect_failures = [var.github_repository]
+  variables { github_repository = "owner/*" }
+}
