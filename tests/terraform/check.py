@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import hcl2
-from schemas import PACKAGES, Argument, Schema, folder, read
+from tests.terraform.schemas import PACKAGES, Argument, Schema, folder, read
 
 KINDS = ("resource", "data", "ephemeral")
 META = {"count", "for_each", "depends_on", "provider", "lifecycle", "source"}
@@ -74,15 +74,16 @@ def check_part(where: str, schema: Schema, part: dict[str, Argument], body: Body
     for one in given.pop("dynamic", []):
         for label, block in one.items():
             given.setdefault(label.strip('"'), []).extend(block["content"])
-    for name, argument in part.items():
-        if argument.required and name not in given:
+    for name in part:
+        if part[name].required and name not in given:
             yield f"{where}: {name} is missing"
     for name, value in given.items():
         argument = part.get(name)
         if argument is None:
             if name not in META:
                 yield f"{where}: there is no {name}"
-        elif argument.block != ("__is_block__" in str(value)):
+        # Of what is there once (struct), the schemas do not tell blocks from attributes.
+        elif argument.kind != "struct" and argument.block != ("__is_block__" in str(value)):
             yield f"{where}: {name} is {'a block' if argument.block else 'not a block'}"
         elif nested := schema.part_of(argument):
             for one in value if isinstance(value, list) else [value]:

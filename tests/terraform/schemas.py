@@ -1,4 +1,4 @@
-"""Schemas of the real providers, as PyPI ships them: JavaScript and its types, generated from each."""
+"""The real providers' schemas, as PyPI ships them: JavaScript and types, generated from each."""
 
 import re
 import tarfile
@@ -79,8 +79,10 @@ def parse(script: str, types: str) -> Schema:
     for part in PART.finditer(script):
         of = "" if part[2] else part[1][0].upper() + part[1][1:]
         parts[of] = {
-            argument: Argument(block == "true", *kind, argument in required[of or f"{name}Config"])
-            for argument, block, *kind in ARGUMENT.findall(part[0])
+            one[0]: Argument(
+                one[1] == "true", one[2], one[3], one[0] in required[of or f"{name}Config"]
+            )
+            for one in ARGUMENT.findall(part[0])
         }
     _, _, body = types.partition(f"class {name} ")
     return Schema(parts, frozenset(ATTRIBUTE.findall(body)), VERSION.findall(script)[0])

@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.11"
+  required_version = ">= 1.12"
   required_providers {
     aws    = { source = "hashicorp/aws", version = "6.69.1" }
     random = { source = "hashicorp/random", version = "3.9.1" }
@@ -58,6 +58,7 @@ module "eks" {
   compute_config               = { enabled = true, node_pools = ["general-purpose", "system"] }
   vpc_id                       = module.vpc.vpc_id
   subnet_ids                   = module.vpc.private_subnets
+  enable_irsa                  = false # pods have identities by EKS Pod Identity
   endpoint_public_access       = true
   endpoint_public_access_cidrs = var.api_access.networks
   enabled_log_types            = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
@@ -153,8 +154,9 @@ module "pod_identity" {
   associations                          = { this = { cluster_name = module.eks.cluster_name, namespace = each.value, service_account = each.value } }
 }
 
-module "github" {
-  source = "git::https://github.com/terraform-aws-modules/terraform-aws-iam.git//modules/iam-oidc-provider?ref=981121bcd17618b8ed032223c0d9e647b9277ef9" # v6.5.0
+resource "aws_iam_openid_connect_provider" "github" {
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
 }
 
 # plan cannot read a secret's value. apply may make roles, so in effect everything: its environment asks for an approval.
@@ -206,7 +208,6 @@ locals {
     })
     helm_values = {
       redis = { mode = "external", url = local.redis_url, passwordKey = "redis_password" }
-      tls   = { issuer = { name = "letsencrypt", kind = "ClusterIssuer" }, hosts = [var.domain] }
       edge = { httpsRedirect = "on", service = { type = "LoadBalancer", annotations = {
         "service.beta.kubernetes.io/aws-load-balancer-scheme"          = "internet-facing"
         "service.beta.kubernetes.io/aws-load-balancer-eip-allocations" = join(",", aws_eip.ingress[*].allocation_id)

@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.11"
+  required_version = ">= 1.12"
   required_providers {
     azapi   = { source = "Azure/azapi", version = "2.13.0" }
     azurerm = { source = "hashicorp/azurerm", version = "5.10.0" }
@@ -24,8 +24,7 @@ locals {
   subscription = "/subscriptions/${data.azurerm_client_config.current.subscription_id}"
   # Names of registries and vaults are unique in the world.
   unique    = "ds${substr(md5("${local.subscription}/${local.name}"), 0, 12)}"
-  redis     = azurerm_managed_redis.redis.default_database[0]
-  redis_url = "rediss://${azurerm_managed_redis.redis.hostname}:${local.redis.port}/0"
+  redis_url = "rediss://${azurerm_managed_redis.redis.hostname}:10000/0"
 }
 
 resource "azurerm_resource_group" "this" {
@@ -33,19 +32,26 @@ resource "azurerm_resource_group" "this" {
   location = var.region
 }
 
-module "network" {
-  source = "git::https://github.com/Azure/terraform-azurerm-avm-res-network-virtualnetwork.git?ref=462587b51f3cb91bac6ca3bf6d8eff93ba13f6f5" # v0.22.1
+resource "azurerm_virtual_network" "this" {
+  name                = local.name
+  resource_group_name = azurerm_resource_group.this.name
+  location            = var.region
+  address_space       = ["10.0.0.0/16"]
+}
 
-  name             = local.name
-  parent_id        = azurerm_resource_group.this.id
-  location         = var.region
-  address_space    = ["10.0.0.0/16"]
-  enable_telemetry = false
-  subnets = {
-    nodes   = { name = "nodes", address_prefix = "10.0.0.0/18" }
-    system  = { name = "system", address_prefix = "10.0.64.0/24" }
-    private = { name = "private", address_prefix = "10.0.65.0/24" }
-    api     = { name = "api", address_prefix = "10.0.66.0/24", delegations = [{ name = "cluster", service_delegation = { name = "Microsoft.ContainerService/managedClusters" } }] }
+resource "azurerm_subnet" "this" {
+  #checkov:skip=CKV2_AZURE_31: AKS makes the security groups of its nodes; the other subnets hold private endpoints alone
+  for_each             = { nodes = "10.0.0.0/18", system = "10.0.64.0/24", private = "10.0.65.0/24", api = "10.0.66.0/24" }
+  name                 = each.key
+  resource_group_name  = azurerm_resource_group.this.name
+  virtual_network_name = azurerm_virtual_network.this.name
+  address_prefixes     = [each.value]
+  dynamic "delegation" {
+    for_each = each.key == "api" ? ["Microsoft.ContainerService/managedClusters"] : []
+    content {
+      name = "cluster"
+      service_delegation { name = delegation.value }
+    }
   }
 }
 
@@ -94,9 +100,11 @@ module "cluster" {
   location                  = var.region
   sku                       = { name = "Automatic", tier = "Standard" }
   managed_identities        = { user_assigned_resource_ids = [azurerm_user_assigned_identity.this["cluster"].id] }
-  api_server_access_profile = { subnet_id = module.network.subnets["api"].resource_id, authorized_ip_ranges = var.api_access.networks }
-  default_agent_pool        = { vnet_subnet_id = module.network.subnets["nodes"].resource_id }
-  hosted_system_profile     = { enabled = true, node_subnet_id = module.network.subnets["nodes"].resource_id, system_node_subnet_id = module.network.subnets["system"].resource_id }
+  api_server_access_profile = { subnet_id = azurerm_subnet.this["api"].id, authorized_ip_ranges = var.api_access.networks }
+  default_agent_pool        = { vnet_subnet_id = azurerm_subnet.this["nodes"].id }
+  hosted_system_profile     = { enabled = true, node_subnet_id = azurerm_subnet.this["nodes"].id, system_node_subnet_id = azurerm_subnet.this["system"].id }
+  # No ingress controller: the chart has nginx.
+  ingress_profile = { gateway_api = { installation = "Disabled" }, web_app_routing = { enabled = true, gateway_api_implementations = { app_routing_istio = { mode = "Disabled" } }, nginx = { default_ingress_controller_type = "None" } } }
   diagnostic_settings = { control-plane = {
     workspace_resource_id = azurerm_log_analytics_workspace.this.id
     log_groups            = []
@@ -123,15 +131,13 @@ resource "azurerm_log_analytics_workspace" "this" {
 }
 
 resource "azurerm_managed_redis" "redis" {
-  name                      = local.name
-  resource_group_name       = azurerm_resource_group.this.name
-  location                  = var.region
-  sku_name                  = local.size.redis
-  high_availability_enabled = true
-  public_network_access     = "Disabled"
+  name                  = local.name
+  resource_group_name   = azurerm_resource_group.this.name
+  location              = var.region
+  sku_name              = local.size.redis
+  public_network_access = "Disabled"
   default_database {
     access_keys_authentication_enabled          = true
-    client_protocol                             = "Encrypted"
     clustering_policy                           = "NoCluster"
     eviction_policy                             = "VolatileLRU"
     persistence_redis_database_backup_frequency = "12h"
@@ -158,7 +164,7 @@ resource "azurerm_private_dns_zone_virtual_network_link" "this" {
   for_each            = local.private
   name                = local.name
   private_dns_zone_id = azurerm_private_dns_zone.this[each.key].id
-  virtual_network_id  = module.network.resource_id
+  virtual_network_id  = azurerm_virtual_network.this.id
 }
 
 resource "azurerm_private_endpoint" "this" {
@@ -166,7 +172,7 @@ resource "azurerm_private_endpoint" "this" {
   name                = "${local.name}-${each.key}"
   resource_group_name = azurerm_resource_group.this.name
   location            = var.region
-  subnet_id           = module.network.subnets["private"].resource_id
+  subnet_id           = azurerm_subnet.this["private"].id
   private_service_connection {
     name                           = each.key
     is_manual_connection           = false
@@ -198,9 +204,8 @@ resource "azapi_resource" "secret" {
   type      = "Microsoft.KeyVault/vaults/secrets@2023-07-01"
   name      = local.name
   parent_id = azurerm_key_vault.service.id
-  body      = { properties = { contentType = "application/json" } }
   sensitive_body = { properties = { value = jsonencode(merge({ for name, made in ephemeral.random_password.secret : name => made.result }, {
-    redis_password = local.redis.primary_access_key, redis_url = local.redis_url
+    redis_password = azurerm_managed_redis.redis.default_database[0].primary_access_key, redis_url = local.redis_url
   })) } }
   sensitive_body_version = { "properties.value" = tostring(var.secrets_version) }
 }
@@ -267,17 +272,13 @@ locals {
     name_servers       = azurerm_dns_zone.service.name_servers
     oidc_role          = { for name in keys(local.subjects) : name => azurerm_user_assigned_identity.this[name].client_id }
     manifests = templatefile("${path.module}/manifests.yaml.tftpl", {
-      name = var.name, secret = local.name, email = var.budget.email
-      annotations = {
-        "azure.workload.identity/client-id" = azurerm_user_assigned_identity.this["secrets-reader"].client_id
-        "azure.workload.identity/tenant-id" = data.azurerm_client_config.current.tenant_id
-      }
-      store  = { azurekv = { authType = "WorkloadIdentity", vaultUrl = azurerm_key_vault.service.vault_uri, serviceAccountRef = { name = "secrets-reader" } } }
-      solver = { azureDNS = { subscriptionID = data.azurerm_client_config.current.subscription_id, resourceGroupName = local.name, hostedZoneName = var.domain, managedIdentity = { clientID = azurerm_user_assigned_identity.this["cert-manager"].client_id } } }
+      name        = var.name, secret = local.name, email = var.budget.email
+      annotations = { "azure.workload.identity/client-id" = azurerm_user_assigned_identity.this["secrets-reader"].client_id, "azure.workload.identity/tenant-id" = data.azurerm_client_config.current.tenant_id }
+      store       = { azurekv = { authType = "WorkloadIdentity", vaultUrl = azurerm_key_vault.service.vault_uri, serviceAccountRef = { name = "secrets-reader" } } }
+      solver      = { azureDNS = { subscriptionID = data.azurerm_client_config.current.subscription_id, resourceGroupName = local.name, hostedZoneName = var.domain, managedIdentity = { clientID = azurerm_user_assigned_identity.this["cert-manager"].client_id } } }
     })
     helm_values = {
-      redis = { mode = "external", url = local.redis_url, port = local.redis.port, passwordKey = "redis_password" }
-      tls   = { issuer = { name = "letsencrypt", kind = "ClusterIssuer" }, hosts = [var.domain] }
+      redis = { mode = "external", url = local.redis_url, port = 10000, passwordKey = "redis_password" }
       edge = { httpsRedirect = "on", service = { type = "LoadBalancer", annotations = {
         "service.beta.kubernetes.io/azure-load-balancer-resource-group" = local.name
         "service.beta.kubernetes.io/azure-pip-name"                     = azurerm_public_ip.ingress.name

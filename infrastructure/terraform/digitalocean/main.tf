@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.11"
+  required_version = ">= 1.12"
   required_providers {
     digitalocean = { source = "digitalocean/digitalocean", version = "2.71.0" }
     random       = { source = "hashicorp/random", version = "3.9.1" }

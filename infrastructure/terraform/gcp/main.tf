@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.11"
+  required_version = ">= 1.12"
   required_providers {
     google = { source = "hashicorp/google", version = "8.7.0" }
     random = { source = "hashicorp/random", version = "3.9.1" }
@@ -279,7 +279,6 @@ locals {
       redis             = { mode = "external", url = local.redis_url, port = google_redis_instance.redis.port, passwordKey = "redis_password" }
       extraVolumes      = [{ name = "redis-ca", secret = { secretName = var.name, items = [{ key = "redis_ca", path = "redis_ca" }] } }]
       extraVolumeMounts = [{ name = "redis-ca", mountPath = "/etc/redis", readOnly = true }]
-      tls               = { issuer = { name = "letsencrypt", kind = "ClusterIssuer" }, hosts = [var.domain] }
       edge = { httpsRedirect = "on", service = { type = "LoadBalancer", annotations = {
         "cloud.google.com/l4-rbs"                      = "enabled"
         "networking.gke.io/load-balancer-ip-addresses" = google_compute_address.ingress.name

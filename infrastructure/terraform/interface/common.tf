@@ -8,14 +8,15 @@ locals {
     apply = "repo:${var.github_repository}:environment:${var.environment}"
     main  = "repo:${var.github_repository}:ref:refs/heads/main"
   }
-  prices = jsondecode(file("${path.module}/prices.json"))
-  needed = local.prices.needed[var.size]
-  helm_values = {
+  prices      = jsondecode(file("${path.module}/prices.json"))
+  needed      = local.prices.needed[var.size]
+  certificate = { tls = { issuer = { name = "letsencrypt", kind = "ClusterIssuer" }, hosts = [var.domain] } }
+  helm_values = merge({ for name, value in local.certificate : name => value if local.outputs.manifests != "" }, {
     image          = { repository = local.outputs.registry }
     existingSecret = var.name
     autoscaling    = { enabled = true, minReplicas = local.size.web, maxReplicas = local.size.web * 3 }
     config         = { TRUSTED_HOSTS = var.domain }
-  }
+  })
 }
 
 # Never in the state. They change only with secrets_version.

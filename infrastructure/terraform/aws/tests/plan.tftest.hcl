@@ -13,7 +13,6 @@ mock_provider "aws" {
 mock_provider "cloudinit" {}
 mock_provider "null" {}
 mock_provider "time" {}
-mock_provider "tls" {}
 
 variables {
   environment       = "staging"
