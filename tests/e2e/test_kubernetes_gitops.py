@@ -6,6 +6,7 @@ which Argo CD reads that folder, such as git://git.argocd.
 
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -194,8 +195,8 @@ def make_repository(folder: Path) -> Git:
         text = text.replace(
             "https://github.com/OWNER/REPOSITORY.git", f"{os.environ['E2E_GIT_URL']}/{NAME}.git"
         )
-        text = text.replace("helm/devops-starter", "helm/CHART")
-        text = text.replace("devops-starter", NAME).replace("helm/CHART", "helm/devops-starter")
+        # The chart keeps its name.
+        text = re.sub("(?<!helm/)devops-starter", NAME, text)
         path.write_text(text.replace("schedule: 0 7 * * 1-4", "schedule: 0 0 29 2 *"))
     for name in ("staging", "production"):
         git.write(f"environments/{name}/values.yaml", VALUES)
