@@ -1,7 +1,7 @@
 """Traces of the real service, through the collector as the stack runs it, read from Jaeger."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NAME = "devops-starter"
 INFO, CACHED, ITEMS = "/api/v1/info", "/api/v1/cache/key", "/api/v1/items"
-NOWHERE, FAILS, SLOW = "/nope", "/api/v1/demo/status/503", "/api/v1/demo/delay/0.2"
+NOWHERE, FAILS, SLOW = "/nope", "/api/v1/demo/status/503", "/api/v1/demo/delay/0.3"
 # Of those that are neither slow nor failing.
 KEPT_PERCENT = 20
 
@@ -75,12 +75,12 @@ class Pipeline:
             lambda: self.collector.metric(name) >= number, seconds=120, why="it decides", interval=1
         )
 
-    def arrived(self, at_least: int) -> dict[str, dict[str, Any]]:
-        """The traces in Jaeger, once there are so many."""
+    def arrived(self, wanted: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """All traces in Jaeger, once these are among them."""
         wait_until(
-            lambda: len(self.jaeger.traces(NAME)) >= at_least,
+            lambda: wanted.keys() <= self.jaeger.traces(NAME).keys(),
             seconds=120,
-            why=f"{at_least} traces arrive",
+            why=f"{len(wanted)} traces arrive",
             interval=1,
         )
         return self.jaeger.traces(NAME)
@@ -122,7 +122,7 @@ def test_ten_thousand_mixed_requests_are_whole_traces_in_jaeger(tmp_path: Path) 
     with Pipeline(tmp_path, TRACES_KEEP_PERCENT="100") as pipeline:
         sent = pipeline.load([INFO, CACHED, ITEMS, NOWHERE, FAILS], 10_000)
 
-        found = pipeline.arrived(len(sent))
+        found = pipeline.arrived(sent)
 
     assert found.keys() == sent.keys()
     for trace_id, path in sent.items():
@@ -134,9 +134,8 @@ def test_all_errors_and_slow_requests_are_kept_and_of_the_rest_a_share(pipeline:
     kept = pipeline.load([FAILS], 100) | pipeline.load([SLOW], 100)
     pipeline.wait_for_decisions(1700)
 
-    found = pipeline.arrived(200)
+    found = pipeline.arrived(kept)
 
-    assert kept.keys() <= found.keys()
     # A busy machine makes some of them slow.
     slow = {
         trace_id
@@ -154,7 +153,7 @@ def test_jaeger_finds_traces_by_what_went_wrong(pipeline: Pipeline) -> None:
     failing = pipeline.load([FAILS], 20)
     pipeline.load([INFO], 20)
 
-    pipeline.arrived(20)
+    pipeline.arrived(failing)
 
     for tags in ('{"error":"true"}', '{"http.response.status_code":"503"}'):
         assert pipeline.jaeger.traces(NAME, tags=tags).keys() == failing.keys()
@@ -163,7 +162,7 @@ def test_jaeger_finds_traces_by_what_went_wrong(pipeline: Pipeline) -> None:
 def test_a_secret_that_the_service_sends_does_not_reach_jaeger(pipeline: Pipeline) -> None:
     sent = pipeline.load([FAILS], 5)
 
-    found = pipeline.arrived(len(sent))
+    found = pipeline.arrived(sent)
 
     process, *_ = next(iter(found.values()))["processes"].values()
     values = {each["key"]: each["value"] for each in process["tags"]}
@@ -184,4 +183,4 @@ def test_traces_outlive_an_outage_of_jaeger_and_a_killed_collector(pipeline: Pip
     pipeline.collector.start()
     pipeline.jaeger.start()
 
-    assert pipeline.arrived(300).keys() == sent.keys()
+    assert pipeline.arrived(sent).keys() == sent.keys()
