@@ -1,10 +1,13 @@
 """docker/init/init.py: settings that cannot hold together are refused before anything starts."""
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
 import init
 import pytest
+
+from tests.support.paths import ROOT
 
 BODY_30_MB = {"MAX_CONTENT_LENGTH": "31457280"}
 DEFAULTS = {
@@ -59,3 +62,29 @@ def test_another_tools_env_file_is_refused_at_the_first_start_unless_compose_ign
 
     with pytest.raises(ValueError, match=remedy) if refused else nullcontext():
         init.compare_env_files()
+
+
+def test_with_traces_and_log_search_each_service_gets_its_own_passwords_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(init, "HOST", ROOT)
+    monkeypatch.setattr(init, "VOLUMES", tmp_path)
+    monkeypatch.setattr(os, "fchown", lambda *_: None)
+    (tmp_path / "secrets").mkdir()
+    secret = {name: f"value-of-{name}".encode() for name in init.GENERATED | init.OBSERVABILITY}
+
+    init.hand_out(secret, b"certificate")
+
+    given = {
+        folder.name: {file.name for file in folder.iterdir()}
+        for folder in (tmp_path / "secrets").iterdir()
+    }
+    assert given["collector"] == {"elasticsearch_collector_password"}
+    assert given["elasticsearch"] == {"elasticsearch_password"}
+    assert given["kibana"] == {"kibana.yml"}
+    assert {name for name in given["grafana"] if "elastic" in name} == {
+        "elasticsearch_grafana_password"
+    }
+    assert not any("elastic" in name or "kibana" in name for name in given["web"] | given["nginx"])
+    kibana = (tmp_path / "secrets" / "kibana" / "kibana.yml").read_text(encoding="utf-8")
+    assert 'elasticsearch.password: "value-of-kibana_password"' in kibana
