@@ -137,7 +137,8 @@ locals {
     # It has no secret store either, and its load balancer has the certificate.
     manifests = ""
     helm_values = {
-      redis = { mode = "external", url = local.redis_url, port = digitalocean_database_cluster.redis.port, passwordKey = "redis_password" }
+      redis          = { mode = "external", url = local.redis_url, port = digitalocean_database_cluster.redis.port, passwordKey = "redis_password" }
+      trustedProxies = [digitalocean_vpc.this.ip_range]
       edge = { httpsRedirect = "off", service = { type = "LoadBalancer", externalTrafficPolicy = "Cluster", annotations = {
         "kubernetes.digitalocean.com/load-balancer-id"                      = digitalocean_loadbalancer.ingress.id
         "service.beta.kubernetes.io/do-loadbalancer-name"                   = local.name
