@@ -268,7 +268,6 @@ def test_one_apply_starts_everything_but_production_outside_its_window(
 
 def test_a_change_by_hand_is_said(environments: Environments, prometheus: Prometheus) -> None:
     environments.settled()
-    changed = f'count_over_time(deploy:version:changed{{namespace="{STAGING}"}}[4m])'
 
     def answers(query: str, wanted: bool) -> None:
         def asked() -> bool:
@@ -278,9 +277,9 @@ def test_a_change_by_hand_is_said(environments: Environments, prometheus: Promet
 
     # prometheus-operator takes minutes to see a new ServiceMonitor.
     answers(f'argocd_app_info{{name="{STAGING}"}}', True)
-    answers(changed, True)
+    answers(f'deploy:version:seen_timestamp_seconds{{namespace="{STAGING}"}}', True)
     # A new version hides a change.
-    answers(changed, False)
+    answers(f'count_over_time(deploy:version:changed{{namespace="{STAGING}"}}[4m])', False)
     staging("scale", f"deployment/{WEB}", "--replicas=1")
     begun = time.monotonic()
     wait_until(
