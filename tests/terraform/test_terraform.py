@@ -173,3 +173,12 @@ def test_each_size_has_its_items_and_each_price_a_source(cloud: str, size: str) 
     assert set(prices["needed"][size]) <= set(prices["usd_a_month"])
     known = [price for price in prices["usd_a_month"].values() if price is not None]
     assert "https://" in prices["source"] and (not known or re.match(r"20\d\d-", prices["read"]))
+
+
+def test_a_single_host_has_three_values_to_replace_and_no_password() -> None:
+    text = (FOLDER / "host/user-data").read_text(encoding="utf-8")
+    own = re.sub(r"^ *#.*$|HTTPS?_PORT|TRUSTED_HOSTS", "", text, flags=re.MULTILINE)
+    assert text.startswith("#cloud-config\n")
+    assert re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)?\b", own) == ["PUBLIC_KEY", "DOMAIN", "REPOSITORY"]
+    assert "lock_passwd: true" in text and "ssh_pwauth: false" in text
+    assert "plain_text_passwd" not in text and "hashed_passwd" not in text
