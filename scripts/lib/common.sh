@@ -125,13 +125,15 @@ build_environment() {
 # install_requirements FILE: of pip's settings those that say how to reach an index hold, and none that would
 # send packages elsewhere. uv reads none of them, so it is used where there are none.
 install_requirements() {
-  local settings
+  local settings compile=--compile
+  # The schemas of Terraform's providers, a gigabyte of Python, are read and not run.
+  [[ $1 != */tests/terraform/* ]] || compile=--no-compile
   settings=$("$VENV/bin/python" -m pip config list | grep -vE "config-file=|=''\$") || true
   if [[ -z $settings ]] && command -v uv >/dev/null; then
-    uv pip install --python "$VENV/bin/python" --compile-bytecode --require-hashes --no-deps -r "$1"
+    uv pip install --python "$VENV/bin/python" "$compile-bytecode" --require-hashes --no-deps -r "$1"
   else
     PIP_USER=0 PIP_CONSTRAINT=/dev/null PIP_RETRIES=1 "$VENV/bin/python" -m pip install \
-      --target= --prefix="$VENV" --root=/ --require-hashes --no-deps -r "$1"
+      --target= --prefix="$VENV" --root=/ --require-hashes --no-deps "$compile" -r "$1"
   fi
 }
 
