@@ -117,15 +117,15 @@ def check(needs: str, may_skip: str) -> None:
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    call = ["git", *arguments]  # names of files need not be UTF-8
+    return subprocess.run(call, capture_output=True, text=True, errors="replace", check=False)
 
 
 def changed(base: str) -> list[str] | None:
     """The paths that HEAD changes since it left base; None if git does not know base."""
     done = git("diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD")
-    if not base or done.returncode != 0:
-        return None
-    return [path for path in done.stdout.split("\0") if path]
+    known = base and done.returncode == 0
+    return [path for path in done.stdout.split("\0") if path] if known else None
 
 
 def version() -> str:

@@ -16,13 +16,21 @@ import re
 import subprocess
 import sys
 from argparse import ArgumentParser, RawTextHelpFormatter
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from command_error import CommandError, output_of, run
 
 VERIFY = Path(__file__).resolve().parents[1] / "ci" / "verify-signature.sh"
-FIELD = re.compile(r"^  (repository|tag|digest): *\"?([^\"\s]*)\"?$", re.MULTILINE)
+# Argo CD reads the files as YAML. Other forms of these lines could mean another image there.
+KEY = re.compile(r"([A-Za-z]+):( .*)?")
+FIELD = re.compile(r"""  ([A-Za-z]+): *(?:("?)([\w./:-]*)\2|\[[^]["'#]*\])""")
+FORMS = {
+    "repository": r"[\w./:-]+",
+    "tag": r"(sha-[0-9a-f]{40})?",
+    "digest": r"(sha256:[0-9a-f]{64})?",
+}
 BOT = (
     *("-c", "user.name=github-actions[bot]"),
     *("-c", "user.email=41898282+github-actions[bot]@users.noreply.github.com"),
@@ -45,24 +53,52 @@ def path_of(environment: str) -> Path:
     return Path("environments") / environment / "values.yaml"
 
 
-def read(text: str) -> Image:
-    """The image that a file of values names."""
-    fields = dict(FIELD.findall(text))
-    return Image(*(fields.get(name, "") for name in Image._fields))
+def read(text: str) -> Image | None:
+    """The image that a file of values names; None unless written as the pipeline writes it."""
+    lines = [line for line in text.splitlines() if line.strip(" ") and line.lstrip(" ")[0] != "#"]
+    keys = [KEY.fullmatch(line) for line in lines if line[0] != " "]
+    if (
+        "image:" not in lines
+        or lines[0][0] == " "
+        or len({key and key[1] for key in keys}) < len(keys)
+        or None in keys
+    ):
+        return None
+    block = takewhile(lambda line: line[0] == " ", lines[lines.index("image:") + 1 :])
+    found = [FIELD.fullmatch(line) for line in block]
+    fields = {field[1]: field[3] or "" for field in found if field}
+    if len(fields) < len(found) or not all(
+        re.fullmatch(form, fields.get(name, "missing")) for name, form in FORMS.items()
+    ):
+        return None
+    return Image(*(fields[name] for name in Image._fields))
 
 
 def named(environment: str) -> Image:
-    return read(path_of(environment).read_text(encoding="utf-8"))
+    """The image that an environment runs; no names in it if there is no such environment."""
+    path = path_of(environment)
+    if not path.exists():
+        return Image("", "", "")
+    image = read(path.read_text(encoding="utf-8"))
+    if not image:
+        raise CommandError(
+            f"{path} must name its image as the pipeline does: repository, tag and digest under"
+            " `image:`, each once, without comments behind them, and no key of the file in quotes"
+        )
+    return image
 
 
 def write(environment: str, image: Image) -> None:
+    named(environment)  # the lines are there
     path = path_of(environment)
-    text = FIELD.sub(
-        lambda found: f"  {found[1]}: {getattr(image, found[1])}", path.read_text(encoding="utf-8")
-    )
-    if read(text) != image:
-        raise CommandError(f"{path} has no lines for repository, tag and digest of an image")
-    path.write_text(text, encoding="utf-8")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    start = lines.index("image:")
+    for name, value in image._asdict().items():
+        at = next(
+            at for at, line in enumerate(lines) if at > start and line.startswith(f"  {name}:")
+        )
+        lines[at] = f"  {name}: {value}"
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def contains(newer: str, older: str) -> bool:
@@ -85,12 +121,15 @@ def propose() -> None:
     changed = output_of(
         "git", "diff", "--name-only", f"{started}^", started, "--", path_of("staging")
     )
-    if changed and staging.tag and staging != production:
+    if changed and staging.tag and staging != production and path_of("production").exists():
         request("production", ("production",), staging, production)
 
 
 def request(target: str, environments: tuple[str, ...], image: Image, before: Image) -> None:
     """Open a pull request, or bring the open one up to date."""
+    environments = tuple(name for name in environments if path_of(name).exists())
+    if not environments:
+        return
     branch, title = f"promote/{target}", f"chore({target}): run {image.commit[:12]}"
     output_of("git", "switch", "--quiet", "--force-create", branch, "origin/main")
     for environment in environments:
@@ -116,7 +155,9 @@ def check() -> None:
     if not image.tag and not image.digest:
         print("Production runs no image yet.")
         return
-    commits = output_of("git", "log", "--format=%H", "origin/main", "--", path).split()
+    commits = output_of(
+        "git", "log", "--diff-filter=AM", "--format=%H", "origin/main", "--", path
+    ).split()
     if image not in (read(output_of("git", "show", f"{commit}:{path}")) for commit in commits):
         raise CommandError(f"staging never ran {image.repository}:{image.tag}@{image.digest}")
     name = f"{image.repository}@{image.digest}"

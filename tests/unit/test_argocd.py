@@ -86,7 +86,14 @@ def test_an_environment_is_rendered_alike_each_time_and_without_secrets(path: Pa
     assert first == second
     found = [one for one in yaml.load_all(first, yaml.CSafeLoader) if one]
     assert "Secret" not in {one["kind"] for one in found}
-    assert f'image: "devops-starter@{DIGEST}"' in first
+    # Whatever image it has been promoted to.
+    repository = yaml.safe_load(path.read_text(encoding="utf-8"))["image"]["repository"]
+    assert f'image: "{repository}@{DIGEST}"' in first
+
+
+def test_no_environment_hides_in_a_folder_of_another() -> None:
+    """A `*` of Argo CD matches slashes too: environments/x/production would be production."""
+    assert sorted((ROOT / "environments").rglob("values.yaml")) == ENVIRONMENTS
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.parent.name)

@@ -166,6 +166,24 @@ def test_the_required_check_waits_for_every_job_that_proves_something() -> None:
     assert "required" in workflows.job("ci-cd/publish").data["needs"]
 
 
+def test_an_edit_of_the_title_leaves_no_dependency_unseen() -> None:
+    """It cancels the run of the push before it."""
+    assert workflows.holds(
+        workflows.job("pull-request/dependencies").condition,
+        started("pull_request", "refs/pull/1/merge") | {"github.event.action": "edited"},
+    )
+
+
+def test_what_reads_a_page_runs_where_only_pages_changed() -> None:
+    step = workflows.job("ci-cd/pages").data["steps"][-1]
+    words = set(re.findall(r"\w+", step["env"]["THAT_READ_PAGES"])) - {"or", "and", "not"}
+    for path in [*ROOT.glob("tests/unit/**/test_*.py"), *ROOT.glob("tests/integration/test_*.py")]:
+        text = path.read_text(encoding="utf-8")
+        if re.search(r'\(ROOT / "(docs|README|environments)', text):
+            named = [path.stem, *re.findall(r"def (test_\w+)", text)]
+            assert any(word in name for word in words for name in named), path
+
+
 def test_every_secret_and_variable_is_explained() -> None:
     page = (ROOT / "docs/CI-CD.md").read_text(encoding="utf-8")
     text = "".join(file.read_text(encoding="utf-8") for file in FILES)

@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import json
+import os
 import re
 from typing import Any
 
@@ -117,6 +118,12 @@ def test_what_was_not_published_yet_is_still_to_be_tested(git: Git, base: str) -
         parts = json.loads(found["e2e"])
         assert plan.STACK in parts and (plan.DEPLOYMENT in parts) == also
         assert found["kubernetes"] == json.dumps(also)
+
+
+def test_the_name_of_a_file_may_be_no_text(git: Git, base: str) -> None:
+    (git.folder / os.fsdecode(b"\xff.py")).touch()
+    git.commit("feat: old")
+    assert planned(git, base)["build"] == "true"
 
 
 @pytest.mark.parametrize("unknown", ["", "0" * 40])

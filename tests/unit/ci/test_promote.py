@@ -1,10 +1,13 @@
 """scripts/lib/promote.py: which images reach staging and production, and by which pull requests."""
 
+import importlib
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.support import workflows
 from tests.support.ci_scripts import Git
@@ -13,7 +16,15 @@ from tests.support.processes import Programs, output_of, run
 
 SCRIPT = ROOT / "scripts" / "lib" / "promote.py"
 NAME, DIGEST, OTHER = "ghcr.io/o/n", f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-VALUES = (ROOT / "environments" / "staging" / "values.yaml").read_text(encoding="utf-8")
+ENVIRONMENTS = sorted((ROOT / "environments").glob("*/values.yaml"))
+VALUES = """# Written by the pipeline.
+image:
+  repository: web
+  tag: ""
+  digest: ""
+existingSecret: web
+"""
+promotion: Any = importlib.import_module("promote")
 
 
 @pytest.fixture(name="git")
@@ -174,6 +185,78 @@ def test_production_is_refused_what_main_did_not_sign(git: Git, programs: Progra
     programs.add("cosign", "[[ $1 == version ]]")
     done = promote(git, programs, "check")
     assert done.returncode == 1 and "has no valid signature" in done.stderr
+
+
+GOOD = (NAME, f"sha-{'a' * 40}", DIGEST)
+LINES = f"  repository: {NAME}\n  tag: {GOOD[1]}\n  digest: {DIGEST}\n"
+EVIL = f"  digest: {OTHER}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"image:\n{LINES}",
+        f"# Ours.\nimage:\n  # By the pipeline.\n{LINES}  pullSecrets: [{{name: registry}}]\n",
+        f"replicaCount: 2\n\nimage:\n{LINES.replace(DIGEST, repr(DIGEST))}".replace("'", '"'),
+        f"image:\n{LINES}other:\n{EVIL}  tag: x  # pinned\n",
+    ],
+)
+def test_an_image_is_read_as_argo_cd_reads_it(text: str) -> None:
+    assert promotion.read(text) == GOOD
+    assert tuple(yaml.safe_load(text)["image"][name] for name in ("tag", "digest")) == GOOD[1:]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "image: {}\n",
+        f"image:\n{LINES.replace('digest', 'digests')}",
+        # A value with a comment was once taken for none, and passed as "runs no image yet".
+        f"image:\n{LINES}".replace("\n  digest", "  # new\n  digest"),
+        f"image:\n{EVIL}  # good\nother:\n{LINES}",
+        f"image:\n{LINES}{EVIL}",
+        f"image:\n{LINES}{EVIL.replace('digest', repr('digest'))}",
+        f"image:\n{LINES}  <<: *other\n",
+        f"image:\n{LINES}image:\n{EVIL}",
+        f'image:\n{LINES}"image":\n{EVIL}',
+        f"image:\n{LINES}# \N{LINE SEPARATOR}image:\n{EVIL}",
+        f"image:\n{LINES}---\n",
+        f" x: '\nimage:\n{LINES}  '\n image:\n {EVIL}",
+        f"image:\n{LINES}".replace("sha-", "--output=sha-"),
+    ],
+)
+def test_other_forms_which_could_mean_another_image_are_refused(text: str, git: Git) -> None:
+    assert promotion.read(text) is None
+    git.write("environments/production/values.yaml", text)
+    done = run([SCRIPT, "check"], cwd=git.folder)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "must name its image as the pipeline does" in done.stderr
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.parent.name)
+def test_the_present_environments_have_this_form(path: Path) -> None:
+    assert promotion.read(path.read_text(encoding="utf-8"))
+
+
+def test_other_values_of_an_environment_stay(git: Git, programs: Programs) -> None:
+    others = "edge:\n  image:\n  tag: 1.30\n"
+    git.write("environments/staging/values.yaml", f"{others}{VALUES}")
+    built = change(git)
+    output_of(promote(git, programs, "propose", built))
+    text = read(git, "staging", "promote/staging")
+    assert text.startswith(others) and f"  tag: sha-{built}\n" in text
+
+
+def test_an_environment_may_be_removed(git: Git, programs: Programs) -> None:
+    promoted_to_staging(git, programs)
+    for name in ("production", "development"):
+        (git.folder / f"environments/{name}/values.yaml").unlink()
+    removed = change(git)
+    assert "no image yet" in output_of(promote(git, programs, "check"))
+    output_of(promote(git, programs, "propose", removed, OTHER))
+    output_of(promote(git, programs, "propose", merge(git, "staging"), ""))
+    assert not [call for call in requests(programs) if "production" in call]
 
 
 def test_an_environment_that_runs_nothing_is_not_refused(git: Git, programs: Programs) -> None:
