@@ -15,7 +15,7 @@ Usage: scripts/ci/protect-branch.sh [--repository OWNER/NAME] [--reviews N] [--a
   --approver USER          who may approve a deployment to production, default: you
   --dry-run                print the requests, send none
 
-Running it twice leaves the same. What the repository's plan does not offer is skipped with one
+Running it twice leaves the same. What its plan or its organisation does not allow is skipped with one
 sentence. Needs gh, logged in as an administrator of the repository.
 Exit status: 0 all set or skipped, 1 a request was refused (the last line says why).
 USAGE
@@ -31,26 +31,23 @@ call() {
   fi
 }
 
-# offer WHAT METHOD PATH [JSON]: GitHub refuses with 403, 404 or 422 what a repository's plan does not offer
+# offer WHAT METHOD PATH [JSON]: GitHub refuses with 403, 404 or 422 what a plan does not allow, with 409 an organisation
 offer() {
   local answer
   if $DRY; then call "${@:2}" && return; fi
   answer=$(call "${@:2}" 2>&1) && return
-  [[ $answer =~ HTTP\ 4(03|04|22) ]] || fail "$1: $answer"
-  say "Skipped: $1, which this repository's plan does not offer (${answer##*$'\n'})."
+  [[ $answer =~ HTTP\ 4(03|04|09|22) ]] || fail "$1: $answer"
+  say "Skipped: $1, which its plan or its organisation does not allow (${answer##*$'\n'})."
 }
 
 # ruleset REPOSITORY TARGET NAME: makes it, or replaces the one of that name; its rules on stdin
 ruleset() {
-  local id="" json
+  local id="" json method=POST path="repos/$1/rulesets"
   json="{\"name\": \"$3\", \"target\": \"$2\", \"enforcement\": \"active\", \"rules\": $(cat),
     \"conditions\": {\"ref_name\": {\"include\": [\"$3\"], \"exclude\": []}}}"
-  $DRY || id=$(gh api "repos/$1/rulesets" --jq ".[] | select(.name == \"$3\") | .id" 2>/dev/null) || true
-  if [[ $id =~ ^[0-9]+$ ]]; then
-    offer "rules for $3" PUT "repos/$1/rulesets/$id" "$json"
-  else
-    offer "rules for $3" POST "repos/$1/rulesets" "$json"
-  fi
+  $DRY || id=$(gh api "$path" --jq ".[] | select(.name == \"$3\") | .id" 2>/dev/null) || true
+  [[ ! $id =~ ^[0-9]+$ ]] || { method=PUT && path+="/$id"; }
+  offer "rules for $3" "$method" "$path" "$json"
 }
 
 # environment REPOSITORY NAME REVIEWERS_JSON: only main may deploy there
@@ -108,7 +105,7 @@ JSON
   environment "$repository" staging '[]'
   environment "$repository" production "[{\"type\": \"User\", \"id\": $id}]"
   # The second one lets release-please open its pull request; people still have to approve it.
-  call PUT "repos/$repository/actions/permissions/workflow" \
+  offer "a release pull request by GitHub's own token" PUT "repos/$repository/actions/permissions/workflow" \
     '{"default_workflow_permissions": "read", "can_approve_pull_request_reviews": true}'
   offer "private vulnerability reports" PUT "repos/$repository/private-vulnerability-reporting"
   offer "secret scanning of the whole history" PATCH "repos/$repository" '{"security_and_analysis":

@@ -41,15 +41,15 @@ tags() {
   for tag in $TAGS; do copy "docker://${tag%:*}@$DIGEST" "$tag"; done
 }
 
-published() {
-  local config error
+# inspect OPTION... NAME: nothing if there is none, which no other error means
+inspect() {
+  local error
   error=$(mktemp)
-  if config=$(skopeo inspect --config "docker://$IMAGE:main" 2>"$error"); then
-    jq --raw-output '.config.Labels["org.opencontainers.image.revision"]' <<<"$config"
-  elif ! grep -qE 'manifest unknown|name unknown|denied' "$error"; then
-    fail "$IMAGE:main could not be read: $(tail -n 1 "$error")"
-  fi
+  skopeo inspect "$@" 2>"$error" || grep -qE 'manifest unknown|name unknown|denied' "$error" \
+    || fail "${*: -1} could not be read: $(tail -n 1 "$error")"
 }
+
+published() { inspect --config "docker://$IMAGE:main" | jq --raw-output '.config.Labels["org.opencontainers.image.revision"]'; }
 
 # Not whether it is the newest of main: that may have changed pages only.
 newer() {
@@ -64,7 +64,8 @@ chart() {
   local work digest name=devops-starter reference=$IMAGE/charts/devops-starter
   # A tag has no plus sign; Helm writes an underscore.
   [[ $VERSION =~ ^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.-]+)?$ ]] || fail "VERSION must be like 1.2.3 or 1.2.3+g0123abc"
-  if ! digest=$(skopeo inspect --format '{{.Digest}}' "docker://$reference:${VERSION/+/_}" 2>/dev/null); then
+  digest=$(inspect --format '{{.Digest}}' "docker://$reference:${VERSION/+/_}")
+  if [[ -z $digest ]]; then
     work=$(mktemp -d)
     # With the files that its links name.
     cp --recursive --dereference "$ROOT/infrastructure/helm/$name" "$work"

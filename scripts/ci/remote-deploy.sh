@@ -61,7 +61,9 @@ on_host() { remote bash "$DEPLOY_PATH/scripts/ci/on-host.sh" "$DEPLOY_PATH" "$@"
 # refuse_older COMMIT: runs may overtake each other, e.g. while one waits for its approval
 refuse_older() {
   local deployed
-  deployed=$(remote cat "$DEPLOY_PATH/.release/commit" 2>/dev/null) || return 0
+  # 255 is ssh's own failure, of which it has said the reason.
+  # shellcheck disable=SC2016 # $0 is the host's
+  deployed=$(remote sh -c 'cat "$0/.release/commit" 2>/dev/null' "$DEPLOY_PATH") || (($? != 255)) || fail "no connection to $DEPLOY_HOST"
   [[ $deployed != "$1" ]] && git merge-base --is-ancestor "$1" "$deployed" 2>/dev/null || return 0
   fail "$DEPLOY_HOST already runs ${deployed:0:12}, which is newer than ${1:0:12} and contains it; --allow-older goes back"
 }

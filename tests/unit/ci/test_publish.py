@@ -40,7 +40,7 @@ def test_a_pushed_chart_names_a_digest_and_is_signed(programs: Programs, tmp_pat
     # The real program packs; a push keeps the archive.
     push = f'cp "$2" {tmp_path}; echo "Digest: {CHART_DIGEST}" >&2'
     programs.add("helm", f'if [[ $1 == push ]]; then {push}; else exec {real} "$@"; fi')
-    programs.add("skopeo", "exit 1")
+    programs.add("skopeo", "echo manifest unknown >&2; exit 1")
 
     output_of(publish(programs, "1.2.3+g0123abc"))
     (archive,) = tmp_path.glob("*.tgz")
@@ -51,6 +51,15 @@ def test_a_pushed_chart_names_a_digest_and_is_signed(programs: Programs, tmp_pat
     assert f'image: "{IMAGE}@{DIGEST}"' in helm("template", "x", str(archive)).stdout
     assert programs.calls[-1] == SIGNED
     assert programs.calls[-2].endswith(f"/{archive.name} oci://{CHARTS}")
+
+
+def test_a_chart_is_not_pushed_while_nobody_knows_whether_it_is_there(programs: Programs) -> None:
+    programs.add("skopeo", "echo received unexpected HTTP status: 503 >&2; exit 1")
+    programs.add("helm")
+    done = publish(programs)
+    assert done.returncode == 1
+    assert "could not be read: received unexpected HTTP status: 503" in done.stderr
+    assert not [call for call in programs.calls if call.startswith(("helm", "cosign"))]
 
 
 def test_a_version_that_is_there_is_signed_and_not_replaced(programs: Programs) -> None:
@@ -77,7 +86,7 @@ def test_what_is_wrong_is_refused_in_one_line(command: str, settings: Any, word:
 
 
 def test_a_push_that_the_registry_refuses_is_said(programs: Programs) -> None:
-    programs.add("skopeo", "exit 1")
+    programs.add("skopeo", "echo manifest unknown >&2; exit 1")
     programs.add("helm", 'if [[ $1 == push ]]; then echo "Error: denied" >&2; exit 1; fi')
     done = publish(programs)
     assert done.returncode == 1

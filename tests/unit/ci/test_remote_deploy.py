@@ -119,6 +119,15 @@ def test_an_unusable_key_is_not_repeated(deployment: Deployment, programs: Progr
     assert not deployment.host.exists()
 
 
+def test_a_host_that_cannot_be_asked_gets_nothing(
+    deployment: Deployment, programs: Programs
+) -> None:
+    programs.add("ssh", "echo refused >&2; exit 255")
+    done = deployment.run("--image", IMAGE)
+    assert (done.returncode, len(programs.calls)) == (1, 1)
+    assert "refused" in done.stderr and "no connection to app.example.org" in done.stderr
+
+
 def test_an_older_commit_is_deployed_only_on_request(deployment: Deployment) -> None:
     second = deployment.release(nginx_conf="second")
     for commit in (deployment.first, second, second):

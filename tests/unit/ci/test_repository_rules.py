@@ -123,6 +123,14 @@ def test_what_a_plan_does_not_offer_is_skipped_and_the_rest_is_set(programs: Pro
     assert any("private-vulnerability-reporting" in call for call in programs.calls)
 
 
+def test_what_an_organisation_forbids_is_skipped(programs: Programs) -> None:
+    refuse = 'if [[ $* == *permissions/workflow* ]]; then echo "gh: HTTP 409" >&2; exit 1; fi'
+    programs.add("gh", f"{refuse}\n[[ $* != *--jq* ]] || echo 7")
+    said = output_of(run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path))
+    assert "Skipped: a release pull request by GitHub's own token" in said
+    assert any("private-vulnerability-reporting" in call for call in programs.calls)
+
+
 def test_a_request_that_fails_for_another_reason_ends_it(programs: Programs) -> None:
     programs.add("gh", '[[ $* == *--jq* ]] && echo 7 && exit; echo "gh: HTTP 500" >&2; exit 1')
     done = run_script("protect-branch.sh", "--repository", "o/n", PATH=programs.path)
