@@ -96,14 +96,21 @@ def scaling(release: Release) -> None:
 
 
 def draining_each_node(release: Release) -> None:
-    redis = release.objects("pods", "redis")[0]["spec"]["nodeName"]
+    """But for the one with Redis, which is away while it moves."""
     for node in release.nodes:
-        if node == redis:
-            continue  # one Redis is away while it moves: the test below
-        # Nothing would start the stranger elsewhere, so kubectl refuses to drain it.
-        ours = ("--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector=app!=stranger")
-        kubectl("drain", node, *ours, "--timeout=120s")
-        kubectl("uncordon", node)
+        if node != node_of_redis(release):
+            drain(node)
+
+
+def node_of_redis(release: Release) -> str:
+    return str(release.objects("pods", "redis")[0]["spec"]["nodeName"])
+
+
+def drain(node: str) -> None:
+    # Nothing would start the stranger elsewhere, so kubectl refuses to drain it.
+    ours = ("--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector=app!=stranger")
+    kubectl("drain", node, *ours, "--timeout=120s")
+    kubectl("uncordon", node)
 
 
 @pytest.mark.parametrize(
@@ -128,13 +135,31 @@ def test_no_change_loses_a_request(release: Release, change: Callable[[Release],
     assert mixed.lost_items() == set()
 
 
-def test_a_restart_of_redis_loses_nothing_that_was_acknowledged(release: Release) -> None:
-    with MixedLoad(release, rate=RATE) as mixed:
+def deleting_its_pod(release: Release) -> None:
+    name = release.objects("pods", "redis")[0]["metadata"]["name"]
+    kubectl("--namespace", release.namespace, "delete", "pod", name, "--wait=true")
+
+
+def draining_its_node(release: Release) -> None:
+    drain(node_of_redis(release))
+
+
+@pytest.mark.parametrize(
+    "change", [deleting_its_pod, draining_its_node], ids=lambda change: change.__name__
+)
+def test_a_restart_of_redis_loses_nothing_that_was_acknowledged(
+    release: Release, change: Callable[[Release], None]
+) -> None:
+    with MixedLoad(release, rate=RATE, repeats=True, own_ports=True) as mixed:
         time.sleep(2)
-        pod = release.objects("pods", "redis")[0]["metadata"]["name"]
-        kubectl("--namespace", release.namespace, "delete", "pod", pod, "--wait=true")
+        change(release)
         wait_until(lambda: _healthy(release), seconds=60, why="it is healthy again")
         time.sleep(3)
+        while mixed.sent < REQUESTS:
+            change(release)
+            wait_until(lambda: _healthy(release), seconds=60, why="it is healthy again")
+
+    print(json.dumps(mixed.summary(), indent=1))
 
     assert not mixed.failures_not_of_redis
     assert mixed.lost_items() == set()
