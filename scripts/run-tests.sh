@@ -24,7 +24,7 @@ failed; the exit status is 0 only if all passed.
                  licences of what is shipped
   --e2e          tests/e2e, against the whole stack in containers; without a container engine they are
                  skipped with one line, in CI (CI=true) that is a failure
-  --quick        of unit and integration tests, leave out those marked slow (over five seconds)
+  --quick        leave out the tests marked slow (over five seconds)
   --             pass the rest to pytest, e.g. -- -k cache -x
 
 Unit and integration tests run side by side, one process a core, unless arguments for pytest are given.

@@ -33,15 +33,12 @@ apply() {
 
 receive() {
   [[ -d .incoming ]] || fail "nothing has arrived in $PWD/.incoming"
+  cp .release/commit .release/commit.before 2>/dev/null || rm -f .release/commit.before
   # The first time in a clone, the files it was cloned with are the release before.
   if [[ ! -f .release/files && -e .git ]]; then
     comm -23 <(git ls-files | sort) <(git ls-files --deleted | sort) | sed 's|^|./|' >.release/files
   fi
-  if [[ -f .release/files ]]; then
-    tar -c -f .release/before.tar -T .release/files
-  else
-    rm -f .release/before.tar
-  fi
+  if [[ -f .release/files ]]; then tar -c -f .release/before.tar -T .release/files; else rm -f .release/before.tar; fi
   apply
 }
 
@@ -52,6 +49,8 @@ undo() {
   tar -x -C .incoming -f .release/before.tar
   apply
   rm .release/before.tar
+  # Again refuse_older compares with what runs.
+  mv .release/commit.before .release/commit 2>/dev/null || rm -f .release/commit
 }
 
 deploy() {
@@ -62,7 +61,7 @@ deploy() {
   setsid bash -c '
     status=0
     ./scripts/deploy.sh "$@" >.release/deploy.log 2>&1 || status=$?
-    ((status)) || echo "${COMMIT:-}" >.release/commit
+    ((status)) || [[ -z ${COMMIT:-} ]] || echo "$COMMIT" >.release/commit
     echo $status >.release/deploy.status' deploy "$@" </dev/null >/dev/null 2>&1 &
   echo $! >.release/deploy.pid
   echo "${DEPLOYMENT:-}" >.release/deploy.name

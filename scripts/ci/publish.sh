@@ -12,7 +12,8 @@ Usage: scripts/ci/publish.sh published | newer | image | chart | tags
 
   published  print the commit whose image has the tag `main`, nothing if there is none
   newer      print newer=true unless that is a commit which GITHUB_SHA does not contain
-  image      push .run/image.tar without a tag, under each name in TAGS, and sign it; print each platform's digest
+  image      push .run/image.tar without a tag, under each name in TAGS, sign it, and give it sha-COMMIT; print its
+             digest and each platform's. If an earlier run gave sha-COMMIT to an image, that one is kept
   chart      push the chart to IMAGE/charts, with this VERSION and the image's name and digest as defaults, and
              sign it; a version that is there is not replaced
   tags       give the pushed image its TAGS
@@ -27,12 +28,17 @@ copy() { skopeo copy --quiet --all --preserve-digests --retry-times 3 "$1" "dock
 
 # skopeo fails if the bytes are not the digest's.
 image() {
-  local images name
+  local images name there tested=oci-archive:.run/image.tar commit=$IMAGE:sha-$GITHUB_SHA
+  # A chart, an environment or a release may name it.
+  there=$(inspect --format '{{.Digest}}' "docker://$commit")
+  [[ -z $there ]] || { DIGEST=$there && tested=docker://$IMAGE@$DIGEST; }
   mapfile -t images < <(for name in $TAGS; do say "${name%:*}"; done | sort -u)
   for name in "${images[@]}"; do
-    copy oci-archive:.run/image.tar "$name@$DIGEST"
+    copy "$tested" "$name@$DIGEST"
     cosign sign --yes --recursive "$name@$DIGEST" >&2
   done
+  copy "docker://$IMAGE@$DIGEST" "$commit"
+  say "digest=$DIGEST"
   skopeo inspect --raw "docker://$IMAGE@$DIGEST" | jq --raw-output '.manifests[] | "\(.platform.architecture)=\(.digest)"'
 }
 
@@ -56,8 +62,7 @@ newer() {
   local commit status=ahead
   commit=$(published)
   [[ -z $commit ]] || status=$(gh api "repos/$GITHUB_REPOSITORY/compare/$commit...$GITHUB_SHA" --jq .status)
-  [[ $status =~ ^(ahead|identical)$ ]] && status=true || status=false
-  say "newer=$status"
+  if [[ $status =~ ^(ahead|identical)$ ]]; then say newer=true; else say newer=false; fi
 }
 
 chart() {

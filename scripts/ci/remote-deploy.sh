@@ -32,7 +32,7 @@ USAGE
 
 connect() {
   CONNECTION=$(mktemp -d)
-  trap disconnect EXIT
+  trap '[[ -z ${AGENT:-} ]] || kill "$AGENT"; rm -rf "$CONNECTION"' EXIT
   printf '%s\n' "$DEPLOY_KNOWN_HOSTS" >"$CONNECTION/known_hosts"
   SSH=(ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15
     -o StrictHostKeyChecking=yes -o "UserKnownHostsFile=$CONNECTION/known_hosts"
@@ -42,11 +42,6 @@ connect() {
   eval "$(ssh-agent -s)" >/dev/null
   AGENT=$SSH_AGENT_PID
   ssh-add -q - <<<"$DEPLOY_SSH_KEY" || fail "DEPLOY_SSH_KEY is not a private key without a passphrase"
-}
-
-disconnect() {
-  [[ -z ${AGENT:-} ]] || kill "$AGENT"
-  rm -rf "$CONNECTION"
 }
 
 # remote COMMAND ARGUMENT...: each stays one word on the other side

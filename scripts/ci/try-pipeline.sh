@@ -30,8 +30,8 @@ make_copy() {
   sed -i -E 's#uses: \$/.github/actions/begin#uses: actions/checkout@v7#; s#uses: \$/#uses: ./#; s#uses: [^.@ ]+@[0-9a-f]{40}.*#uses: ./.act#; /queue: max/d
     s#github.repository_visibility == .public.#true#' \
     .github/workflows/*.yml .github/actions/*/action.yml
-  for name in bin/{gh,skopeo,cosign,trivy,sudo,docker,helm,kubectl,kind} repository/.venv/bin/{coverage,zizmor} \
-    repository/scripts/{run-tests,setup,fuzz}.sh repository/scripts/ci/{remote-deploy.sh,verify-signature.sh,publish.sh,finish_releases.py}; do
+  for name in bin/{gh,skopeo,cosign,trivy,sudo,docker,helm,kubectl,kind} repository/.venv/bin/{coverage,zizmor,pre-commit,yamllint} \
+    repository/scripts/{run-tests,setup,fuzz}.sh repository/scripts/{ci/{remote-deploy.sh,verify-signature.sh,publish.sh,finish_releases.py},lib/promote.py}; do
     # shellcheck disable=SC2016 # for the stand-in
     printf '#!/usr/bin/env bash\n[[ $GITHUB_JOB != "$FAIL" ]]\n' >"$COPY/$name"
     chmod +x "$COPY/$name"
@@ -77,7 +77,7 @@ try() {
 JSON
   for workflow in $workflows; do
     act "$event" --workflows ".github/workflows/$workflow.yml" --eventpath "$COPY/event.json" \
-      --platform ubuntu-24.04=-self-hosted --var DEPLOY_ENVIRONMENTS="staging production" \
+      --platform ubuntu-24.04=-self-hosted --var DEPLOY_ENVIRONMENTS="staging production" --var GITOPS=on \
       --env FAIL="$FAIL" --artifact-server-path "$COPY/artifacts" >"$COPY/log" 2>&1 || true
     grep -q '🏁' "$COPY/log" || { cat "$COPY/log" && fail "act started no job of $workflow for $kind"; }
     sed -nE 's#^\[(CI/CD/|[^]/]*/)([^]]*[^] ]) *\] .*🏁  Job (.*)#\3  \2#p' "$COPY/log" | sort -u

@@ -110,7 +110,7 @@ parallel_pytest() {
 e2e_tests() {
   local reason="NO CONTAINER ENGINE ANSWERS: start Docker to run them"
   if docker info >/dev/null 2>&1; then
-    step "end-to-end tests" pytest_step tests/e2e
+    step "end-to-end tests" pytest_step "${SELECTION[@]+"${SELECTION[@]}"}" tests/e2e
   elif [[ ${CI:-} == true ]]; then
     step "end-to-end tests: $reason" false
   else

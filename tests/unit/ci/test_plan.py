@@ -80,8 +80,8 @@ def test_what_a_push_may_leave_out_runs_at_night() -> None:
     assert nightly["kubernetes"] is True
     # From Monday to Saturday, and on Sunday: drills and week are whole modules.
     assert [set(one) for one in named] == [
-        {plan.DEPLOYMENT, "monitoring", "drills"},
-        {plan.DEPLOYMENT, "monitoring", "drills", "week"},
+        {plan.STACK, plan.DEPLOYMENT, "monitoring", "drills"},
+        {plan.STACK, plan.DEPLOYMENT, "monitoring", "drills", "week"},
     ]
 
 
@@ -107,7 +107,7 @@ def test_a_deleted_or_renamed_file_counts_as_changed(git: Git, base: str) -> Non
 
 
 def test_what_was_not_published_yet_is_still_to_be_tested(git: Git, base: str) -> None:
-    """Its own run may have failed, for example in the tests of deployments."""
+    """Its own run may have failed, for example on a cluster."""
     git.write("docker/Dockerfile", "FROM scratch\n")
     pushed = git.commit("feat: another image")
     git.write("app/routes/items.py", "")
@@ -115,9 +115,17 @@ def test_what_was_not_published_yet_is_still_to_be_tested(git: Git, base: str) -
     wanted = {base: True, pushed: False, "HEAD": False, "none": True, "": False}
     for published, also in wanted.items():
         found = planned(git, pushed, PUBLISHED=published)
-        parts = json.loads(found["e2e"])
-        assert plan.STACK in parts and (plan.DEPLOYMENT in parts) == also
         assert found["kubernetes"] == json.dumps(also)
+
+
+def test_slow_tests_run_for_a_pull_request_and_not_again_for_its_push(git: Git, base: str) -> None:
+    git.write("docker/Dockerfile", "FROM scratch\n")
+    git.commit("feat: another image")
+    assert json.loads(planned(git, base)["e2e"]) == [plan.STACK, plan.DEPLOYMENT]
+    assert json.loads(planned(git, base, PUBLISHED="none")["e2e"]) == [plan.STACK]
+    command = workflows.job("docker-build/e2e").data["steps"][-1]
+    assert "${QUICK:+--quick}" in command["run"]
+    assert command["env"]["QUICK"] == "${{ github.event_name == 'push' && 'yes' || '' }}"
 
 
 def test_the_name_of_a_file_may_be_no_text(git: Git, base: str) -> None:
@@ -193,9 +201,11 @@ def test_every_job_of_a_push_has_its_seconds() -> None:
     elsewhere = {"ci-cd/image", "ci-cd/staging", "ci-cd/production", "docker-build/e2e"}
     elsewhere.add("ci-cd/promote")  # where Argo CD is used
     parts = {f"docker-build/e2e ({part})" for part in PARTS}
-    for job in ("ci-cd/unit", "ci-cd/integration"):
+    parts.remove(f"docker-build/e2e ({plan.STACK})")
+    for job in ("ci-cd/unit", "ci-cd/integration", f"docker-build/e2e ({plan.STACK})"):
         elsewhere.add(job)
         parts |= {f"{job} {place}" for place in minutes.PLACES}
+    parts.add(f"pull-request/title {minutes.PLACES[0]}")
     assert set(minutes.measured()) == set(minutes.jobs()) - elsewhere | parts
 
 
@@ -204,12 +214,11 @@ def counted(what: str, on_main: bool) -> int:
 
 
 def test_a_push_is_a_signed_image_in_twenty_minutes_and_pages_take_four() -> None:
-    for paths in minutes.CHANGES.values():  # pages come last
+    for what, paths in minutes.CHANGES.items():  # pages come last
         push = minutes.started(paths, True)
         assert minutes.end(minutes.SIGNED, push, minutes.jobs()) <= 20 * 60
-    assert counted("how the service answers", True) <= 35
+        assert counted(what, True) <= 35
     assert minutes.end(minutes.PAGES, push, minutes.jobs()) <= 4 * 60
-    assert counted("pages", False) <= 4
 
 
 def test_the_page_has_the_present_minutes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,14 +228,18 @@ def test_the_page_has_the_present_minutes(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_change_is_counted_by_what_the_plan_starts_for_it() -> None:
     service, pages = (minutes.CHANGES[what] for what in ("how the service answers", "pages"))
-    assert set(minutes.started(pages, False)) == {"ci-cd/plan", "ci-cd/pages", "ci-cd/required"}
+    title = f"pull-request/title {minutes.PLACES[0]}"
+    asked = {"ci-cd/plan", "ci-cd/pages", "ci-cd/required", title}
+    assert set(minutes.started(pages, False)) == asked
     request, push = minutes.started(service, False), minutes.started(service, True)
-    tests = {"ci-cd/unit (on main)", "ci-cd/integration (on main)"}
-    assert set(push) - set(request) == {"ci-cd/publish", "ci-cd/release"} | tests
-    assert f"docker-build/e2e ({plan.STACK})" in push and "docker-build/kubernetes" not in push
-    elsewhere = {job for job in minutes.measured() if job.endswith(minutes.PLACES[0])}
+    tests = {"ci-cd/unit", "ci-cd/integration", f"docker-build/e2e ({plan.STACK})"}
+    quick = {f"{job} {minutes.PLACES[1]}" for job in tests}
+    assert set(push) - set(request) == {"ci-cd/publish", "ci-cd/release"} | quick
+    assert "docker-build/kubernetes" not in push
+    elsewhere = {job for job in minutes.measured() if job.endswith(minutes.PLACES[1])}
     every = set(minutes.measured()) - elsewhere - {"ci-cd/pages", "ci-cd/promotion"}
-    assert set(minutes.started(["docker/Dockerfile", "tests/e2e/test_week.py"], True)) == every
+    every -= minutes.ONLY_ON_MAIN
+    assert set(minutes.started(["docker/Dockerfile", "tests/e2e/test_week.py"], False)) == every
 
 
 def test_a_job_ends_after_the_slowest_part_of_the_slowest_that_it_waits_for() -> None:

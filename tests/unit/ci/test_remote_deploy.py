@@ -70,8 +70,13 @@ def test_mounts_stay_and_a_rollback_brings_back_files(
     deployment.run("--image", IMAGE)
     assert mounted.read_text() == "second"
 
+    newest = deployment.git("rev-parse", "HEAD").strip()
+    assert deployment.read(".release/commit").strip() == newest
     output_of(deployment.run("--rollback"))
     assert mounted.read_text() == deployment.read("nginx.conf") == "first"
+    # What is older than that is still refused.
+    before = deployment.git("rev-parse", "HEAD^").strip()
+    assert deployment.read(".release/commit").strip() == before
     calls = deployment.read("calls")
     assert calls.splitlines()[-1] == f"{deployment.host} --rollback"
     offered = run([ROOT / "scripts" / "deploy.sh", "--help"]).stdout
