@@ -155,7 +155,7 @@ def main() -> int:
         return 0
     plan = decide(changed(arguments.base))
     if plan.build and os.environ.get("PUBLISHED"):
-        # Its pull request has run the slow tests, and all of the other parts are slow. What an earlier
+        # Its pull request has run the slow tests; the other parts have no others. What an earlier
         # run did not publish, because a test failed, is still to be proved.
         more = decide(changed(os.environ["PUBLISHED"]))
         plan = replace(plan, e2e=(STACK,), kubernetes=plan.kubernetes or more.kubernetes)
