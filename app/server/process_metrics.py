@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from prometheus_client import Metric
 from prometheus_client.process_collector import ProcessCollector
@@ -21,9 +22,11 @@ class ServiceCollector(Collector):
         self._replicas = settings.replicas
         build = settings.version, settings.commit, settings.environment
         self._info = *build, platform.python_version()
+        self._built = _timestamp(settings.build_date)
 
     def collect(self) -> Iterator[Metric]:
         yield metrics.APP_INFO.family({self._info: 1})
+        yield metrics.APP_BUILD_TIME.family(self._built)
         yield metrics.APP_WORKERS.family({(): len(lifecycle.workers())})
         yield metrics.APP_WORKER_THREADS.family({(): self._threads})
         yield metrics.APP_REPLICAS_WANTED.family({(): self._replicas})
@@ -45,6 +48,15 @@ class WorkerProcessCollector(Collector):
                 family.samples = samples if family is metric else family.samples + samples
         yield from families.values()
         yield metrics.PROCESS_THREADS.family(threads)
+
+
+def _timestamp(date: str) -> dict[tuple[()], float]:
+    """The sample of a time in RFC 3339, or none."""
+    try:
+        parsed = datetime.fromisoformat(date)
+    except ValueError:
+        return {}
+    return {(): parsed.timestamp()} if parsed.tzinfo else {}
 
 
 def _process(pid: int) -> Iterable[Metric]:

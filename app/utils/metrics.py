@@ -112,6 +112,9 @@ WORKER_EXITS = counter("worker_exits", "Workers that ended: recycled, or died.",
 APP_INFO = ScrapeGauge(
     "app_info", "What is running; always 1.", ("version", "commit", "environment", "python")
 )
+APP_BUILD_TIME = ScrapeGauge(
+    "app_build_timestamp_seconds", "BUILD_DATE; in the pipeline's images the time of the commit."
+)
 APP_WORKERS = ScrapeGauge("app_workers", "Living worker processes.")
 APP_WORKER_THREADS = ScrapeGauge(
     "app_worker_threads", "Requests that a worker can answer at a time."

@@ -98,6 +98,21 @@ def test_the_service_shows_its_build_its_workers_and_that_it_stops() -> None:
         assert found[metric.name][0].value == value
 
 
+@pytest.mark.parametrize(
+    ("date", "values"),
+    [
+        ("2026-01-02T03:04:05Z", [1767323045]),
+        ("2026-01-02T04:04:05+01:00", [1767323045]),
+        ("2026-01-02T03:04:05", []),
+        ("unknown", []),
+        ("yesterday", []),
+    ],
+)
+def test_the_service_shows_when_it_was_built_if_it_knows(date: str, values: list[float]) -> None:
+    found = samples(ServiceCollector(make_settings(BUILD_DATE=date)))
+    assert [each.value for each in found[metrics.APP_BUILD_TIME.name]] == values
+
+
 def test_a_worker_that_has_just_ended_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "workers", lambda: {1: os.getpid(), 2: NO_PROCESS})
     found = samples(WorkerProcessCollector())
