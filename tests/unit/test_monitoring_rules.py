@@ -1,6 +1,7 @@
 """prometheus.yml and the rules: valid, tested, and with a runbook for each alert."""
 
 import itertools
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def test_every_metric_asked_for_is_recorded_or_comes_from_something_that_is_scra
     exported = _exported_by_the_service().keys() | RECORDED | {"up", "ALERTS", "ALERTS_FOR_STATE"}
     scraped = (
         r"(node|redis|nginx|edge|container|probe|prometheus|alertmanager|process|scrape"
-        r"|kube|kubelet)_\w+"
+        r"|kube|kubelet)_\w+|rollout_info|analysis_run_info|argocd_app_info"
     )
     texts = [rule["expr"] for rule in all_rules()] + [expr for _, expr in queries()]
     asked = {name for text in texts for name in promql.parse(text).metrics}
@@ -161,8 +162,8 @@ def test_a_rule_takes_named_jobs_only_and_keeps_the_namespace(rule: dict[str, An
     """A second service with the same names has its own alerts and its own budget."""
     selectors = promql.parse(rule["expr"]).selectors
     free = {name for name, labels in selectors if "job" not in labels} - RECORDED
-    # About every target, and about those that are gone.
-    assert free <= {"up", "scrape_samples_post_metric_relabeling", "scrape_sample_limit"}
+    # About every target, and about those that are gone; and about alerts, which follow these rules.
+    assert free <= {"up", "scrape_samples_post_metric_relabeling", "scrape_sample_limit", "ALERTS"}
 
     groupings = re.findall(r"\bby \(([^)]*)\)", rule["expr"])
     assert all("namespace" in labels.split(", ") for labels in groupings)
@@ -174,6 +175,17 @@ def test_the_counts_of_requests_use_the_interval_of_the_rates() -> None:
     count = re.compile(r"sum_over_time\(slo:\w+:rate5m\[\w+\]\) \* (\d+)")
     factors = {int(found) for rule in all_rules() for found in count.findall(rule["expr"])}
     assert factors == {seconds(GROUP_OF["slo:bad:rate5m"]["interval"])}
+
+
+def test_every_question_about_a_new_version_alone_has_its_alert_with_its_limit() -> None:
+    analysis = json.loads((MONITORING / "analysis.json").read_text(encoding="utf-8"))
+    asked = {
+        name: f'deploy:version:answer{{question="{name}"}} > {one["limit"]}'
+        for name, one in analysis["questions"].items()
+        if name != "slower"  # than the version in service, whose replicas have gone
+    }
+    given = [one for one in alerts() if one["alert"] == "NewVersionFails"]
+    assert {one["labels"]["question"]: one["expr"] for one in given} == asked
 
 
 def test_the_heartbeat_comes_every_minute() -> None:
@@ -209,6 +221,7 @@ def _exported_by_the_service() -> dict[str, set[str]]:
     """Metric: labels, with those that Prometheus adds."""
     found: dict[str, set[str]] = {}
     for metric, labels, _text in described():
-        known = {*filter(None, labels.split(", ")), "job", "namespace", "instance", "pool"}
+        added = ("job", "namespace", "instance", "pool", "pod")
+        known = {*filter(None, labels.split(", ")), *added}
         found |= {metric: known, f"{metric}_count": known, f"{metric}_bucket": known | {"le"}}
     return found

@@ -1,21 +1,23 @@
-"""Writes the dashboards' JSON files and the table of the service's metrics in docs/MONITORING.md.
+"""Writes the dashboards, the alerts about new versions, and the table in docs/MONITORING.md.
 
     python -m monitoring.grafana.generate
 
-<dashboard>.py writes <dashboard>.json; panels.py, frame.py and names.py are shared.
+<dashboard>.py writes <dashboard>.json, questions.py the alerts; panels.py, frame.py and names.py
+are shared.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitoring.grafana.generate import app_dashboard, edge, log_lines, redis, slo, system
+from monitoring.grafana.generate import app_dashboard, delivery, edge, log_lines, questions
+from monitoring.grafana.generate import redis, slo, system
 from monitoring.grafana.generate.names import described
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "monitoring" / "grafana" / "dashboards"
 PAGE = ROOT / "docs" / "MONITORING.md"
-DASHBOARDS = (app_dashboard, edge, log_lines, redis, slo, system)
+DASHBOARDS = (app_dashboard, delivery, edge, log_lines, redis, slo, system)
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -24,6 +26,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         text = json.dumps(module.build(), indent=2, ensure_ascii=False)
         yield FOLDER / f"{name}.json", f"{text}\n"
+    yield questions.RULES, questions.rules()
     head, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- metrics -->\n")
     tail = rest.partition("<!-- /metrics -->\n")[2]
     rows = ["| metric | labels | what it is |", "|---|---|---|"]
