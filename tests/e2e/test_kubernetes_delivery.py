@@ -92,7 +92,10 @@ def wait_for(release: Release, *phases: str, seconds: float = 300) -> dict[str, 
         seen = status.get("observedGeneration") == str(found["metadata"]["generation"])
         return seen and status.get("phase") in phases
 
-    wait_until(reached, seconds=seconds, interval=1.0, why=f"the rollout is {' or '.join(phases)}")
+    try:
+        wait_until(reached, seconds=seconds, interval=1.0, why=f"it is {' or '.join(phases)}")
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}: {json.dumps(rollout(release)['status'])}") from error
     return rollout(release)
 
 
@@ -223,6 +226,82 @@ def served(release: Release) -> set[str]:
     """The images of the pods that stay."""
     pods = [each["spec"]["containers"] for each in release.objects("pods", "web")]
     return {one["image"] for containers in pods for one in containers if one["name"] == "web"}
+
+
+def scale(kind: str, name: str, namespace: str, replicas: int) -> None:
+    patch = f'{{"spec": {{"replicas": {replicas}}}}}'
+    kubectl("patch", kind, name, "-n", namespace, "--type=merge", f"--patch={patch}")
+
+
+def controller_is_away(_release: Release) -> None:
+    scale("deployment", "argo-rollouts", CONTROLLER, 0)
+    time.sleep(45)
+    scale("deployment", "argo-rollouts", CONTROLLER, 1)
+
+
+def autoscaler_wants_more(release: Release) -> None:
+    release.upgrade(WITHOUT_WAIT, autoscaling__minReplicas="4")
+
+
+@pytest.mark.parametrize("trouble", [controller_is_away, autoscaler_wants_more])
+def test_a_good_version_comes_into_service_in_spite_of(
+    release: Release, trouble: Callable[[Release], None]
+) -> None:
+    scales = trouble is autoscaler_wants_more
+    if scales:
+        # Far from what this load needs: more than the minimum would be the fault of the rollout.
+        limits = {"maxReplicas": "6", "targetCPUUtilizationPercentage": "10000"}
+        named = {f"autoscaling__{name}": value for name, value in limits.items()}
+        release.upgrade(WITHOUT_WAIT, autoscaling__enabled="true", **named)
+        wait_for(release, "Healthy")
+    with load(release) as mixed:
+        time.sleep(2)
+        begin_canary(release)
+        time.sleep(5)
+        trouble(release)
+        found = wait_for(release, "Healthy")
+        time.sleep(5)
+
+    print(json.dumps(mixed.summary(), indent=1))
+    assert found["spec"]["replicas"] == (4 if scales else 2)
+    assert served(release) == {f"{IMAGE.partition(':')[0]}:{image_of(release)}"}
+    assert not mixed.failures
+    assert mixed.lost_items() == set()
+    if scales:
+        release.upgrade(WITHOUT_WAIT, "--force-conflicts", autoscaling__enabled="false")
+        wait_for(release, "Healthy")
+
+
+def test_without_prometheus_a_version_goes_back(release: Release) -> None:
+    with load(release) as mixed:
+        time.sleep(2)
+        before = image_of(release)
+        begin_canary(release)
+        scale("prometheus", "prometheus", "monitoring", 0)
+        try:
+            status = wait_for(release, "Degraded", "Healthy")["status"]
+        finally:
+            scale("prometheus", "prometheus", "monitoring", 1)
+        roll_back(release)
+        release.settings["image.tag"] = before
+        wait_for(release, "Healthy")
+
+    print(status["message"], json.dumps(mixed.summary(), indent=1))
+    assert (status["phase"], status["abort"]) == ("Degraded", True)
+    assert not mixed.failures
+    ready = "--for=jsonpath={.status.readyReplicas}=1"
+    kubectl("wait", ready, "statefulset/prometheus-prometheus", "-n", "monitoring")
+
+
+def test_with_too_few_requests_a_version_waits_for_a_person(release: Release) -> None:
+    begin_canary(release)
+    status = wait_for(release, "Paused", "Healthy", "Degraded")["status"]
+    assert (status["phase"], status["message"]) == ("Paused", "InconclusiveAnalysisRun")
+    with load(release) as mixed:
+        time.sleep(30)
+        patch_status(release, pauseConditions=None)
+        wait_for(release, "Healthy")
+    assert not mixed.failures
 
 
 @pytest.mark.parametrize("fault", ["errors", "slow", "leak", "unready", "writes"])
