@@ -1,5 +1,7 @@
 """The measurements, one function each; each returns figures by measure and variant."""
 
+import json
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -11,7 +13,8 @@ from tests.performance.run import WORKERS, Run
 from tests.performance.sink import outages, sink
 from tests.performance.targets import Figures, figure
 from tests.performance.variants import BARE, CACHED, INFO, OURS, TUTORIAL, Variant
-from tests.performance.variants import traced, with_sdk, without_collector
+from tests.performance.variants import sdk, traced, with_sdk, without_collector
+from tests.support.processes import output_of, run as started
 
 Readings = dict[tuple[str, str], list[float]]
 """By measure and variant."""
@@ -108,8 +111,8 @@ def instructions(run: Run) -> Figures:
 def tracing(run: Run) -> Figures:
     """CPU, p99, memory and instructions of reads from Redis: traced or not, without a collector.
 
-    Beside them the tutorial without and with OpenTelemetry's automatic instrumentation, and the
-    service with the SDK installed, which redis-py imports.
+    Beside them the tutorial without and with OpenTelemetry's automatic instrumentation, the service
+    with the SDK installed, which redis-py imports, and the spans alone, by both.
     """
     found: Readings = defaultdict(list)
     with sink() as collector, outages() as collectors:
@@ -136,7 +139,13 @@ def tracing(run: Run) -> Figures:
         counts = callgrind.measure(run.stage, variants, (CACHED,))
         for variant, (count,) in zip(variants, counts, strict=True):
             found["instructions traced", variant.name] = [count / 1000]
-    return _figures(found)
+    return _figures(found | _spans())
+
+
+def _spans() -> Readings:
+    spans = [sys.executable, "-m", "tests.performance.spans"]
+    costs = json.loads(output_of(started(spans, env={"PYTHONPATH": sdk()})))
+    return {("cpu spans", name): [cost] for name, cost in costs.items()}
 
 
 def _few(run: Run, *variants: Variant) -> Sequence[Variant]:

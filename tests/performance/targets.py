@@ -18,6 +18,7 @@ MEASURES = {
     "items": "ms, page of 20 items",
     "scaling": "requests/s, workers on 2 cores",
     "cpu traced": "µs CPU, GET from Redis",
+    "cpu spans": "µs CPU, the spans of such a GET",
     "memory traced": "MB (PSS), 4 workers and master",
     "p99 traced": "ms, p99 at a constant rate",
     "instructions traced": "thousand instructions, GET from Redis",

@@ -87,8 +87,8 @@ def without_collector(collectors: Mapping[str, str]) -> tuple[Variant, ...]:
     )
 
 
-def with_sdk(collector: str) -> tuple[Variant, ...]:
-    """OpenTelemetry's SDK: beside the service, which does not use it, and in the tutorial.
+def sdk() -> str:
+    """The folder of OpenTelemetry's SDK.
 
     Raises:
         RuntimeError: scripts/bench.sh, which installs it, was not used.
@@ -96,7 +96,12 @@ def with_sdk(collector: str) -> tuple[Variant, ...]:
     found = sorted(SDK.glob("lib/python*/site-packages"))
     if not found:
         raise RuntimeError("OpenTelemetry's SDK is missing: run ./scripts/bench.sh")
-    path = {"PYTHONPATH": str(found[0])}
+    return str(found[0])
+
+
+def with_sdk(collector: str) -> tuple[Variant, ...]:
+    """OpenTelemetry's SDK: beside the service, which does not use it, and in the tutorial."""
+    path = {"PYTHONPATH": sdk()}
     automatic = {
         ENDPOINT: collector,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
