@@ -97,6 +97,12 @@ def test_on_kubernetes_the_collector_runs_the_same_files() -> None:
     assert given <= known
     assert values["command"]["extraArgs"] == OWN["collector"]["command"][1:]
     assert values["image"]["tag"] == OWN["collector"]["image"].rpartition(":")[2]
+    (metrics,) = read_yaml(MONITORING / "collector/base.yml")["service"]["telemetry"]["metrics"][
+        "readers"
+    ]
+    listens = metrics["pull"]["exporter"]["prometheus"]["port"]
+    assert values["livenessProbe"]["httpGet"]["port"] == listens
+    assert values["readinessProbe"] == values["livenessProbe"]
     mounted = {each["name"] for each in values["extraVolumeMounts"]}
     assert mounted == {each["name"] for each in values["extraVolumes"]}
 
