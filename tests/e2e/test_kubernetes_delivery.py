@@ -250,7 +250,7 @@ def test_a_good_version_comes_into_service_in_spite_of(
     scales = trouble is autoscaler_wants_more
     if scales:
         # Far from what this load needs: more than the minimum would be the fault of the rollout.
-        limits = {"maxReplicas": "6", "targetCPUUtilizationPercentage": "10000"}
+        limits = {"maxReplicas": "6", "targetCPUUtilizationPercentage": "1000"}
         named = {f"autoscaling__{name}": value for name, value in limits.items()}
         release.upgrade(WITHOUT_WAIT, autoscaling__enabled="true", **named)
         wait_for(release, "Healthy")

@@ -81,10 +81,15 @@ ANSWERS = {
     "slower": (
         ENOUGH
         | {
-            of("new", f"{TAKEN}_sum"): "0+3x9",
-            of("new", f"{TAKEN}_count"): "0+100x9",
-            of("old", f"{TAKEN}_sum"): "0+20x9",
-            of("old", f"{TAKEN}_count"): "0+1000x9",
+            of(pod, f"{TAKEN}_{what}", route=route): f"0+{each}x9"
+            for pod, what, route, each in (
+                # One route had a stall, another is not in use.
+                *(("new", "sum", "/a", 3), ("new", "sum", "/b", 6), ("new", "sum", "/c", 90)),
+                *(("old", "sum", "/a", 20), ("old", "sum", "/b", 40), ("old", "sum", "/c", 20)),
+                *(("new", "count", route, 100) for route in ("/a", "/b", "/c")),
+                *(("old", "count", route, 1000) for route in ("/a", "/b", "/c")),
+                *((pod, what, "/d", 0) for pod in ("new", "old") for what in ("sum", "count")),
+            )
         },
         1.5,
     ),
