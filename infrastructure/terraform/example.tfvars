@@ -1,4 +1,4 @@
-# Copy it to CLOUD/staging.tfvars or CLOUD/production.tfvars; variables.tf says what each means.
+# Copy it to CLOUD/staging.tfvars or CLOUD/production.tfvars; interface/variables.tf says what each means.
 name              = "devops-starter"
 environment       = "staging"
 region            = "eu-central-1"

@@ -3,14 +3,12 @@
 import copy
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.terraform.check import KINDS, Body, Document, load, named, problems
-from tests.terraform.schemas import folder, read
+from tests.terraform.check import Document, load, named, objects, problems
+from tests.terraform.schemas import read
 
 FOLDER = Path(__file__).resolve().parents[2] / "infrastructure/terraform"
 CLOUDS = ("aws", "azure", "gcp", "digitalocean")
@@ -40,17 +38,6 @@ def found(cloud: str, document: Document) -> list[str]:
     return list(problems(document, FOLDER / cloud / ".terraform/modules"))
 
 
-def bodies(document: Document) -> Iterator[tuple[str, str, Body]]:
-    for kind in KINDS:
-        for name, _, body in named(document, kind):
-            yield kind, name, body
-
-
-def own_lines(file: Path) -> list[str]:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line.strip() and not line.strip().startswith("#")]
-
-
 def test_it_names_only_what_its_providers_and_modules_have(cloud: str, document: Document) -> None:
     if not (FOLDER / cloud / ".terraform/modules/modules.json").exists():
         print(f"{cloud}: inputs of modules are not checked here; `tofu init` fetches them")
@@ -59,20 +46,20 @@ def test_it_names_only_what_its_providers_and_modules_have(cloud: str, document:
 
 def test_a_wrong_name_is_caught_in_every_block(cloud: str, document: Document) -> None:
     wrong = copy.deepcopy(document)
-    for _, _, body in bodies(wrong):
+    for *_, body in objects(wrong):
         body["no_such_argument"] = True
     said = [one for one in found(cloud, wrong) if one.endswith("there is no no_such_argument")]
-    assert len(said) == len(list(bodies(wrong)))
+    assert len(said) == len(list(objects(wrong)))
 
 
 def test_a_missing_argument_and_a_wrong_type_are_caught_in_every_block(
     cloud: str, document: Document
 ) -> None:
     missing, wrong = copy.deepcopy(document), copy.deepcopy(document)
+    schemas = read(frozenset(one[:2] for one in objects(document)))
     expected = []
-    for (kind, name, less), (_, _, other) in zip(bodies(missing), bodies(wrong), strict=True):
-        provider = name.partition("_")[0]
-        part = read(provider, folders(document, provider))[folder(kind, name)].parts[""]
+    for (kind, name, _, less), (*_, other) in zip(objects(missing), objects(wrong), strict=True):
+        part = schemas[kind, name].parts[""]
         for argument in [one for one in part if part[one].required and one in less]:
             expected.append(argument)
             del less[argument]
@@ -85,9 +72,22 @@ def test_a_missing_argument_and_a_wrong_type_are_caught_in_every_block(
     )
 
 
-def folders(document: Document, provider: str) -> frozenset[str]:
-    kinds = [(kind, name) for kind, name, _ in bodies(document)]
-    return frozenset(folder(*one) for one in kinds if one[1].partition("_")[0] == provider)
+def test_a_module_is_held_to_its_variables(cloud: str, document: Document, tmp_path: Path) -> None:
+    modules = tmp_path / ".terraform/modules"
+    (modules / "it").mkdir(parents=True)
+    (modules / "modules.json").write_text(
+        '{"Modules": [{"Key": "it", "Dir": ".terraform/modules/it"}]}'
+    )
+    (modules / "it/variables.tf").write_text(
+        'variable "size" {\n  type = number\n}\nvariable "name" {\n  type = string\n}\n'
+    )
+    wrong = copy.deepcopy(document) | {"module": [{'"it"': {"size": '"big"', "more": "1"}}]}
+    said = [one for one in problems(wrong, modules) if one.startswith("module it: ")]
+    assert [one.removeprefix("module it: ") for one in sorted(said)] == [
+        "name is missing",
+        'size is simple of number, not "big"',
+        "there is no more",
+    ]
 
 
 def test_a_name_that_nothing_declares_is_caught(cloud: str, document: Document) -> None:
@@ -98,29 +98,28 @@ def test_a_name_that_nothing_declares_is_caught(cloud: str, document: Document) 
 
 
 def test_all_clouds_take_and_give_the_same() -> None:
+    given = {}
     for cloud in CLOUDS:
-        for shared in ("variables.tf", "common.tf"):
+        document = load(FOLDER / cloud)
+        given[cloud] = {kind: dict(named(document[kind])).keys() for kind in ("variable", "output")}
+        for shared in ("variables.tf", "common.tf", "common.yaml.tftpl"):
             assert (FOLDER / cloud / shared).resolve() == FOLDER / "interface" / shared
-    given = {cloud: outputs(load(FOLDER / cloud)) for cloud in CLOUDS}
-    assert set(given["aws"]) >= {"kubeconfig_command", "registry", "redis_url_secret", "oidc_role"}
-    assert all(set(one) == set(given["aws"]) for one in given.values())
-    own = [kind for cloud in CLOUDS for kind in ("variable", "output") if defines(cloud, kind)]
-    assert own == []
-
-
-def outputs(document: Document) -> dict[str, Any]:
-    (given,) = [block["outputs"] for block in document["locals"] if "outputs" in block]
-    return dict(given)
-
-
-def defines(cloud: str, kind: str) -> bool:
-    text = (FOLDER / cloud / "main.tf").read_text(encoding="utf-8")
-    return re.search(rf"^{kind} ", text, re.MULTILINE) is not None
+    assert all(one == given["aws"] for one in given.values())
+    assert given["aws"]["output"] >= {"kubeconfig_command", "registry", "oidc_role"}
 
 
 def test_a_cloud_is_small(cloud: str) -> None:
-    """What all share, in interface, is there once."""
-    assert len(own_lines(FOLDER / cloud / "main.tf")) <= 250
+    """Without blank lines and comments. What all clouds share counts for each of them."""
+    text = "".join(file.read_text(encoding="utf-8") for file in (FOLDER / cloud).glob("*.tf"))
+    lines = len(re.findall(r"^\s*[^#\s]", text, re.MULTILINE))
+    print(f"{cloud}: {lines} lines of HCL")
+    assert lines <= 250
+
+
+def test_the_checker_is_small() -> None:
+    files = ("check.py", "schemas.py")
+    text = "".join((Path(__file__).parent / file).read_text(encoding="utf-8") for file in files)
+    assert len(text.splitlines()) <= 200
 
 
 def test_exceptions_of_checkov_are_few_and_have_a_reason(cloud: str) -> None:
@@ -130,7 +129,7 @@ def test_exceptions_of_checkov_are_few_and_have_a_reason(cloud: str) -> None:
 
 
 def test_nothing_makes_a_credential_that_stays_valid(cloud: str, document: Document) -> None:
-    assert [name for _, name, _ in bodies(document) if LONG_LIVED.search(name)] == []
+    assert [name for _, name, *_ in objects(document) if LONG_LIVED.search(name)] == []
     text = (FOLDER / cloud / "main.tf").read_text(encoding="utf-8")
     assert not re.search(r"admin_enabled\s*=\s*true|(token|secret_key|password)\s*=\s*\"", text)
 
@@ -151,7 +150,7 @@ def test_github_actions_of_this_repository_alone_get_an_identity() -> None:
 
 
 def test_data_is_protected_and_the_state_is_elsewhere(document: Document) -> None:
-    (redis,) = [body for _, name, body in bodies(document) if name in HOLDS_DATA]
+    (redis,) = [body for _, name, _, body in objects(document) if name in HOLDS_DATA]
     assert redis["lifecycle"][0]["prevent_destroy"] is True
     (backend,) = document["terraform"][0]["backend"]
     ((kind, settings),) = backend.items()
@@ -159,20 +158,25 @@ def test_data_is_protected_and_the_state_is_elsewhere(document: Document) -> Non
     assert kind.strip('"') in {"azurerm", "gcs"} or settings["use_lockfile"] is True
 
 
-def test_providers_and_modules_are_pinned(document: Document) -> None:
-    for provider in document["terraform"][0]["required_providers"][0].values():
-        if isinstance(provider, dict):
-            assert re.fullmatch(r'"\d+\.\d+\.\d+"', provider["version"])
-    for _, body in named(document, "module"):
+def test_modules_are_pinned_and_providers_to_the_version_of_their_schema(
+    document: Document,
+) -> None:
+    pins = document["terraform"][0]["required_providers"][0]
+    for (_, name), schema in read(frozenset(one[:2] for one in objects(document))).items():
+        assert pins[name.partition("_")[0]]["version"] == f'"{schema.version}"'
+    for _, body in named(document["module"]):
         assert re.fullmatch(r'"git::https://github.com/\S+\?ref=[0-9a-f]{40}"', body["source"])
 
 
-@pytest.mark.parametrize("size", ["small", "medium", "large"])
-def test_each_size_has_its_items_and_each_price_a_source(cloud: str, size: str) -> None:
+def test_each_price_has_a_source_and_a_date(cloud: str) -> None:
+    """What was not found is null: the output lists it as unknown."""
     prices = json.loads((FOLDER / cloud / "prices.json").read_text(encoding="utf-8"))
-    assert set(prices["needed"][size]) <= set(prices["usd_a_month"])
-    known = [price for price in prices["usd_a_month"].values() if price is not None]
-    assert "https://" in prices["source"] and (not known or re.match(r"20\d\d-", prices["read"]))
+    for name, item in prices["items"].items():
+        assert all(isinstance(item[size], int) for size in ("small", "medium", "large")), name
+        known = [item.get("source") in prices["sources"], "date" in item, item["usd"] is not None]
+        assert known in ([True] * 3, [False] * 3), name
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", item.get("date", "2026-01-01")), name
+    assert all(source.startswith("https://") for source in prices["sources"].values())
 
 
 def test_a_single_host_has_three_values_to_replace_and_no_password() -> None:

@@ -27,9 +27,16 @@ locals {
     medium = { zones = 3, replicas = 1, redis = "cache.m7g.large", web = 3 }
     large  = { zones = 3, replicas = 2, redis = "cache.r7g.large", web = 6 }
   }[var.size]
-  network   = "10.0.0.0/16"
-  policies  = "arn:aws:iam::aws:policy"
-  redis_url = "rediss://${aws_elasticache_replication_group.redis.primary_endpoint_address}:6379/0"
+  network  = "10.0.0.0/16"
+  policies = "arn:aws:iam::aws:policy"
+  # For the templates.
+  values = {
+    registry  = aws_ecr_repository.service.repository_url
+    redis_url = "rediss://${aws_elasticache_replication_group.redis.primary_endpoint_address}:6379/0"
+    addresses = join(",", aws_eip.ingress[*].allocation_id)
+    store     = { aws = { service = "SecretsManager", region = var.region } }
+    solver    = { route53 = { region = var.region, hostedZoneID = aws_route53_zone.service.zone_id } }
+  }
 }
 
 module "vpc" {
@@ -89,7 +96,7 @@ resource "aws_elasticache_replication_group" "redis" {
   at_rest_encryption_enabled = true
   kms_key_id                 = aws_kms_key.data.arn
   transit_encryption_enabled = true
-  auth_token_wo              = ephemeral.random_password.secret["redis_password"].result
+  auth_token_wo              = local.secrets["redis_password"]
   auth_token_wo_version      = var.secrets_version
   snapshot_retention_limit   = 7
   final_snapshot_identifier  = "${local.name}-final"
@@ -105,7 +112,7 @@ resource "aws_secretsmanager_secret" "service" {
 
 resource "aws_secretsmanager_secret_version" "service" {
   secret_id                = aws_secretsmanager_secret.service.id
-  secret_string_wo         = jsonencode(merge({ for name, made in ephemeral.random_password.secret : name => made.result }, { redis_url = local.redis_url }))
+  secret_string_wo         = jsonencode(merge(local.secrets, { redis_url = local.values.redis_url }))
   secret_string_wo_version = var.secrets_version
 }
 
@@ -193,25 +200,8 @@ resource "aws_budgets_budget" "monthly" {
   }
 }
 
-locals {
-  outputs = {
-    kubeconfig_command = "aws eks update-kubeconfig --region ${var.region} --name ${local.name}"
-    registry           = aws_ecr_repository.service.repository_url
-    redis_url_secret   = "aws secretsmanager get-secret-value --region ${var.region} --secret-id ${local.name} --query SecretString --output text"
-    ingress_address    = join(" ", aws_eip.ingress[*].public_ip)
-    name_servers       = aws_route53_zone.service.name_servers
-    oidc_role          = { for name, role in module.ci : name => role.arn }
-    manifests = templatefile("${path.module}/manifests.yaml.tftpl", {
-      name   = var.name, secret = local.name, email = var.budget.email, annotations = {}
-      store  = { aws = { service = "SecretsManager", region = var.region } }
-      solver = { route53 = { region = var.region, hostedZoneID = aws_route53_zone.service.zone_id } }
-    })
-    helm_values = {
-      redis = { mode = "external", url = local.redis_url, passwordKey = "redis_password" }
-      edge = { httpsRedirect = "on", service = { type = "LoadBalancer", annotations = {
-        "service.beta.kubernetes.io/aws-load-balancer-scheme"          = "internet-facing"
-        "service.beta.kubernetes.io/aws-load-balancer-eip-allocations" = join(",", aws_eip.ingress[*].allocation_id)
-      } } }
-    }
-  }
-}
+output "kubeconfig_command" { value = "aws eks update-kubeconfig --region ${var.region} --name ${local.name}" }
+output "redis_url_secret" { value = "aws secretsmanager get-secret-value --region ${var.region} --secret-id ${local.name} --query SecretString --output text" }
+output "ingress_address" { value = join(" ", aws_eip.ingress[*].public_ip) }
+output "name_servers" { value = aws_route53_zone.service.name_servers }
+output "oidc_role" { value = { for name, role in module.ci : name => role.arn } }

@@ -13,7 +13,7 @@ provider "azurerm" {
   features {}
 }
 
-data "azurerm_client_config" "current" {}
+data "azurerm_subscription" "current" {}
 
 locals {
   size = {
@@ -21,10 +21,19 @@ locals {
     medium = { redis = "Balanced_B3", web = 3 }
     large  = { redis = "Balanced_B10", web = 6 }
   }[var.size]
-  subscription = "/subscriptions/${data.azurerm_client_config.current.subscription_id}"
   # Names of registries and vaults are unique in the world.
-  unique    = "ds${substr(md5("${local.subscription}/${local.name}"), 0, 12)}"
-  redis_url = "rediss://${azurerm_managed_redis.redis.hostname}:10000/0"
+  unique     = "ds${substr(md5("${data.azurerm_subscription.current.id}/${local.name}"), 0, 12)}"
+  principals = { for name, identity in azurerm_user_assigned_identity.this : name => identity.principal_id }
+  # For the templates.
+  values = {
+    registry       = "${azurerm_container_registry.service.login_server}/${var.name}"
+    redis_url      = "rediss://${azurerm_managed_redis.redis.hostname}:10000/0"
+    resource_group = local.name
+    address        = azurerm_public_ip.ingress.name
+    annotations    = { "azure.workload.identity/client-id" = azurerm_user_assigned_identity.this["secrets-reader"].client_id, "azure.workload.identity/tenant-id" = data.azurerm_subscription.current.tenant_id }
+    store          = { azurekv = { authType = "WorkloadIdentity", vaultUrl = azurerm_key_vault.service.vault_uri, serviceAccountRef = { name = "secrets-reader" } } }
+    solver         = { azureDNS = { subscriptionID = data.azurerm_subscription.current.subscription_id, resourceGroupName = local.name, hostedZoneName = var.domain, managedIdentity = { clientID = azurerm_user_assigned_identity.this["cert-manager"].client_id } } }
+  }
 }
 
 resource "azurerm_resource_group" "this" {
@@ -32,27 +41,21 @@ resource "azurerm_resource_group" "this" {
   location = var.region
 }
 
-resource "azurerm_virtual_network" "this" {
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.region
-  address_space       = ["10.0.0.0/16"]
-}
+module "network" {
+  source = "git::https://github.com/Azure/terraform-azurerm-avm-res-network-virtualnetwork.git?ref=462587b51f3cb91bac6ca3bf6d8eff93ba13f6f5" # v0.22.1
 
-resource "azurerm_subnet" "this" {
-  #checkov:skip=CKV2_AZURE_31: AKS makes the security groups of its nodes; the other subnets hold private endpoints alone
-  for_each             = { nodes = "10.0.0.0/18", system = "10.0.64.0/24", private = "10.0.65.0/24", api = "10.0.66.0/24" }
-  name                 = each.key
-  resource_group_name  = azurerm_resource_group.this.name
-  virtual_network_name = azurerm_virtual_network.this.name
-  address_prefixes     = [each.value]
-  dynamic "delegation" {
-    for_each = each.key == "api" ? ["Microsoft.ContainerService/managedClusters"] : []
-    content {
-      name = "cluster"
-      service_delegation { name = delegation.value }
-    }
+  name          = local.name
+  parent_id     = azurerm_resource_group.this.id
+  location      = var.region
+  address_space = ["10.0.0.0/16"]
+  subnets = {
+    nodes   = { name = "nodes", address_prefix = "10.0.0.0/18" }
+    system  = { name = "system", address_prefix = "10.0.64.0/24" }
+    private = { name = "private", address_prefix = "10.0.65.0/24" }
+    api     = { name = "api", address_prefix = "10.0.66.0/24", delegations = [{ name = "cluster", service_delegation = { name = "Microsoft.ContainerService/managedClusters" } }] }
   }
+  role_assignments = { cluster = { role_definition_id_or_name = "Network Contributor", principal_id = local.principals["cluster"] } }
+  enable_telemetry = false
 }
 
 # The cluster's own, what proves to Let's Encrypt that the domain is ours, what reads secrets, and GitHub Actions.
@@ -77,16 +80,18 @@ resource "azurerm_federated_identity_credential" "this" {
 
 # apply may give rights, so in effect everything: its environment asks for an approval.
 resource "azurerm_role_assignment" "this" {
-  for_each = {
-    network = { who = "cluster", role = "Network Contributor", scope = azurerm_resource_group.this.id }
-    dns     = { who = "cert-manager", role = "DNS Zone Contributor", scope = azurerm_dns_zone.service.id }
-    secrets = { who = "secrets-reader", role = "Key Vault Secrets User", scope = azurerm_key_vault.service.id }
-    plan    = { who = "plan", role = "Reader", scope = local.subscription }
-    apply   = { who = "apply", role = "Owner", scope = local.subscription }
-    main    = { who = "main", role = "Reader", scope = local.subscription }
-    import  = { who = "main", role = "Contributor", scope = azurerm_container_registry.service.id }
-  }
-  principal_id         = azurerm_user_assigned_identity.this[each.value.who].principal_id
+  for_each = merge({
+    address = { who = local.principals["cluster"], role = "Network Contributor", scope = azurerm_resource_group.this.id }
+    pull    = { who = module.cluster.kubelet_identity.objectId, role = "AcrPull", scope = azurerm_container_registry.service.id }
+    dns     = { who = local.principals["cert-manager"], role = "DNS Zone Contributor", scope = azurerm_dns_zone.service.id }
+    secrets = { who = local.principals["secrets-reader"], role = "Key Vault Secrets User", scope = azurerm_key_vault.service.id }
+    plan    = { who = local.principals["plan"], role = "Reader", scope = data.azurerm_subscription.current.id }
+    main    = { who = local.principals["main"], role = "Reader", scope = data.azurerm_subscription.current.id }
+    import  = { who = local.principals["main"], role = "Contributor", scope = azurerm_container_registry.service.id }
+    apply   = { who = local.principals["apply"], role = "Owner", scope = data.azurerm_subscription.current.id }
+    cluster = { who = local.principals["apply"], role = "Azure Kubernetes Service RBAC Cluster Admin", scope = module.cluster.resource_id }
+  }, { for id in var.api_access.administrators : id => { who = id, role = "Azure Kubernetes Service RBAC Cluster Admin", scope = module.cluster.resource_id } })
+  principal_id         = each.value.who
   role_definition_name = each.value.role
   scope                = each.value.scope
 }
@@ -100,9 +105,9 @@ module "cluster" {
   location                  = var.region
   sku                       = { name = "Automatic", tier = "Standard" }
   managed_identities        = { user_assigned_resource_ids = [azurerm_user_assigned_identity.this["cluster"].id] }
-  api_server_access_profile = { subnet_id = azurerm_subnet.this["api"].id, authorized_ip_ranges = var.api_access.networks }
-  default_agent_pool        = { vnet_subnet_id = azurerm_subnet.this["nodes"].id }
-  hosted_system_profile     = { enabled = true, node_subnet_id = azurerm_subnet.this["nodes"].id, system_node_subnet_id = azurerm_subnet.this["system"].id }
+  api_server_access_profile = { subnet_id = module.network.subnets["api"].resource_id, authorized_ip_ranges = var.api_access.networks }
+  default_agent_pool        = { vnet_subnet_id = module.network.subnets["nodes"].resource_id }
+  hosted_system_profile     = { enabled = true, node_subnet_id = module.network.subnets["nodes"].resource_id, system_node_subnet_id = module.network.subnets["system"].resource_id }
   # No ingress controller: the chart has nginx.
   ingress_profile = { gateway_api = { installation = "Disabled" }, web_app_routing = { enabled = true, gateway_api_implementations = { app_routing_istio = { mode = "Disabled" } }, nginx = { default_ingress_controller_type = "None" } } }
   diagnostic_settings = { control-plane = {
@@ -110,18 +115,8 @@ module "cluster" {
     log_groups            = []
     log_categories        = ["kube-apiserver", "kube-audit-admin", "kube-controller-manager", "kube-scheduler", "guard"]
   } }
-  role_assignments = { for key, id in merge({ apply = azurerm_user_assigned_identity.this["apply"].principal_id }, zipmap(var.api_access.administrators, var.api_access.administrators)) : key => {
-    role_definition_id_or_name = "Azure Kubernetes Service RBAC Cluster Admin"
-    principal_id               = id
-  } }
   enable_telemetry = false
-  depends_on       = [azurerm_role_assignment.this]
-}
-
-resource "azurerm_role_assignment" "pull" {
-  principal_id         = module.cluster.kubelet_identity.objectId
-  role_definition_name = "AcrPull"
-  scope                = azurerm_container_registry.service.id
+  depends_on       = [module.network] # and with it, the right to use it
 }
 
 resource "azurerm_log_analytics_workspace" "this" {
@@ -139,74 +134,57 @@ resource "azurerm_managed_redis" "redis" {
   default_database {
     access_keys_authentication_enabled          = true
     clustering_policy                           = "NoCluster"
-    eviction_policy                             = "VolatileLRU"
     persistence_redis_database_backup_frequency = "12h"
   }
   lifecycle { prevent_destroy = true }
 }
 
 # Redis, secrets and images are reached from the cluster's network alone. Terraform and az act through Azure's own API.
-locals {
-  private = {
-    redisEnterprise = { zone = "privatelink.redis.azure.net", id = azurerm_managed_redis.redis.id }
-    vault           = { zone = "privatelink.vaultcore.azure.net", id = azurerm_key_vault.service.id }
-    registry        = { zone = "privatelink.azurecr.io", id = azurerm_container_registry.service.id }
-  }
-}
+module "private_dns" {
+  source   = "git::https://github.com/Azure/terraform-azurerm-avm-res-network-privatednszone.git?ref=da8b7599c740d344de310ffa8cbe32c61322a809" # v0.5.0
+  for_each = { redisEnterprise = "redis.azure.net", vault = "vaultcore.azure.net", registry = "azurecr.io" }
 
-resource "azurerm_private_dns_zone" "this" {
-  for_each            = local.private
-  name                = each.value.zone
-  resource_group_name = azurerm_resource_group.this.name
-}
-
-resource "azurerm_private_dns_zone_virtual_network_link" "this" {
-  for_each            = local.private
-  name                = local.name
-  private_dns_zone_id = azurerm_private_dns_zone.this[each.key].id
-  virtual_network_id  = azurerm_virtual_network.this.id
+  domain_name           = "privatelink.${each.value}"
+  parent_id             = azurerm_resource_group.this.id
+  virtual_network_links = { cluster = { name = local.name, virtual_network_id = module.network.resource_id } }
+  enable_telemetry      = false
 }
 
 resource "azurerm_private_endpoint" "this" {
-  for_each            = local.private
+  for_each            = { redisEnterprise = azurerm_managed_redis.redis.id, vault = azurerm_key_vault.service.id, registry = azurerm_container_registry.service.id }
   name                = "${local.name}-${each.key}"
   resource_group_name = azurerm_resource_group.this.name
   location            = var.region
-  subnet_id           = azurerm_subnet.this["private"].id
+  subnet_id           = module.network.subnets["private"].resource_id
   private_service_connection {
     name                           = each.key
     is_manual_connection           = false
-    private_connection_resource_id = each.value.id
+    private_connection_resource_id = each.value
     subresource_names              = [each.key]
   }
   private_dns_zone_group {
     name                 = each.key
-    private_dns_zone_ids = [azurerm_private_dns_zone.this[each.key].id]
+    private_dns_zone_ids = [module.private_dns[each.key].resource_id]
   }
 }
 
 resource "azurerm_key_vault" "service" {
+  #checkov:skip=CKV_AZURE_109: no network reaches it but by its private endpoint, so that there are no rules to set
   name                          = local.unique
   resource_group_name           = azurerm_resource_group.this.name
   location                      = var.region
-  tenant_id                     = data.azurerm_client_config.current.tenant_id
+  tenant_id                     = data.azurerm_subscription.current.tenant_id
   sku_name                      = "standard"
   rbac_authorization_enabled    = true
   purge_protection_enabled      = true
   public_network_access_enabled = false
-  network_acls {
-    bypass         = "AzureServices"
-    default_action = "Deny"
-  }
 }
 
 resource "azapi_resource" "secret" {
-  type      = "Microsoft.KeyVault/vaults/secrets@2023-07-01"
-  name      = local.name
-  parent_id = azurerm_key_vault.service.id
-  sensitive_body = { properties = { value = jsonencode(merge({ for name, made in ephemeral.random_password.secret : name => made.result }, {
-    redis_password = azurerm_managed_redis.redis.default_database[0].primary_access_key, redis_url = local.redis_url
-  })) } }
+  type                   = "Microsoft.KeyVault/vaults/secrets@2023-07-01"
+  name                   = local.name
+  parent_id              = azurerm_key_vault.service.id
+  sensitive_body         = { properties = { value = jsonencode(merge(local.secrets, { redis_password = azurerm_managed_redis.redis.default_database[0].primary_access_key })) } }
   sensitive_body_version = { "properties.value" = tostring(var.secrets_version) }
 }
 
@@ -214,12 +192,12 @@ resource "azurerm_container_registry" "service" {
   #checkov:skip=CKV_AZURE_164: the provider no longer has this argument, because Azure ends Docker's content trust
   #checkov:skip=CKV_AZURE_165: one region; images come again from the pipeline's registry
   #checkov:skip=CKV_AZURE_166: a quarantine needs a scanner that ends it, which Defender does not
+  #checkov:skip=CKV_AZURE_237: for firewalls outside of the network; here data come by the private endpoint too
   name                          = local.unique
   resource_group_name           = azurerm_resource_group.this.name
   location                      = var.region
   sku                           = "Premium"
   zone_redundancy_enabled       = true
-  data_endpoint_enabled         = true
   public_network_access_enabled = false
   retention_policy_in_days      = 7
 }
@@ -252,7 +230,7 @@ resource "azurerm_dns_a_record" "service" {
 
 resource "azurerm_consumption_budget_subscription" "monthly" {
   name            = local.name
-  subscription_id = local.subscription
+  subscription_id = data.azurerm_subscription.current.id
   amount          = var.budget.amount
   notification {
     operator       = "GreaterThan"
@@ -260,29 +238,12 @@ resource "azurerm_consumption_budget_subscription" "monthly" {
     threshold_type = "Forecasted"
     contact_emails = [var.budget.email]
   }
-  time_period { start_date = "2026-12-01T00:00:00Z" }
+  time_period { start_date = formatdate("YYYY-MM-01'T'00:00:00Z", plantimestamp()) }
+  lifecycle { ignore_changes = [time_period] } # Azure takes no month that is over
 }
 
-locals {
-  outputs = {
-    kubeconfig_command = "az aks get-credentials --resource-group ${local.name} --name ${local.name}"
-    registry           = "${azurerm_container_registry.service.login_server}/${var.name}"
-    redis_url_secret   = "az redisenterprise database list-keys --resource-group ${local.name} --cluster-name ${local.name}"
-    ingress_address    = azurerm_public_ip.ingress.ip_address
-    name_servers       = azurerm_dns_zone.service.name_servers
-    oidc_role          = { for name in keys(local.subjects) : name => azurerm_user_assigned_identity.this[name].client_id }
-    manifests = templatefile("${path.module}/manifests.yaml.tftpl", {
-      name        = var.name, secret = local.name, email = var.budget.email
-      annotations = { "azure.workload.identity/client-id" = azurerm_user_assigned_identity.this["secrets-reader"].client_id, "azure.workload.identity/tenant-id" = data.azurerm_client_config.current.tenant_id }
-      store       = { azurekv = { authType = "WorkloadIdentity", vaultUrl = azurerm_key_vault.service.vault_uri, serviceAccountRef = { name = "secrets-reader" } } }
-      solver      = { azureDNS = { subscriptionID = data.azurerm_client_config.current.subscription_id, resourceGroupName = local.name, hostedZoneName = var.domain, managedIdentity = { clientID = azurerm_user_assigned_identity.this["cert-manager"].client_id } } }
-    })
-    helm_values = {
-      redis = { mode = "external", url = local.redis_url, port = 10000, passwordKey = "redis_password" }
-      edge = { httpsRedirect = "on", service = { type = "LoadBalancer", annotations = {
-        "service.beta.kubernetes.io/azure-load-balancer-resource-group" = local.name
-        "service.beta.kubernetes.io/azure-pip-name"                     = azurerm_public_ip.ingress.name
-      } } }
-    }
-  }
-}
+output "kubeconfig_command" { value = "az aks get-credentials --resource-group ${local.name} --name ${local.name}" }
+output "redis_url_secret" { value = "az redisenterprise database list-keys --resource-group ${local.name} --cluster-name ${local.name}" }
+output "ingress_address" { value = azurerm_public_ip.ingress.ip_address }
+output "name_servers" { value = azurerm_dns_zone.service.name_servers }
+output "oidc_role" { value = { for name in keys(local.subjects) : name => azurerm_user_assigned_identity.this[name].client_id } }

@@ -27,7 +27,16 @@ locals {
     medium = { node = "s-4vcpu-8gb", nodes = 3, redis = "db-s-2vcpu-4gb", replicas = 1, web = 3 }
     large  = { node = "s-8vcpu-16gb", nodes = 3, redis = "db-s-4vcpu-8gb", replicas = 1, web = 6 }
   }[var.size]
-  redis_url = "rediss://${digitalocean_database_cluster.redis.private_host}:${digitalocean_database_cluster.redis.port}/0"
+  # For the templates.
+  values = {
+    registry           = "${digitalocean_container_registry.service.server_url}/${digitalocean_container_registry.service.name}/${var.name}"
+    redis_url          = "rediss://${digitalocean_database_cluster.redis.private_host}:${digitalocean_database_cluster.redis.port}/0"
+    redis_port         = digitalocean_database_cluster.redis.port
+    network            = digitalocean_vpc.this.ip_range
+    load_balancer      = digitalocean_loadbalancer.ingress.id
+    load_balancer_name = digitalocean_loadbalancer.ingress.name
+    certificate        = digitalocean_certificate.service.name
+  }
 }
 
 resource "digitalocean_vpc" "this" {
@@ -125,28 +134,9 @@ resource "digitalocean_record" "service" {
   ttl    = 300
 }
 
-locals {
-  outputs = {
-    kubeconfig_command = "doctl kubernetes cluster kubeconfig save ${local.name}"
-    registry           = "${digitalocean_container_registry.service.server_url}/${digitalocean_container_registry.service.name}/${var.name}"
-    redis_url_secret   = "doctl databases connection ${digitalocean_database_cluster.redis.id} --private --format URI --no-header"
-    ingress_address    = digitalocean_loadbalancer.ingress.ip
-    name_servers       = ["ns1.digitalocean.com", "ns2.digitalocean.com", "ns3.digitalocean.com"]
-    # It takes no identity of others: a person applies, with a token that ends soon.
-    oidc_role = {}
-    # It has no secret store either, and its load balancer has the certificate.
-    manifests = ""
-    helm_values = {
-      redis          = { mode = "external", url = local.redis_url, port = digitalocean_database_cluster.redis.port, passwordKey = "redis_password" }
-      trustedProxies = [digitalocean_vpc.this.ip_range]
-      edge = { httpsRedirect = "off", service = { type = "LoadBalancer", externalTrafficPolicy = "Cluster", annotations = {
-        "kubernetes.digitalocean.com/load-balancer-id"                      = digitalocean_loadbalancer.ingress.id
-        "service.beta.kubernetes.io/do-loadbalancer-name"                   = local.name
-        "service.beta.kubernetes.io/do-loadbalancer-protocol"               = "http"
-        "service.beta.kubernetes.io/do-loadbalancer-tls-ports"              = "443"
-        "service.beta.kubernetes.io/do-loadbalancer-certificate-name"       = digitalocean_certificate.service.name
-        "service.beta.kubernetes.io/do-loadbalancer-redirect-http-to-https" = "true"
-      } } }
-    }
-  }
-}
+output "kubeconfig_command" { value = "doctl kubernetes cluster kubeconfig save ${local.name}" }
+output "redis_url_secret" { value = "doctl databases connection ${digitalocean_database_cluster.redis.id} --private --format URI --no-header" }
+output "ingress_address" { value = digitalocean_loadbalancer.ingress.ip }
+output "name_servers" { value = ["ns1.digitalocean.com", "ns2.digitalocean.com", "ns3.digitalocean.com"] }
+# It takes no identity of others (a person applies, with a token that ends soon), and has no secret store.
+output "oidc_role" { value = {} }

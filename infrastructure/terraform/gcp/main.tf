@@ -15,9 +15,9 @@ data "google_project" "this" {}
 
 locals {
   size = {
-    small  = { redis = 1, replicas = 1, web = 2 }
-    medium = { redis = 5, replicas = 1, web = 3 }
-    large  = { redis = 16, replicas = 2, web = 6 }
+    small  = { redis = 1, read_replicas = null, web = 2 }
+    medium = { redis = 5, read_replicas = null, web = 3 }
+    large  = { redis = 16, read_replicas = 2, web = 6 }
   }[var.size]
   owner      = split("/", var.github_repository)[0]
   repository = split("/", var.github_repository)[1]
@@ -25,20 +25,21 @@ locals {
   pools      = "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/workloadIdentityPools"
   pods       = "${local.pools}/${local.project}.svc.id.goog/subject/ns"
   github     = { for name, subject in local.subjects : name => "${local.pools}/${google_iam_workload_identity_pool.github.workload_identity_pool_id}/subject/${subject}" }
-  # Its certificate names the instance and not its address; the authority that signed it signs for this instance alone.
-  redis_url = "rediss://${google_redis_instance.redis.host}:${google_redis_instance.redis.port}/0?ssl_ca_certs=/etc/redis/redis_ca&ssl_check_hostname=false"
-}
-
-resource "google_project_service" "this" {
-  for_each           = toset(["artifactregistry", "billingbudgets", "cloudkms", "cloudresourcemanager", "compute", "container", "containerscanning", "dns", "gkebackup", "iamcredentials", "redis", "secretmanager", "sts"])
-  service            = "${each.key}.googleapis.com"
-  disable_on_destroy = false
+  # For the templates.
+  values = {
+    registry = "${google_artifact_registry_repository.service.registry_uri}/${var.name}"
+    # Its certificate names the instance and not its address; the authority that signed it signs for this instance alone.
+    redis_url  = "rediss://${google_redis_instance.redis.host}:${google_redis_instance.redis.port}/0?ssl_ca_certs=/etc/redis/redis_ca&ssl_check_hostname=false"
+    redis_port = google_redis_instance.redis.port
+    address    = google_compute_address.ingress.name
+    store      = { gcpsm = { projectID = local.project } }
+    solver     = { cloudDNS = { project = local.project, hostedZoneName = google_dns_managed_zone.service.name } }
+  }
 }
 
 resource "google_compute_network" "this" {
   name                    = local.name
   auto_create_subnetworks = false
-  depends_on              = [google_project_service.this]
 }
 
 resource "google_compute_subnetwork" "this" {
@@ -47,14 +48,6 @@ resource "google_compute_subnetwork" "this" {
   ip_cidr_range            = "10.0.0.0/20"
   private_ip_google_access = true
   log_config { flow_sampling = 0.1 }
-  secondary_ip_range {
-    range_name    = "pods"
-    ip_cidr_range = "10.4.0.0/14"
-  }
-  secondary_ip_range {
-    range_name    = "services"
-    ip_cidr_range = "10.8.0.0/20"
-  }
 }
 
 # What Google allows without it. Rules for the load balancer and the nodes are GKE's.
@@ -79,9 +72,8 @@ resource "google_compute_router_nat" "this" {
 }
 
 resource "google_kms_key_ring" "this" {
-  name       = local.name
-  location   = var.region
-  depends_on = [google_project_service.this]
+  name     = local.name
+  location = var.region
 }
 
 resource "google_kms_crypto_key" "cluster" {
@@ -110,10 +102,7 @@ resource "google_container_cluster" "this" {
   network             = google_compute_network.this.id
   subnetwork          = google_compute_subnetwork.this.id
   resource_labels     = { project = var.name, environment = var.environment }
-  ip_allocation_policy {
-    cluster_secondary_range_name  = "pods"
-    services_secondary_range_name = "services"
-  }
+  ip_allocation_policy {} # the ranges of pods and services are GKE's choice
   master_auth {
     client_certificate_config { issue_client_certificate = false }
   }
@@ -138,8 +127,8 @@ resource "google_redis_instance" "redis" {
   name                    = local.name
   tier                    = "STANDARD_HA"
   memory_size_gb          = local.size.redis
-  replica_count           = local.size.redis < 5 ? null : local.size.replicas
-  read_replicas_mode      = local.size.redis < 5 ? null : "READ_REPLICAS_ENABLED"
+  replica_count           = local.size.read_replicas # null: one, which only stands by
+  read_replicas_mode      = local.size.read_replicas == null ? null : "READ_REPLICAS_ENABLED"
   redis_version           = "REDIS_7_2"
   authorized_network      = google_compute_network.this.id
   auth_enabled            = true
@@ -155,17 +144,16 @@ resource "google_redis_instance" "redis" {
 resource "google_secret_manager_secret" "service" {
   secret_id = local.name
   replication {
-    user_managed {
-      replicas { location = var.region }
-    }
+    auto {}
   }
-  depends_on = [google_project_service.this]
 }
 
 resource "google_secret_manager_secret_version" "service" {
   secret = google_secret_manager_secret.service.id
-  secret_data_wo = jsonencode(merge({ for name, made in ephemeral.random_password.secret : name => made.result }, {
-    redis_password = google_redis_instance.redis.auth_string, redis_ca = google_redis_instance.redis.server_ca_certs[0].cert, redis_url = local.redis_url
+  secret_data_wo = jsonencode(merge(local.secrets, {
+    redis_password = google_redis_instance.redis.auth_string
+    redis_ca       = google_redis_instance.redis.server_ca_certs[0].cert
+    redis_url      = local.values.redis_url
   }))
   secret_data_wo_version = tostring(var.secrets_version)
 }
@@ -177,7 +165,6 @@ resource "google_artifact_registry_repository" "service" {
   format        = "DOCKER"
   docker_config { immutable_tags = true }
   vulnerability_scanning_config { enablement_config = "INHERITED" }
-  depends_on = [google_project_service.this]
 }
 
 resource "google_dns_managed_zone" "service" {
@@ -212,8 +199,7 @@ resource "google_dns_managed_zone_iam_member" "certificates" {
 }
 
 resource "google_iam_workload_identity_pool" "github" {
-  workload_identity_pool_id = "${local.name}-github"
-  depends_on                = [google_project_service.this]
+  workload_identity_pool_id = local.name
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
@@ -226,21 +212,17 @@ resource "google_iam_workload_identity_pool_provider" "github" {
 }
 
 # apply may give rights, so in effect everything: its environment asks for an approval.
-resource "google_project_iam_member" "ci" {
-  for_each = { for pair in concat(
-    setproduct(["plan", "main"], ["viewer", "iam.securityReviewer"]), [["main", "artifactregistry.writer"]],
-    setproduct(["apply"], ["owner"])
-  ) : join(" ", pair) => pair }
+resource "google_project_iam_member" "this" {
+  for_each = merge({
+    plan  = { who = local.github["plan"], role = "viewer" }
+    main  = { who = local.github["main"], role = "viewer" }
+    audit = { who = local.github["main"], role = "iam.securityReviewer" }
+    push  = { who = local.github["main"], role = "artifactregistry.writer" }
+    apply = { who = local.github["apply"], role = "owner" }
+  }, { for one in var.api_access.administrators : one => { who = one, role = "container.admin" } })
   project = local.project
-  member  = local.github[each.value[0]]
-  role    = "roles/${each.value[1]}"
-}
-
-resource "google_project_iam_member" "administrator" {
-  for_each = toset(var.api_access.administrators)
-  project  = local.project
-  member   = each.key
-  role     = "roles/container.admin"
+  member  = each.value.who
+  role    = "roles/${each.value.role}"
 }
 
 resource "google_monitoring_notification_channel" "budget" {
@@ -262,27 +244,8 @@ resource "google_billing_budget" "monthly" {
   all_updates_rule { monitoring_notification_channels = [google_monitoring_notification_channel.budget.id] }
 }
 
-locals {
-  outputs = {
-    kubeconfig_command = "gcloud container clusters get-credentials ${local.name} --region ${var.region} --project ${local.project}"
-    registry           = "${google_artifact_registry_repository.service.registry_uri}/${var.name}"
-    redis_url_secret   = "gcloud secrets versions access latest --secret ${local.name} --project ${local.project}"
-    ingress_address    = google_compute_address.ingress.address
-    name_servers       = google_dns_managed_zone.service.name_servers
-    oidc_role          = { for name, principal in local.github : name => google_iam_workload_identity_pool_provider.github.name }
-    manifests = templatefile("${path.module}/manifests.yaml.tftpl", {
-      name   = var.name, secret = local.name, email = var.budget.email, annotations = {}
-      store  = { gcpsm = { projectID = local.project } }
-      solver = { cloudDNS = { project = local.project, hostedZoneName = google_dns_managed_zone.service.name } }
-    })
-    helm_values = {
-      redis             = { mode = "external", url = local.redis_url, port = google_redis_instance.redis.port, passwordKey = "redis_password" }
-      extraVolumes      = [{ name = "redis-ca", secret = { secretName = var.name, items = [{ key = "redis_ca", path = "redis_ca" }] } }]
-      extraVolumeMounts = [{ name = "redis-ca", mountPath = "/etc/redis", readOnly = true }]
-      edge = { httpsRedirect = "on", service = { type = "LoadBalancer", annotations = {
-        "cloud.google.com/l4-rbs"                      = "enabled"
-        "networking.gke.io/load-balancer-ip-addresses" = google_compute_address.ingress.name
-      } } }
-    }
-  }
-}
+output "kubeconfig_command" { value = "gcloud container clusters get-credentials ${local.name} --region ${var.region} --project ${local.project}" }
+output "redis_url_secret" { value = "gcloud secrets versions access latest --secret ${local.name} --project ${local.project}" }
+output "ingress_address" { value = google_compute_address.ingress.address }
+output "name_servers" { value = google_dns_managed_zone.service.name_servers }
+output "oidc_role" { value = { for name in keys(local.subjects) : name => google_iam_workload_identity_pool_provider.github.name } }

@@ -8,15 +8,10 @@ locals {
     apply = "repo:${var.github_repository}:environment:${var.environment}"
     main  = "repo:${var.github_repository}:ref:refs/heads/main"
   }
-  prices      = jsondecode(file("${path.module}/prices.json"))
-  needed      = local.prices.needed[var.size]
-  certificate = { tls = { issuer = { name = "letsencrypt", kind = "ClusterIssuer" }, hosts = [var.domain] } }
-  helm_values = merge({ for name, value in local.certificate : name => value if local.outputs.manifests != "" }, {
-    image          = { repository = local.outputs.registry }
-    existingSecret = var.name
-    autoscaling    = { enabled = true, minReplicas = local.size.web, maxReplicas = local.size.web * 3 }
-    config         = { TRUSTED_HOSTS = var.domain }
-  })
+  secrets = { for name, made in ephemeral.random_password.secret : name => made.result }
+  # What the templates read; the cloud adds its own.
+  filled = merge({ name = var.name, domain = var.domain, web = local.size.web, secret = local.name, email = var.budget.email, annotations = {} }, local.values)
+  prices = jsondecode(file("${path.module}/prices.json")).items
 }
 
 # Never in the state. They change only with secrets_version.
@@ -26,20 +21,19 @@ ephemeral "random_password" "secret" {
   special  = false
 }
 
-output "kubeconfig_command" { value = local.outputs.kubeconfig_command } # lets kubectl reach the cluster
-output "registry" { value = local.outputs.registry }                     # the image's name there, without a tag
-output "redis_url_secret" { value = local.outputs.redis_url_secret }     # the command that shows it
-output "ingress_address" { value = local.outputs.ingress_address }       # where the domain leads
-output "name_servers" { value = local.outputs.name_servers }             # NS records to set where the domain is registered
-output "oidc_role" { value = local.outputs.oidc_role }                   # what GitHub Actions becomes: plan, apply, main
-output "manifests" { value = local.outputs.manifests }                   # for kubectl apply, before the chart
-output "helm_values" { value = yamlencode(merge(local.helm_values, local.outputs.helm_values)) }
+# The image's name there, without a tag.
+output "registry" { value = local.values.registry }
 
-# Without tax, traffic and logs. A price that prices.json does not name is yours to look up: unknown lists them.
+# For kubectl apply, before the chart.
+output "manifests" { value = can(local.values.store) ? templatefile("${path.module}/manifests.yaml.tftpl", local.filled) : "" }
+
+# For helm upgrade --values.
+output "helm_values" { value = join("", [for part in ["common", "cloud"] : templatefile("${path.module}/${part}.yaml.tftpl", local.filled)]) }
+
+# Without tax, traffic and logs. What has no price in prices.json is listed as unknown: look it up.
 output "monthly_cost_estimate" {
   value = {
-    known_usd = sum([for item, count in local.needed : count * coalesce(local.prices.usd_a_month[item], 0)])
-    unknown   = [for item, count in local.needed : "${count} x ${item}" if local.prices.usd_a_month[item] == null]
-    prices    = "${local.prices.source}, read ${local.prices.read}"
+    known_usd = sum([for item in local.prices : item[var.size] * coalesce(item.usd, 0)])
+    unknown   = [for name, item in local.prices : "${item[var.size]} x ${name}" if item.usd == null && item[var.size] > 0]
   }
 }

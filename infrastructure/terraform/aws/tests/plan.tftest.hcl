@@ -15,8 +15,10 @@ mock_provider "null" {}
 mock_provider "time" {}
 
 variables {
+  name              = "devops-starter"
   environment       = "staging"
   region            = "eu-central-1"
+  size              = "small"
   domain            = "app.example.org"
   github_repository = "owner/name"
   api_access        = { networks = ["203.0.113.0/24"], administrators = [] }
@@ -69,10 +71,4 @@ run "the_whole_internet_does_not_reach_the_api" {
   variables {
     api_access = { networks = ["0.0.0.0/0"], administrators = [] }
   }
-}
-
-run "a_pattern_is_no_repository" {
-  command         = plan
-  expect_failures = [var.github_repository]
-  variables { github_repository = "owner/*" }
 }
