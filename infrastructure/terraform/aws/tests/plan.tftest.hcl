@@ -9,6 +9,10 @@ mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
   }
+  # OpenTofu makes up an empty list.
+  mock_resource "aws_eks_cluster" {
+    defaults = { certificate_authority = [{ data = "" }] }
+  }
 }
 mock_provider "cloudinit" {}
 mock_provider "null" {}

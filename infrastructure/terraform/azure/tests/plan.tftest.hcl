@@ -3,9 +3,28 @@ mock_provider "azurerm" {
   mock_data "azurerm_subscription" {
     defaults = { id = "/subscriptions/00000000-0000-0000-0000-000000000001", subscription_id = "00000000-0000-0000-0000-000000000001", tenant_id = "00000000-0000-0000-0000-000000000002" }
   }
+  # Modules look at what this is, and OpenTofu makes up eight letters.
+  mock_resource "azurerm_resource_group" {
+    defaults = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/example" }
+  }
 }
-mock_provider "azapi" {}
-mock_provider "modtm" {}
+mock_provider "azapi" {
+  mock_resource "azapi_resource" {
+    defaults = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/example/providers/Microsoft.Network/virtualNetworks/example" }
+  }
+  mock_data "azapi_resource_list" {
+    defaults = { output = { results = [{ role_name = "Network Contributor", id = "example" }] } }
+  }
+}
+override_module {
+  target  = module.private_dns
+  outputs = { resource_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/example/providers/Microsoft.Network/privateDnsZones/example" }
+}
+
+override_module {
+  target  = module.cluster
+  outputs = { resource_id = "example", oidc_issuer_profile_issuer_url = "https://example.org", kubelet_identity = { objectId = "example" } }
+}
 
 variables {
   name              = "devops-starter"

@@ -3,6 +3,10 @@ mock_provider "google" {
   mock_data "google_project" {
     defaults = { project_id = "example", number = "123456789", billing_account = "000000-000000-000000" }
   }
+  # OpenTofu makes up an empty list.
+  mock_resource "google_redis_instance" {
+    defaults = { server_ca_certs = [{ cert = "", create_time = "", expire_time = "", serial_number = "", sha1_fingerprint = "" }] }
+  }
 }
 
 variables {
