@@ -68,11 +68,11 @@ def fixture_folder(tmp_path: Path, settings: dict[str, str]) -> Iterator[Path]:
     folder = tmp_path / "devops-starter"
     yield folder
     if (folder / "scripts").exists():
-        reset = [folder / "scripts/setup.sh", "--reset", "--yes"]
+        reset = (folder / "scripts/setup.sh", "--reset", "--yes")
         output_of(run(reset, cwd=folder, env=clean_environment() | settings, seconds=300))
 
 
-def test_a_fresh_machine_runs_a_healthy_stack_within_minutes(
+def test_the_setup_of_a_fresh_machine_ends_with_a_healthy_stack(
     tmp_path: Path, folder: Path, settings: dict[str, str]
 ) -> None:
     source = tmp_path / "source.git"

@@ -67,11 +67,11 @@ def check(where: str, schema: Schema, part: str, body: Body) -> Iterator[str]:
     for name in given.keys() - taken.keys() - META:
         yield f"{where}: there is no {name}"
     for name in given.keys() & taken.keys():
-        (block, kind, of, _), value = taken[name], given[name]
+        (is_block, kind, of, _), value = taken[name], given[name]
         nested = [one for one in (of, re.sub("(List|Map)$", "", of)) if one in schema.parts]
         # Of what is there once (struct), the schemas do not tell blocks from attributes.
-        if kind != "struct" and block != ("__is_block__" in str(value)):
-            yield f"{where}: {name} is {'a block' if block else 'not a block'}"
+        if kind != "struct" and is_block != ("__is_block__" in str(value)):
+            yield f"{where}: {name} is {'a block' if is_block else 'not a block'}"
         elif nested:
             for one in value if isinstance(value, list) else [value]:
                 yield from check(f"{where}.{name}", schema, nested[0], one)

@@ -39,7 +39,7 @@ class Schema(NamedTuple):
 @cache
 def read(blocks: frozenset[tuple[str, str]]) -> dict[tuple[str, str], Schema]:
     """The schema of each block, such as ("data", "aws_vpc"), that a provider has."""
-    schemas = {}
+    schemas: dict[tuple[str, str], Schema] = {}
     for provider in PROVIDERS:
         folders = {folder(*one): one for one in blocks if one[1].startswith(f"{provider}_")}
         # Large schemas have more files than one of a kind.

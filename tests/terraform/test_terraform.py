@@ -72,7 +72,7 @@ def test_a_missing_argument_and_a_wrong_type_are_caught_in_every_block(
     )
 
 
-def test_a_module_is_held_to_its_variables(cloud: str, document: Document, tmp_path: Path) -> None:
+def test_a_module_is_held_to_its_variables(document: Document, tmp_path: Path) -> None:
     modules = tmp_path / ".terraform/modules"
     (modules / "it").mkdir(parents=True)
     (modules / "modules.json").write_text(

@@ -5,9 +5,9 @@ import re
 from datetime import date
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.support.chart import CHART
 from tests.support.paths import ROOT
@@ -38,7 +38,7 @@ def filled(*names: str) -> str:
 def test_the_values_that_terraform_writes_are_the_charts(cloud: str) -> None:
     values = yaml.safe_load(filled(f"{cloud}/common.yaml.tftpl", f"{cloud}/cloud.yaml.tftpl"))
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(values)
+    Draft202012Validator(schema).validate(values)
     assert values["redis"]["mode"] == "external" and values["edge"]["service"]["annotations"]
 
 
@@ -71,4 +71,5 @@ def items(cloud: str) -> list[dict[str, Any]]:
 
 def known(cloud: str, size: str) -> int:
     """As the output monthly_cost_estimate, in whole US dollars."""
-    return round(sum(item[size] * (item["usd"] or 0) for item in items(cloud)))
+    costs: list[float] = [item[size] * (item["usd"] or 0) for item in items(cloud)]
+    return round(sum(costs))
