@@ -42,15 +42,14 @@ def test_the_values_that_terraform_writes_are_the_charts(cloud: str) -> None:
     assert values["redis"]["mode"] == "external" and values["edge"]["service"]["annotations"]
 
 
-def test_the_manifests_are_objects_of_kubernetes() -> None:
+def test_the_manifests_are_objects_of_kubernetes_with_a_store_and_a_solver_of_the_cloud() -> None:
     found = list(yaml.safe_load_all(filled("interface/manifests.yaml.tftpl")))
-    assert [one["kind"] for one in found] == [
-        "Namespace",
-        "ServiceAccount",
-        "SecretStore",
-        "ExternalSecret",
-        "ClusterIssuer",
-    ]
+    kinds = "Namespace ServiceAccount SecretStore ExternalSecret ClusterIssuer".split()
+    assert [one["kind"] for one in found] == kinds
+    for cloud in ("aws", "azure", "gcp"):
+        access = yaml.safe_load(filled(f"{cloud}/access.yaml.tftpl"))
+        assert access.keys() == {"annotations", "store", "solver"}
+        assert len(access["store"]) == len(access["solver"]) == 1
 
 
 def test_the_page_names_the_known_costs_of_each_size() -> None:

@@ -34,8 +34,7 @@ locals {
     registry  = aws_ecr_repository.service.repository_url
     redis_url = "rediss://${aws_elasticache_replication_group.redis.primary_endpoint_address}:6379/0"
     addresses = join(",", aws_eip.ingress[*].allocation_id)
-    store     = { aws = { service = "SecretsManager", region = var.region } }
-    solver    = { route53 = { region = var.region, hostedZoneID = aws_route53_zone.service.zone_id } }
+    zone      = aws_route53_zone.service.zone_id
   }
 }
 

@@ -26,13 +26,12 @@ locals {
   principals = { for name, identity in azurerm_user_assigned_identity.this : name => identity.principal_id }
   # For the templates.
   values = {
-    registry       = "${azurerm_container_registry.service.login_server}/${var.name}"
-    redis_url      = "rediss://${azurerm_managed_redis.redis.hostname}:10000/0"
-    resource_group = local.name
-    address        = azurerm_public_ip.ingress.name
-    annotations    = { "azure.workload.identity/client-id" = azurerm_user_assigned_identity.this["secrets-reader"].client_id, "azure.workload.identity/tenant-id" = data.azurerm_subscription.current.tenant_id }
-    store          = { azurekv = { authType = "WorkloadIdentity", vaultUrl = azurerm_key_vault.service.vault_uri, serviceAccountRef = { name = "secrets-reader" } } }
-    solver         = { azureDNS = { subscriptionID = data.azurerm_subscription.current.subscription_id, resourceGroupName = local.name, hostedZoneName = var.domain, managedIdentity = { clientID = azurerm_user_assigned_identity.this["cert-manager"].client_id } } }
+    registry     = "${azurerm_container_registry.service.login_server}/${var.name}"
+    redis_url    = "rediss://${azurerm_managed_redis.redis.hostname}:10000/0"
+    address      = azurerm_public_ip.ingress.name
+    vault        = azurerm_key_vault.service.vault_uri
+    identities   = azurerm_user_assigned_identity.this
+    subscription = data.azurerm_subscription.current
   }
 }
 
@@ -108,7 +107,7 @@ module "cluster" {
   api_server_access_profile = { subnet_id = module.network.subnets["api"].resource_id, authorized_ip_ranges = var.api_access.networks }
   default_agent_pool        = { vnet_subnet_id = module.network.subnets["nodes"].resource_id }
   hosted_system_profile     = { enabled = true, node_subnet_id = module.network.subnets["nodes"].resource_id, system_node_subnet_id = module.network.subnets["system"].resource_id }
-  # No ingress controller: the chart has nginx.
+  # No ingress controller: the chart has nginx. Without the two that say Disabled, the module fails.
   ingress_profile = { gateway_api = { installation = "Disabled" }, web_app_routing = { enabled = true, gateway_api_implementations = { app_routing_istio = { mode = "Disabled" } }, nginx = { default_ingress_controller_type = "None" } } }
   diagnostic_settings = { control-plane = {
     workspace_resource_id = azurerm_log_analytics_workspace.this.id

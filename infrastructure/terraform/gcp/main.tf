@@ -19,8 +19,7 @@ locals {
     medium = { redis = 5, read_replicas = null, web = 3 }
     large  = { redis = 16, read_replicas = 2, web = 6 }
   }[var.size]
-  owner      = split("/", var.github_repository)[0]
-  repository = split("/", var.github_repository)[1]
+  repository = regex("(?P<owner>.*)/(?P<name>.*)", var.github_repository)
   project    = data.google_project.this.project_id
   pools      = "principal://iam.googleapis.com/projects/${data.google_project.this.number}/locations/global/workloadIdentityPools"
   pods       = "${local.pools}/${local.project}.svc.id.goog/subject/ns"
@@ -32,8 +31,8 @@ locals {
     redis_url  = "rediss://${google_redis_instance.redis.host}:${google_redis_instance.redis.port}/0?ssl_ca_certs=/etc/redis/redis_ca&ssl_check_hostname=false"
     redis_port = google_redis_instance.redis.port
     address    = google_compute_address.ingress.name
-    store      = { gcpsm = { projectID = local.project } }
-    solver     = { cloudDNS = { project = local.project, hostedZoneName = google_dns_managed_zone.service.name } }
+    project    = local.project
+    zone       = google_dns_managed_zone.service.name
   }
 }
 
@@ -207,7 +206,7 @@ resource "google_iam_workload_identity_pool_provider" "github" {
   workload_identity_pool_provider_id = "github"
   attribute_mapping                  = { "google.subject" = "assertion.sub" }
   # local.subjects, in the form that checkov can read.
-  attribute_condition = "assertion.sub == 'repo:${local.owner}/${local.repository}:ref:refs/heads/main' || assertion.sub == '${local.subjects.plan}' || assertion.sub == '${local.subjects.apply}'"
+  attribute_condition = "assertion.sub == 'repo:${local.repository.owner}/${local.repository.name}:ref:refs/heads/main' || assertion.sub == '${local.subjects.plan}' || assertion.sub == '${local.subjects.apply}'"
   oidc { issuer_uri = "https://token.actions.githubusercontent.com" }
 }
 

@@ -10,7 +10,8 @@ locals {
   }
   secrets = { for name, made in ephemeral.random_password.secret : name => made.result }
   # What the templates read; the cloud adds its own.
-  filled = merge({ name = var.name, domain = var.domain, web = local.size.web, secret = local.name, email = var.budget.email, annotations = {} }, local.values)
+  filled = merge({ name = var.name, domain = var.domain, region = var.region, web = local.size.web, secret = local.name, email = var.budget.email }, local.values)
+  access = [for file in fileset(path.module, "access.yaml.tftpl") : yamldecode(templatefile("${path.module}/${file}", local.filled))]
   prices = jsondecode(file("${path.module}/prices.json")).items
 }
 
@@ -24,8 +25,8 @@ ephemeral "random_password" "secret" {
 # The image's name there, without a tag.
 output "registry" { value = local.values.registry }
 
-# For kubectl apply, before the chart.
-output "manifests" { value = can(local.values.store) ? templatefile("${path.module}/manifests.yaml.tftpl", local.filled) : "" }
+# For kubectl apply, before the chart; nothing where the cloud has no secret store.
+output "manifests" { value = join("", [for one in local.access : templatefile("${path.module}/manifests.yaml.tftpl", merge(local.filled, one))]) }
 
 # For helm upgrade --values.
 output "helm_values" { value = join("", [for part in ["common", "cloud"] : templatefile("${path.module}/${part}.yaml.tftpl", local.filled)]) }

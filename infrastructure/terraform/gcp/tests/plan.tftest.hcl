@@ -40,6 +40,11 @@ run "small" {
   }
 
   assert {
+    condition     = yamldecode(split("---\n", output.manifests)[4]).spec.acme.solvers[0].dns01.cloudDNS.project == "example"
+    error_message = "The manifests hold what is the cloud's own."
+  }
+
+  assert {
     condition     = output.monthly_cost_estimate.known_usd >= 0
     error_message = "Each item of the size is in prices.json."
   }
