@@ -16,11 +16,11 @@ mock_provider "azapi" {
     defaults = { output = { results = [{ role_name = "Network Contributor", id = "example" }] } }
   }
 }
+# Within these modules, OpenTofu's stand-ins make up IDs and write-only values that the modules refuse.
 override_module {
   target  = module.private_dns
   outputs = { resource_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/example/providers/Microsoft.Network/privateDnsZones/example" }
 }
-
 override_module {
   target  = module.cluster
   outputs = { resource_id = "example", oidc_issuer_profile_issuer_url = "https://example.org", kubelet_identity = { objectId = "example" } }
