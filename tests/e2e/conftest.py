@@ -36,6 +36,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     settings = {
         "RUNBOOKS_URL": "https://git.example.com/",
+        "BUILD_DATE": "2026-01-01T00:00:00Z",
         # Requests are traced, for exemplars; no collector answers there.
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
     }

@@ -8,7 +8,7 @@ from typing import Any
 from monitoring.grafana.generate import names as n
 from monitoring.grafana.generate.frame import dashboard
 from monitoring.grafana.generate.panels import (
-    BLUE, GREEN, GREY, ORANGE, RED, cell, column, good_below, or_zero, rate, series, stat, states,
+    BLUE, GREEN, GREY, ORANGE, RED, cell, column, good_below, or_zero, series, stat, states,
     table)
 from monitoring.grafana.generate.questions import ANALYSIS, QUESTIONS
 
@@ -101,15 +101,14 @@ def answer(question: str) -> str:
 
 
 def newest() -> list[Any]:
-    requests = f"""sum by (namespace, version) ({rate(n.REQUESTS)}
-    * on (namespace, pool, pod, instance) group_left (version) deploy:replica:version)"""
+    requests = "deploy:version:requests:rate1m"
     limits = [f"0 * {answer(name)} + {one['limit']}" for name, one in QUESTIONS.items()]
     good = [f"{answer(name)} <= bool {one['limit']}" for name, one in QUESTIONS.items()]
     return [
         series("Share of requests by version",
                "Of each namespace. A canary gets its part until it is promoted or refused.",
-               {"{{namespace}} {{version}}": f"""{requests}
-               / on (namespace) group_left () (sum by (namespace) ({rate(n.REQUESTS)}) > 0)"""},
+               {"{{namespace}} {{version}}": f"""sum by (namespace, version) ({requests})
+               / on (namespace) group_left () (sum by (namespace) ({requests}) > 0)"""},
                "percentunit", width=10, highest=1),
         table("Answers of the analysis",
               "What versions answered at last in their first 15 minutes to the questions of "
