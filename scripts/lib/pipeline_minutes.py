@@ -26,6 +26,9 @@ BEFORE = 20
 # Where a push ends, for its author.
 SIGNED, PAGES = "ci-cd/publish", "ci-cd/required"
 ONLY_ON_MAIN = {SIGNED, "ci-cd/release"}
+# With Argo CD: the job Promote, an estimate; half of the three minutes after which Git is asked
+# again; and a canary, by tests/e2e/test_kubernetes_delivery.py with the usual stepSeconds.
+PROMOTE, ASKED, CANARY = BEFORE + 15, 90, 104
 # What a change touches, for example.
 CHANGES = {
     "how the service answers": ["app/routes/items.py"],
@@ -89,6 +92,15 @@ def end(job: str, run: Seconds, known: dict[str, Any]) -> float:
     return max((end(one, run, known) for one in needs), default=0) + max(own)
 
 
+def to_production(paths: list[str], known: dict[str, Any]) -> float:
+    """Seconds from a merge to new pods in production (docs/DELIVERY.md), approvals aside."""
+    staging, production = (f"environments/{name}/values.yaml" for name in ("staging", "production"))
+    commits = [([staging], False), ([staging], True), ([production], False)]
+    checks = sum(end(PAGES, started(*commit), known) for commit in commits)
+    signed = end(SIGNED, started(paths, True), known)
+    return signed + PROMOTE + checks + PROMOTE + ASKED + CANARY
+
+
 def counted(run: Seconds) -> int:
     """The minutes that GitHub counts."""
     return sum(math.ceil(seconds / 60) for seconds in run.values())
@@ -96,12 +108,15 @@ def counted(run: Seconds) -> int:
 
 def main() -> None:
     known = jobs()
-    print("| a change of | counted for its pull request | for its push | the push takes |")
-    print("|---|---|---|---|")
+    columns = "counted for its pull request", "for its push", "the push takes", "to production"
+    print(f"| a change of | {' | '.join(columns)} |")
+    print("|---|---|---|---|---|")
     for what, paths in CHANGES.items():
         request, push = started(paths, on_main=False), started(paths, on_main=True)
         took = end(SIGNED if SIGNED in push else PAGES, push, known)
-        print(f"| {what} | {counted(request)} | {counted(push)} | {math.ceil(took / 60)} |")
+        there = math.ceil(to_production(paths, known) / 60) if SIGNED in push else "–"
+        minutes = counted(request), counted(push), math.ceil(took / 60), there
+        print(f"| {what} | {' | '.join(map(str, minutes))} |")
 
 
 if __name__ == "__main__":
