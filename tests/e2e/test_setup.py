@@ -153,9 +153,9 @@ CHANGES = {
         "sample_limit: 5001",
     ),
     "monitoring/blackbox/blackbox.yml": (
-        ("timeout: 5s", "timeout: 6s"),
+        ("valid_status_codes: [200]", "valid_status_codes: [200, 299]"),
         ("blackbox-exporter", "wget -qO- http://127.0.0.1:9115/config"),
-        "timeout: 6s",
+        "- 299",
     ),
     "monitoring/alertmanager/alertmanager.yml": (
         ("repeat_interval: 24h", "repeat_interval: 25h"),
