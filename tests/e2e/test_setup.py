@@ -163,9 +163,9 @@ CHANGES = {
         "repeat_interval: 1d1h",
     ),
     "monitoring/edge-exporter/edge_exporter.py": (
-        ("Requests answered by nginx.", "Changed."),
+        ("Requests answered by nginx;", "Changed;"),
         ("prometheus", "wget -qO- http://edge-exporter:9145/metrics"),
-        "Changed.",
+        "Changed;",
     ),
     "monitoring/grafana/grafana.ini": (
         ("allow_sign_up = false", "allow_sign_up = false\nlogin_hint = changed"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.e2e.test_setup import CHANGES
 from tests.support.paths import ROOT
 from tests.support.processes import run
 
@@ -125,3 +126,10 @@ def test_a_clone_on_windows_has_the_line_ends_that_linux_needs(tmp_path: Path) -
     assert listed and [line for line in listed if "w/crlf" in line or "w/mixed" in line] == []
     script = (tmp_path / "clone" / "scripts" / "setup.sh").read_bytes()
     assert script.startswith(b"#!/usr/bin/env bash\n")
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_slow_test_changes_in_a_file_is_there(name: str) -> None:
+    (before, _after), *_ = CHANGES[name]
+    path = ROOT / name.replace("/.env", "/.env.example")
+    assert before in path.read_text(encoding="utf-8")
