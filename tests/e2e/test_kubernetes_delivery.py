@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.e2e.cluster import (
     IMAGE,
@@ -166,6 +167,22 @@ def test_a_good_version_comes_into_service(release: Release, strategy: str) -> N
         print(json.dumps(mixed.summary(), indent=1))
         assert not mixed.failures
         assert mixed.lost_items() == set()
+
+
+def test_a_host_of_its_own_reaches_what_is_not_in_service_yet(release: Release) -> None:
+    def instance(host: str) -> str:
+        url = f"{release.http}/api/v1/info"
+        answer = requests.get(url, headers={"Host": host}, timeout=10)
+        return str(answer.json()["instance"])
+
+    switch(release, "blueGreen")
+    release.upgrade(WITHOUT_WAIT, delivery__previewHost="next.test")
+    wait_for(release, "Healthy")
+    before = {each["metadata"]["name"] for each in release.objects("pods", "web")}
+    begin(release)
+    wait_until(lambda: instance("next.test") not in before, seconds=120, why="it reaches a new pod")
+    assert instance("any.test") in before
+    wait_for(release, "Healthy")
 
 
 def begin_canary(release: Release) -> None:

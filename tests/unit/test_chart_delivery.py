@@ -197,6 +197,18 @@ def test_nginx_sends_the_canary_its_share() -> None:
     assert {server.partition(".")[0] for server in servers} == names <= services
 
 
+def test_a_host_of_its_own_reaches_what_is_not_in_service_yet() -> None:
+    for option, pool in (("", "web"), ("next.example.org", "$split_pool")):
+        objects = render(*VARIANTS["blue-green"], f"--set=delivery.previewHost={option}")
+        (edge,) = of_kind(objects, "ConfigMap", "edge")
+        files = "".join(edge["data"].values())
+        assert f"set $pool {pool};" in files
+        assert re.search(
+            r"upstream web_next \{\s+\S+[^}]+?server x-devops-starter-candidate\.", files
+        )
+    assert "next.example.org web_next;" in files
+
+
 @pytest.mark.parametrize("name", ["canary", "blue-green", "defaults"])
 def test_where_no_pod_of_the_new_kind_is_ready_all_pods_are_asked(name: str) -> None:
     """Argo CD changes nginx and the kind of object in one sync: 7 of 500 requests met a 502."""

@@ -102,15 +102,19 @@ strategy:
 {{- ternary "rolling" .Values.delivery.strategy (hasKey (include "ds.workload" . | fromYaml) "former") -}}
 {{- end }}
 
-{{- /* Where nginx sends requests: to all pods, to those that serve, or a part of them to a canary. Then to all pods: in a change
-of the strategy by Argo CD the former kind serves until the new one is ready. */ -}}
+{{- /* Where nginx sends requests: to all pods, to those that serve, or a part of them to a canary; those to previewHost to what
+is not in service yet. Then to all pods: in a change of the strategy by Argo CD the former kind serves until the new one is
+ready. */ -}}
 {{- define "ds.pools" -}}
 {{- $sent := include "ds.sent" . }}
-{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "serving") "canary" (list "serving" "candidate")) $sent }}
+{{- $pools := get (dict "rolling" (list "pods" "pods") "blueGreen" (list "serving" "candidate") "canary" (list "serving" "candidate")) $sent }}
 WEB_HOST: {{ include "ds.host" (list . (first $pools)) }}
 WEB_NEXT_HOST: {{ include "ds.host" (list . (last $pools)) }}
 WEB_BACKUP: {{ include "ds.host" (list . "pods") }}
 WEB_NEXT_BACKUP: {{ include "ds.host" (list . "pods") }}
-POOL: {{ ternary "$split_pool" "web" (eq $sent "canary") }}
-SPLIT: {{ ternary (printf "split_clients $request_id $split_pool {\n    %v%% careful;\n    * web;\n}\n" .Values.delivery.percent) "" (eq $sent "canary") | quote }}
+{{- $canary := printf "split_clients $request_id $split_pool {\n    %v%% careful;\n    * web;\n}\n" .Values.delivery.percent }}
+{{- $preview := printf "map $host $split_pool {\n    %s web_next;\n    default web;\n}\n" .Values.delivery.previewHost }}
+{{- $split := get (dict "canary" $canary "blueGreen" (ternary $preview "" (ne .Values.delivery.previewHost ""))) $sent }}
+POOL: {{ ternary "web" "$split_pool" (empty $split) }}
+SPLIT: {{ $split | quote }}
 {{- end }}
