@@ -246,7 +246,8 @@ def hold(week: Watched, incident: Incident, pager: Pager) -> None:
 
 def test_an_hour_of_saturation_and_scrape_gaps_says_nothing_false(week: Watched) -> None:
     """Every request thread waits on slow work. No deployment took place, and users are served."""
-    slow = [("GET", "/api/v1/demo/delay/1")]
+    # A second in a real hour: probes, whose time-out is scaled too, wait behind them.
+    slow = [("GET", f"/api/v1/demo/delay/{1 / SPEED}")]
     gaps = itertools.cycle(scrape_gaps(week.stack))
     begun = time.monotonic()
     # More than there are threads, less than may wait for one.
