@@ -150,8 +150,11 @@ def test_github_actions_of_this_repository_alone_get_an_identity() -> None:
 
 
 def test_data_is_protected_and_the_state_is_elsewhere(document: Document) -> None:
-    (redis,) = [body for _, name, _, body in objects(document) if name in HOLDS_DATA]
+    ((name, redis),) = [one[1::2] for one in objects(document) if one[1] in HOLDS_DATA]
     assert redis["lifecycle"][0]["prevent_destroy"] is True
+    # A provider's own lock, which is closed unless it is opened here, would stop every destroy.
+    schema = read(frozenset({("resource", name)}))["resource", name]
+    assert "deletion_protection" not in schema.parts[""] or redis["deletion_protection"] is False
     (backend,) = document["terraform"][0]["backend"]
     ((kind, settings),) = backend.items()
     # azurerm and gcs lock by themselves.

@@ -15,7 +15,6 @@ locals {
   filled = merge({ name = var.name, domain = var.domain, region = var.region, web = local.size.web, secret = local.name, email = var.budget.email }, local.values)
   access = [for file in fileset(path.module, "access.yaml.tftpl") : yamldecode(templatefile("${path.module}/${file}", local.filled))]
   prices = jsondecode(file("${path.module}/prices.json")).items
-  known  = sum([for item in local.prices : item[var.size] * coalesce(item.usd, 0)])
   # To be looked up.
   unknown = [for name, item in local.prices : "${item[var.size]} x ${name}" if item.usd == null && item[var.size] > 0]
 }
@@ -37,4 +36,4 @@ output "manifests" { value = join("", [for one in local.access : templatefile("$
 output "helm_values" { value = join("", [for part in ["common", "cloud"] : templatefile("${path.module}/${part}.yaml.tftpl", local.filled)]) }
 
 # Without tax, traffic and logs.
-output "monthly_cost_estimate" { value = { known_usd = local.known, unknown = local.unknown } }
+output "monthly_cost_estimate" { value = { known_usd = sum([for item in local.prices : item[var.size] * coalesce(item.usd, 0)]), unknown = local.unknown } }

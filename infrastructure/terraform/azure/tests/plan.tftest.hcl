@@ -57,6 +57,11 @@ run "small" {
   }
 
   assert {
+    condition     = azurerm_role_assignment.this["keys"].role_definition_name == azurerm_role_definition.redis_keys.name
+    error_message = "Runs of main compare Redis with the state, for which the provider reads its keys."
+  }
+
+  assert {
     condition     = output.monthly_cost_estimate.known_usd >= 0
     error_message = "Each item of the size is in prices.json."
   }

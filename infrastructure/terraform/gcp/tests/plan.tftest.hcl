@@ -45,6 +45,16 @@ run "small" {
   }
 
   assert {
+    condition     = endswith(google_project_iam_member.this["redis"].member, "repo:owner/name:ref:refs/heads/main")
+    error_message = "Runs of main compare Redis with the state, for which the provider reads its password."
+  }
+
+  assert {
+    condition     = !google_redis_instance.redis.deletion_protection
+    error_message = "A destroy ends what costs."
+  }
+
+  assert {
     condition     = output.monthly_cost_estimate.known_usd >= 0
     error_message = "Each item of the size is in prices.json."
   }
