@@ -1,4 +1,5 @@
 # Copy it to CLOUD/staging.tfvars or CLOUD/production.tfvars; interface/variables.tf says what each means.
+# For github_repository: gh api repos/OWNER/NAME --jq '"\(.owner.login)@\(.owner.id)/\(.name)@\(.id)"'
 name              = "devops-starter"
 environment       = "staging"
 region            = "eu-central-1"
