@@ -49,7 +49,7 @@ resource "google_compute_subnetwork" "this" {
   log_config { flow_sampling = 0.1 }
 }
 
-# What Google allows without it. Rules for the load balancer and the nodes are GKE's.
+# Google's own last rule, written down: no incoming traffic. Rules for the load balancer and the nodes are GKE's.
 resource "google_compute_firewall" "deny" {
   name     = "${local.name}-deny"
   network  = google_compute_network.this.id

@@ -3,7 +3,7 @@
 locals {
   name = "${var.name}-${var.environment}"
   # Of the variables name, environment, size, domain, github_repository and the networks of api_access.
-  form = "^[a-z][a-z0-9-]{1,15}[a-z0-9] (staging|production) (small|medium|large) ([a-z0-9-]+\\.)+[a-z]+ [\\w-]+(@\\d+)?/[\\w.-]+(@\\d+)?( [\\d.]+/[1-9]\\d?)+$"
+  form = "^[a-z][a-z0-9-]{0,15}[a-z0-9] (staging|production) (small|medium|large) ([a-z0-9-]+\\.)+[a-z][a-z0-9-]+ [\\w-]+(@\\d+)?/[\\w.-]+(@\\d+)?( [\\d.]+/[1-9]\\d?)+$"
   # Whom GitHub's signed tokens must name. A pull request can only become plan, one of a fork nobody.
   subjects = {
     plan  = "repo:${var.github_repository}:environment:${var.environment}-plan"

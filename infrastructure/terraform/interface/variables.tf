@@ -15,7 +15,7 @@ variable "size" {
   # For all variables in one, before anything is made.
   validation {
     condition     = can(regex(local.form, join(" ", concat([var.name, var.environment, var.size, var.domain, var.github_repository], var.api_access.networks))))
-    error_message = "Expected: name: 3 to 17 lower-case letters, digits and hyphens; environment: staging or production; size: small, medium or large; domain: as app.example.org; github_repository: as owner@123/name@456; api_access.networks: as 203.0.113.7/32, not the whole internet."
+    error_message = "Expected: name: 2 to 17 lower-case letters, digits and hyphens; environment: staging or production; size: small, medium or large; domain: as app.example.org; github_repository: as owner@123/name@456; api_access.networks: as 203.0.113.7/32, not the whole internet."
   }
 }
 

@@ -19,7 +19,7 @@ mock_provider "null" {}
 mock_provider "time" {}
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "eu-central-1"
   size              = "small"

@@ -27,7 +27,7 @@ override_module {
 }
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "germanywestcentral"
   size              = "small"

@@ -6,7 +6,7 @@ mock_provider "digitalocean" {
 }
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "fra1"
   size              = "small"
@@ -69,7 +69,7 @@ run "an_unknown_environment_is_refused" {
 run "a_name_that_is_too_long_for_a_cloud_is_refused" {
   command         = plan
   expect_failures = [var.size]
-  variables { name = "devops-starter-for-all" }
+  variables { name = "longer-than-allowed" }
 }
 
 run "an_empty_domain_is_refused" {
@@ -105,4 +105,12 @@ run "an_address_without_a_mask_is_no_network" {
 run "a_repository_is_named_with_its_ids_or_without" {
   command = plan
   variables { github_repository = "owner@123/na.me_2@456" }
+}
+
+run "a_short_name_and_a_domain_in_another_script_are_taken" {
+  command = plan
+  variables {
+    name   = "ab"
+    domain = "xn--e1afmkfd.xn--p1ai"
+  }
 }

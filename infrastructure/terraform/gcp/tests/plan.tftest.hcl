@@ -10,7 +10,7 @@ mock_provider "google" {
 }
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "europe-west3"
   size              = "small"
