@@ -5,9 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import hcl2
 import pytest
 
-from tests.terraform.check import Document, load, named, objects, problems
+from tests.terraform.check import OPTIONS, Document, load, named, objects, problems
 from tests.terraform.schemas import read
 
 FOLDER = Path(__file__).resolve().parents[2] / "infrastructure/terraform"
@@ -106,6 +107,16 @@ def test_all_clouds_take_and_give_the_same() -> None:
             assert (FOLDER / cloud / shared).resolve() == FOLDER / "interface" / shared
     assert all(one == given["aws"] for one in given.values())
     assert given["aws"]["output"] >= {"kubeconfig_command", "registry", "oidc_role"}
+
+
+def test_the_example_is_one_that_is_taken() -> None:
+    """plan.tftest.hcl of DigitalOcean has those that are refused."""
+    (forms,) = [one for one in load(FOLDER / "interface")["locals"] if "form" in one]
+    text = (FOLDER / "example.tfvars").read_text(encoding="utf-8")
+    example = hcl2.loads(text, serialization_options=OPTIONS)
+    names = ("name", "environment", "size", "domain", "github_repository")
+    given = [example[name] for name in names] + example["api_access"]["networks"]
+    assert re.search(json.loads(forms["form"]), " ".join(json.loads(one) for one in given))
 
 
 def test_a_cloud_is_small(cloud: str) -> None:
