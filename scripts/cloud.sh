@@ -14,7 +14,7 @@ Usage: ./scripts/cloud.sh check CLOUD
   propose  plan without reading what runs: what a pull request changes
   review   plan against what runs
   drift    the same, where a difference is a failure
-  apply    asks before it changes anything; in CI (CI=true) its environment has asked for an approval
+  apply    asks before it changes anything; in CI (CI=true, no terminal) its environment has asked for an approval
 
 CLOUD: aws, azure, gcp or digitalocean. ENVIRONMENT: its files are CLOUD/ENVIRONMENT.backend.hcl and CLOUD/ENVIRONMENT.tfvars.
 TOOL is tofu (default) or terraform. If GITHUB_STEP_SUMMARY is set, plans are added to that file.
@@ -43,7 +43,7 @@ plan() {
 }
 
 main() {
-  local command=${1:-} file
+  local command=${1:-} file unasked=()
   case $command in
     check | propose | review | drift | apply) ;;
     -h | --help) usage && return ;;
@@ -52,8 +52,10 @@ main() {
   TOOL=${TOOL:-tofu} FOLDER="$ROOT/infrastructure/terraform/${2:-}" ENVIRONMENT=${3:-}
   [[ -n ${2:-} && -f $FOLDER/main.tf ]] || fail "there is no cloud '${2:-}': aws, azure, gcp or digitalocean"
   command -v "$TOOL" >/dev/null || fail "$TOOL is not installed (TOOL chooses tofu or terraform)"
+  (($# <= 3)) || fail "too many arguments: ${*:4}"
   [[ $command != check ]] || { check && return; }
 
+  [[ -n $ENVIRONMENT ]] || fail "name an environment, such as staging, after ${2}"
   for file in "$ENVIRONMENT.backend.hcl" "$ENVIRONMENT.tfvars"; do
     [[ -f $FOLDER/$file ]] || fail "${FOLDER#"$ROOT/"}/$file is missing: docs/CLOUD.md says what it holds"
   done
@@ -64,7 +66,10 @@ main() {
     # The status of a difference is 2.
     review) plan -detailed-exitcode || (($? == 2)) ;;
     drift) plan -detailed-exitcode ;;
-    apply) tool apply -var-file="$ENVIRONMENT.tfvars" ${CI:+-input=false -no-color -auto-approve} ;;
+    apply)
+      [[ ${CI:-} != true || -t 0 ]] || unasked=(-input=false -no-color -auto-approve)
+      tool apply -var-file="$ENVIRONMENT.tfvars" "${unasked[@]+"${unasked[@]}"}"
+      ;;
   esac
 }
 

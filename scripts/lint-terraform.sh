@@ -32,7 +32,8 @@ main() {
   fi
   ensure_environment terraform
   for tool in tofu terraform; do
-    ! command -v "$tool" >/dev/null || "$tool" fmt -check -recursive infrastructure/terraform
+    ! command -v "$tool" >/dev/null || "$tool" fmt -check -recursive infrastructure/terraform ||
+      fail "format these files: $tool fmt -recursive infrastructure/terraform"
   done
   # Their own environment has none of what pytest.ini and tests/conftest.py need.
   "$VENV/bin/python" -m pytest -q -rP -c /dev/null --confcutdir tests/terraform -p no:cacheprovider tests/terraform

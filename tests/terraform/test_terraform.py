@@ -5,9 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import hcl2
 import pytest
 
-from tests.terraform.check import Document, load, named, objects, problems
+from tests.terraform.check import OPTIONS, Document, load, named, objects, problems
 from tests.terraform.schemas import read
 
 FOLDER = Path(__file__).resolve().parents[2] / "infrastructure/terraform"
@@ -108,6 +109,16 @@ def test_all_clouds_take_and_give_the_same() -> None:
     assert given["aws"]["output"] >= {"kubeconfig_command", "registry", "oidc_role"}
 
 
+def test_the_example_is_one_that_is_taken() -> None:
+    """plan.tftest.hcl of DigitalOcean has those that are refused."""
+    (forms,) = [one for one in load(FOLDER / "interface")["locals"] if "form" in one]
+    text = (FOLDER / "example.tfvars").read_text(encoding="utf-8")
+    example = hcl2.loads(text, serialization_options=OPTIONS)
+    names = ("name", "environment", "size", "domain", "github_repository")
+    given = [example[name] for name in names] + example["api_access"]["networks"]
+    assert re.search(json.loads(forms["form"]), " ".join(json.loads(one) for one in given))
+
+
 def test_a_cloud_is_small(cloud: str) -> None:
     """Without blank lines and comments. What all clouds share counts for each of them."""
     text = "".join(file.read_text(encoding="utf-8") for file in (FOLDER / cloud).glob("*.tf"))
@@ -150,8 +161,11 @@ def test_github_actions_of_this_repository_alone_get_an_identity() -> None:
 
 
 def test_data_is_protected_and_the_state_is_elsewhere(document: Document) -> None:
-    (redis,) = [body for _, name, _, body in objects(document) if name in HOLDS_DATA]
+    ((name, redis),) = [one[1::2] for one in objects(document) if one[1] in HOLDS_DATA]
     assert redis["lifecycle"][0]["prevent_destroy"] is True
+    # A provider's own lock, which is closed unless it is opened here, would stop every destroy.
+    schema = read(frozenset({("resource", name)}))["resource", name]
+    assert "deletion_protection" not in schema.parts[""] or redis["deletion_protection"] is False
     (backend,) = document["terraform"][0]["backend"]
     ((kind, settings),) = backend.items()
     # azurerm and gcs lock by themselves.

@@ -68,16 +68,22 @@ module "eks" {
   endpoint_public_access       = true
   endpoint_public_access_cidrs = var.api_access.networks
   enabled_log_types            = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
-  access_entries = { for key, arn in merge({ apply = module.ci["apply"].arn }, zipmap(var.api_access.administrators, var.api_access.administrators)) : key => {
-    principal_arn       = arn
-    policy_associations = { admin = { policy_arn = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy", access_scope = { type = "cluster" } } }
+  access_entries = { for arn in var.api_access.administrators : arn => {
+    principal_arn = arn
+    policy_associations = { admin = {
+      policy_arn   = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+      access_scope = { type = "cluster" }
+    } }
   } }
 }
 
 # Redis, secrets and images.
 resource "aws_kms_key" "data" {
   enable_key_rotation = true
-  policy              = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Principal = { AWS = data.aws_caller_identity.current.account_id }, Action = "kms:*", Resource = "*" }] })
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Principal = { AWS = data.aws_caller_identity.current.account_id }, Action = "kms:*", Resource = "*" }]
+  })
 }
 
 resource "aws_elasticache_replication_group" "redis" {
@@ -180,8 +186,11 @@ module "ci" {
   oidc_subjects      = [local.subjects[each.key]]
   policies           = each.value
   # To refresh a secret's version, its value is read.
-  create_inline_policy      = each.key == "main"
-  inline_policy_permissions = { secret = { actions = ["secretsmanager:GetSecretValue", "kms:Decrypt"], resources = [aws_secretsmanager_secret.service.arn, aws_kms_key.data.arn] } }
+  create_inline_policy = each.key == "main"
+  inline_policy_permissions = { secret = {
+    actions   = ["secretsmanager:GetSecretValue", "kms:Decrypt"]
+    resources = [aws_secretsmanager_secret.service.arn, aws_kms_key.data.arn]
+  } }
 }
 
 resource "aws_budgets_budget" "monthly" {

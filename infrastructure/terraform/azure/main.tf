@@ -77,6 +77,13 @@ resource "azurerm_federated_identity_credential" "this" {
   subject                   = each.value.subject
 }
 
+# To compare Redis with the state, the provider reads its keys, which a Reader may not.
+resource "azurerm_role_definition" "redis_keys" {
+  name  = "${local.name}-redis-keys"
+  scope = azurerm_resource_group.this.id
+  permissions { actions = ["Microsoft.Cache/redisEnterprise/databases/listKeys/action"] }
+}
+
 # apply may give rights, so in effect everything: its environment asks for an approval.
 resource "azurerm_role_assignment" "this" {
   for_each = merge({
@@ -84,12 +91,11 @@ resource "azurerm_role_assignment" "this" {
     pull    = { who = module.cluster.kubelet_identity.objectId, role = "AcrPull", scope = azurerm_container_registry.service.id }
     dns     = { who = local.principals["cert-manager"], role = "DNS Zone Contributor", scope = azurerm_dns_zone.service.id }
     secrets = { who = local.principals["secrets-reader"], role = "Key Vault Secrets User", scope = azurerm_key_vault.service.id }
-    plan    = { who = local.principals["plan"], role = "Reader", scope = data.azurerm_subscription.current.id }
-    main    = { who = local.principals["main"], role = "Reader", scope = data.azurerm_subscription.current.id }
+    keys    = { who = local.principals["main"], role = azurerm_role_definition.redis_keys.name, scope = azurerm_resource_group.this.id }
     import  = { who = local.principals["main"], role = "Contributor", scope = azurerm_container_registry.service.id }
     apply   = { who = local.principals["apply"], role = "Owner", scope = data.azurerm_subscription.current.id }
-    cluster = { who = local.principals["apply"], role = "Azure Kubernetes Service RBAC Cluster Admin", scope = module.cluster.resource_id }
-  }, { for id in var.api_access.administrators : id => { who = id, role = "Azure Kubernetes Service RBAC Cluster Admin", scope = module.cluster.resource_id } })
+    }, { for name in ["plan", "main"] : name => { who = local.principals[name], role = "Reader", scope = data.azurerm_subscription.current.id } },
+  { for id in var.api_access.administrators : id => { who = id, role = "Azure Kubernetes Service RBAC Cluster Admin", scope = module.cluster.resource_id } })
   principal_id         = each.value.who
   role_definition_name = each.value.role
   scope                = each.value.scope
@@ -111,8 +117,7 @@ module "cluster" {
   ingress_profile = { gateway_api = { installation = "Disabled" }, web_app_routing = { enabled = true, gateway_api_implementations = { app_routing_istio = { mode = "Disabled" } }, nginx = { default_ingress_controller_type = "None" } } }
   diagnostic_settings = { control-plane = {
     workspace_resource_id = azurerm_log_analytics_workspace.this.id
-    log_groups            = []
-    log_categories        = ["kube-apiserver", "kube-audit-admin", "kube-controller-manager", "kube-scheduler", "guard"]
+    log_groups            = [], log_categories = ["kube-apiserver", "kube-audit-admin", "kube-controller-manager", "kube-scheduler", "guard"]
   } }
   enable_telemetry = false
   depends_on       = [module.network] # and with it, the right to use it

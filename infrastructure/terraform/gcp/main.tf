@@ -49,7 +49,7 @@ resource "google_compute_subnetwork" "this" {
   log_config { flow_sampling = 0.1 }
 }
 
-# What Google allows without it. Rules for the load balancer and the nodes are GKE's.
+# Google's own last rule, written down: no incoming traffic. Rules for the load balancer and the nodes are GKE's.
 resource "google_compute_firewall" "deny" {
   name     = "${local.name}-deny"
   network  = google_compute_network.this.id
@@ -80,12 +80,6 @@ resource "google_kms_crypto_key" "cluster" {
   key_ring        = google_kms_key_ring.this.id
   rotation_period = "7776000s"
   lifecycle { prevent_destroy = true }
-}
-
-resource "google_kms_crypto_key_iam_member" "cluster" {
-  crypto_key_id = google_kms_crypto_key.cluster.id
-  role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-  member        = "serviceAccount:service-${data.google_project.this.number}@container-engine-robot.iam.gserviceaccount.com"
 }
 
 # Autopilot: nodes, their upgrades and network policies are Google's work.
@@ -119,7 +113,7 @@ resource "google_container_cluster" "this" {
   }
   release_channel { channel = "REGULAR" }
   logging_config { enable_components = ["SYSTEM_COMPONENTS", "WORKLOADS", "APISERVER", "CONTROLLER_MANAGER", "SCHEDULER"] }
-  depends_on = [google_kms_crypto_key_iam_member.cluster]
+  depends_on = [google_project_iam_member.this] # GKE uses the key
 }
 
 resource "google_redis_instance" "redis" {
@@ -137,6 +131,7 @@ resource "google_redis_instance" "redis" {
     persistence_mode    = "RDB"
     rdb_snapshot_period = "TWENTY_FOUR_HOURS"
   }
+  deletion_protection = false # a second lock, beside the one below
   lifecycle { prevent_destroy = true }
 }
 
@@ -197,9 +192,7 @@ resource "google_dns_managed_zone_iam_member" "certificates" {
   member       = "${local.pods}/cert-manager/sa/cert-manager"
 }
 
-resource "google_iam_workload_identity_pool" "github" {
-  workload_identity_pool_id = local.name
-}
+resource "google_iam_workload_identity_pool" "github" { workload_identity_pool_id = local.name }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
   workload_identity_pool_id          = google_iam_workload_identity_pool.github.workload_identity_pool_id
@@ -210,18 +203,27 @@ resource "google_iam_workload_identity_pool_provider" "github" {
   oidc { issuer_uri = "https://token.actions.githubusercontent.com" }
 }
 
+# To compare Redis with the state, the provider reads its password, which a viewer may not.
+resource "google_project_iam_custom_role" "redis_password" {
+  role_id     = replace("${local.name}_redis_password", "-", "_")
+  title       = "Read the password of Redis"
+  permissions = ["redis.instances.getAuthString"]
+}
+
 # apply may give rights, so in effect everything: its environment asks for an approval.
 resource "google_project_iam_member" "this" {
   for_each = merge({
-    plan  = { who = local.github["plan"], role = "viewer" }
-    main  = { who = local.github["main"], role = "viewer" }
-    audit = { who = local.github["main"], role = "iam.securityReviewer" }
-    push  = { who = local.github["main"], role = "artifactregistry.writer" }
-    apply = { who = local.github["apply"], role = "owner" }
-  }, { for one in var.api_access.administrators : one => { who = one, role = "container.admin" } })
+    plan  = { who = local.github["plan"], role = "roles/viewer" }
+    main  = { who = local.github["main"], role = "roles/viewer" }
+    audit = { who = local.github["main"], role = "roles/iam.securityReviewer" }
+    redis = { who = local.github["main"], role = google_project_iam_custom_role.redis_password.name }
+    push  = { who = local.github["main"], role = "roles/artifactregistry.writer" }
+    apply = { who = local.github["apply"], role = "roles/owner" }
+    gke   = { who = "serviceAccount:service-${data.google_project.this.number}@container-engine-robot.iam.gserviceaccount.com", role = "roles/cloudkms.cryptoKeyEncrypterDecrypter" }
+  }, { for one in var.api_access.administrators : one => { who = one, role = "roles/container.admin" } })
   project = local.project
   member  = each.value.who
-  role    = "roles/${each.value.role}"
+  role    = each.value.role
 }
 
 resource "google_monitoring_notification_channel" "budget" {

@@ -1,5 +1,7 @@
 """scripts/cloud.sh with stand-ins for tofu and tflint, as a workflow and as a person run it."""
 
+import os
+import pty
 import shutil
 import subprocess
 from pathlib import Path
@@ -105,6 +107,20 @@ def test_a_person_is_asked_before_an_apply_and_the_pipeline_is_not(
     assert "-auto-approve" in pipeline.split()
 
 
+def test_a_person_is_asked_on_a_terminal_even_if_ci_is_set(tree: Path, programs: Programs) -> None:
+    programs.add("tofu", TOFU)
+    ours, terminal = pty.openpty()
+    with os.fdopen(ours), os.fdopen(terminal) as stdin:
+        subprocess.run(
+            [tree / "scripts/cloud.sh", "apply", "aws", "staging"],
+            env={"PATH": programs.path, "CI": "true"},
+            stdin=stdin,
+            check=True,
+            timeout=30,
+        )
+    assert calls(tree, programs)[-1] == "tofu apply -var-file=staging.tfvars"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -112,7 +128,10 @@ def test_a_person_is_asked_before_an_apply_and_the_pipeline_is_not(
         (("destroy", "aws"), "unknown command destroy"),
         (("check", "hetzner"), "there is no cloud 'hetzner'"),
         (("check", ""), "there is no cloud ''"),
+        (("check", "../scripts"), "there is no cloud '../scripts'"),
+        (("apply", "aws"), "name an environment"),
         (("apply", "aws", "production"), "terraform/aws/production.backend.hcl is missing"),
+        (("apply", "aws", "staging", "-destroy"), "too many arguments: -destroy"),
     ],
 )
 def test_a_wrong_argument_is_named_before_anything_runs(

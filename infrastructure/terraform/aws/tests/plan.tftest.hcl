@@ -19,7 +19,7 @@ mock_provider "null" {}
 mock_provider "time" {}
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "eu-central-1"
   size              = "small"
@@ -71,7 +71,7 @@ run "large" {
 
 run "the_whole_internet_does_not_reach_the_api" {
   command         = plan
-  expect_failures = [var.api_access]
+  expect_failures = [var.size]
   variables {
     api_access = { networks = ["0.0.0.0/0"], administrators = [] }
   }

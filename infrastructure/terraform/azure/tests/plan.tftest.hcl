@@ -27,7 +27,7 @@ override_module {
 }
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "germanywestcentral"
   size              = "small"
@@ -57,6 +57,11 @@ run "small" {
   }
 
   assert {
+    condition     = azurerm_role_assignment.this["keys"].role_definition_name == azurerm_role_definition.redis_keys.name
+    error_message = "Runs of main compare Redis with the state, for which the provider reads its keys."
+  }
+
+  assert {
     condition     = output.monthly_cost_estimate.known_usd >= 0
     error_message = "Each item of the size is in prices.json."
   }
@@ -74,7 +79,7 @@ run "large" {
 
 run "the_whole_internet_does_not_reach_the_api" {
   command         = plan
-  expect_failures = [var.api_access]
+  expect_failures = [var.size]
   variables {
     api_access = { networks = ["0.0.0.0/0"], administrators = [] }
   }

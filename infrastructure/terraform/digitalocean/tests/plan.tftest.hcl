@@ -6,7 +6,7 @@ mock_provider "digitalocean" {
 }
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "fra1"
   size              = "small"
@@ -48,8 +48,69 @@ run "large" {
 
 run "the_whole_internet_does_not_reach_the_api" {
   command         = plan
-  expect_failures = [var.api_access]
+  expect_failures = [var.size]
   variables {
     api_access = { networks = ["0.0.0.0/0"], administrators = [] }
+  }
+}
+
+run "an_unknown_size_is_refused" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { size = "tiny" }
+}
+
+run "an_unknown_environment_is_refused" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { environment = "prod" }
+}
+
+run "a_name_that_is_too_long_for_a_cloud_is_refused" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { name = "longer-than-allowed" }
+}
+
+run "an_empty_domain_is_refused" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { domain = "" }
+}
+
+run "a_repository_without_an_owner_is_refused" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { github_repository = "name" }
+}
+
+run "a_pattern_is_no_repository" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { github_repository = "owner/*" }
+}
+
+run "nobody_reaching_the_api_is_refused" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { api_access = { networks = [], administrators = [] } }
+}
+
+run "an_address_without_a_mask_is_no_network" {
+  command         = plan
+  expect_failures = [var.size]
+  variables { api_access = { networks = ["203.0.113.7"], administrators = [] } }
+}
+
+run "a_repository_is_named_with_its_ids_or_without" {
+  command = plan
+  variables { github_repository = "owner@123/na.me_2@456" }
+}
+
+run "a_short_name_and_a_domain_in_another_script_are_taken" {
+  command = plan
+  variables {
+    name   = "ab"
+    domain = "xn--e1afmkfd.xn--p1ai"
   }
 }

@@ -10,7 +10,7 @@ mock_provider "google" {
 }
 
 variables {
-  name              = "devops-starter"
+  name              = "example"
   environment       = "staging"
   region            = "europe-west3"
   size              = "small"
@@ -45,6 +45,16 @@ run "small" {
   }
 
   assert {
+    condition     = endswith(google_project_iam_member.this["redis"].member, "repo:owner/name:ref:refs/heads/main")
+    error_message = "Runs of main compare Redis with the state, for which the provider reads its password."
+  }
+
+  assert {
+    condition     = !google_redis_instance.redis.deletion_protection
+    error_message = "A destroy ends what costs."
+  }
+
+  assert {
     condition     = output.monthly_cost_estimate.known_usd >= 0
     error_message = "Each item of the size is in prices.json."
   }
@@ -62,7 +72,7 @@ run "large" {
 
 run "the_whole_internet_does_not_reach_the_api" {
   command         = plan
-  expect_failures = [var.api_access]
+  expect_failures = [var.size]
   variables {
     api_access = { networks = ["0.0.0.0/0"], administrators = [] }
   }
