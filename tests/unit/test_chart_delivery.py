@@ -117,6 +117,12 @@ def test_what_a_question_answers(name: str, tmp_path: Path) -> None:
         evaluate(tmp_path, given, [{"expr": query, "eval_time": "135s", "exp_samples": samples}])
 
 
+def test_versions_are_compared_only_while_both_answer() -> None:
+    templates = of_kind(render(*VARIANTS["blue-green"]), "AnalysisTemplate", "web")
+    (asked,) = ({metric["name"] for metric in one["spec"]["metrics"]} for one in templates)
+    assert questions().keys() - asked == {"slower"}
+
+
 def test_no_data_is_neither_good_nor_bad() -> None:
     """Empty, or not a number: a rollout that asked goes on with neither (argo-rollouts 1466)."""
     assert questions().keys() == ANALYSIS["questions"].keys()
