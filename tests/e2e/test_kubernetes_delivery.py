@@ -179,10 +179,13 @@ def test_a_host_of_its_own_reaches_what_is_not_in_service_yet(release: Release) 
     release.upgrade(WITHOUT_WAIT, delivery__previewHost="next.test")
     wait_for(release, "Healthy")
     before = {each["metadata"]["name"] for each in release.objects("pods", "web")}
-    begin(release)
-    wait_until(lambda: instance("next.test") not in before, seconds=120, why="it reaches a new pod")
-    assert instance("any.test") in before
-    wait_for(release, "Healthy")
+    with load(release):
+        begin(release)
+        wait_until(
+            lambda: instance("next.test") not in before, seconds=120, why="it reaches a new pod"
+        )
+        assert instance("any.test") in before
+        wait_for(release, "Healthy")
 
 
 def begin_canary(release: Release) -> None:
