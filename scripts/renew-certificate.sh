@@ -30,7 +30,9 @@ main() {
   before=$(mktemp -d)
   cp -p tls.crt tls.key "$before"
   # Also after Ctrl-C, which may not come between the two: what it does not end would go on beside the trap.
-  trap 'cp -p "$before"/* . && rm -r "$before" && hand_out 2>/dev/null' EXIT
+  # Interrupted between creating and starting a container, Compose leaves it.
+  trap 'cp -p "$before"/* . && rm -r "$before" && hand_out 2>/dev/null || :
+    docker ps --all --quiet --filter "name=init-run-$$-" | xargs -r docker rm --force >/dev/null' EXIT
   trap '' INT TERM
   install -m 644 "$certificate" tls.crt && install -m 600 "$key" tls.key
   trap - INT TERM
@@ -43,7 +45,7 @@ main() {
 }
 
 # init refuses a pair that does not match, and then changes nothing.
-hand_out() (cd "$ROOT" && compose run --rm --no-deps init >&2)
+hand_out() (cd "$ROOT" && compose run --rm --no-deps --name "init-run-$$-$RANDOM" init >&2)
 
 served() {
   local address

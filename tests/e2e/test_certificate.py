@@ -87,15 +87,16 @@ def test_a_bad_certificate_is_refused_and_the_one_before_stays(
 def test_the_one_before_stays_after_ctrl_c(stack: Stack, tmp_path: Path) -> None:
     files = [stack.folder / "certs" / name for name in ("tls.crt", "tls.key")]
     before = [file.read_text() for file in files]
-    handing_out = ("ps", "--all", "--quiet", "--filter", f"name={stack.project}-init-run")
     command = [SCRIPT, *make(tmp_path, "new")]
     with subprocess.Popen(command, env=environment(stack), start_new_session=True) as process:
+        handing_out = ("ps", "--all", "--quiet", "--filter", f"name=init-run-{process.pid}-")
         wait_until(lambda: docker(*handing_out), why="it is handed out")
         os.killpg(process.pid, signal.SIGINT)
 
     assert process.returncode != 0
     assert [file.read_text() for file in files] == before
     assert served(stack) == fingerprint(before[0])
+    assert not docker(*handing_out)
 
 
 @pytest.mark.slow
