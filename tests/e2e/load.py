@@ -59,7 +59,7 @@ class MixedLoad:
             connection is ended. httpx drops the answers that may still come after a GOAWAY.
         """
         self.failures: list[str] = []
-        """The requests that were not answered with 2xx within ANSWER_SECONDS."""
+        """Requests without a 2xx within ANSWER_SECONDS, and when each was sent."""
         self.items: list[str] = []
         """IDs of the items whose creation was acknowledged."""
         self._url = stack.http
@@ -148,10 +148,8 @@ class MixedLoad:
 
     def _note(self, request: Request, answer: Answer, body: bytes) -> None:
         if not 200 <= answer.status < 300:
-            when = time.strftime("%H:%M:%S")
-            self.failures.append(
-                f"{when} {request.method} {request.path}: {answer.status} {body[:200]!r}"
-            )
+            what = f"{request.method} {request.path}: {answer.status} {body[:200]!r}"
+            self.failures.append(f"{_clock(time.time() - answer.seconds)} {what}")
         elif request.method == "POST":
             self.items.append(json.loads(body)["id"])
         elif request.method == "PUT" and request.path not in self._keys:
@@ -202,13 +200,12 @@ class OtherClients:  # pylint: disable=too-many-instance-attributes
             httpx.Client(http2=True, verify=ssl_context, timeout=ANSWER_SECONDS) as http2,
         ):
             while not self._ended.is_set():
+                sent = time.time()
                 try:
                     client(session, http2)
                 except (requests.RequestException, httpx.HTTPError, AssertionError) as error:
-                    when = time.strftime("%H:%M:%S")
-                    self._failures.append(
-                        f"{when} {error if isinstance(error, AssertionError) else repr(error)}"
-                    )
+                    what = str(error) if isinstance(error, AssertionError) else repr(error)
+                    self._failures.append(f"{_clock(sent)} {what}")
 
     def _post_over_http2(self, _session: requests.Session, client: httpx.Client) -> None:
         url = f"{self._stack.https}/api/v1/items"
@@ -240,6 +237,10 @@ class OtherClients:  # pylint: disable=too-many-instance-attributes
             self._ended.wait(0.2)
         assert answer.ok, f"GET {DOWNLOAD}: {answer.status_code} {read} bytes"
         assert read > DOWNLOAD_BYTES, f"GET {DOWNLOAD}: only {read} bytes"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 def _existing(paths: list[str], number: int) -> str:

@@ -123,7 +123,8 @@ def _kill(release: Release, victim: str) -> list[str]:
 
     print(f"{victim}, with the primary: {had_primary}; writes again after {again:.0f} s")
     for what, failed in (("any", mixed.failures), ("but 503", mixed.failures_not_of_redis)):
-        print(f"failures, {what}: {failed[0][:8]} to {failed[-1][:8]}" if failed else "none")
+        sent = sorted(each[:8] for each in failed) or ["none"]
+        print(f"failures, {what}: of what was sent from {sent[0]} to {sent[-1]}")
     print(json.dumps(mixed.summary() | {"failures": late}, indent=1))
     assert len(mixed.items) > 100
     assert mixed.lost_items() == set()
