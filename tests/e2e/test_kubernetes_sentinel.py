@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
 
-from tests.e2e.cluster import Release, installed, kubectl, load_images
+from tests.e2e.cluster import CHART, Release, installed, kubectl, load_images
 from tests.e2e.load import MixedLoad
 from tests.e2e.stack import docker
 from tests.support.processes import wait_until
@@ -92,6 +93,32 @@ def test_a_new_primary_is_found_when_the_pod_of_the_old_one_ends(release: Releas
     assert primary(release) != old
     assert mixed.items
     assert mixed.lost_items() == set()
+
+
+def test_sentinel_knows_the_replicas_before_it_has_asked_the_primary(tmp_path: Path) -> None:
+    """A primary that dies in its first ten seconds has a successor, too."""
+    names = [f"redis-{number}.svc" for number in range(3)]
+    hosts = [f"--add-host={name}:127.0.0.{number}" for number, name in enumerate(names, 1)]
+    for user in ("app", "jobs", "exporter", "operator", "replication"):
+        (tmp_path / f"redis_{user}_password").write_text(f"{user}-password")
+    folders = {
+        CHART / "files" / "redis": "/etc/redis",
+        CHART / "scripts": "/scripts",
+        tmp_path: "/passwords",
+    }
+    mounts = [f"--volume={place}:{inside}:ro" for place, inside in folders.items()]
+    started = """
+        mkdir -p /run/redis /run/exporter && sh /scripts/redis-configure.sh || exit
+        redis-server /data/sentinel.conf --sentinel --daemonize yes >/dev/null
+        sleep 1
+        redis-cli -p 26379 --raw sentinel replicas primary | grep -x '127.0.0.[0-9]:6379'
+    """
+    environment = ("--env", f"PODS={' '.join(names)}", "--hostname", "redis-1")
+    run = ("run", "--rm", "--user=0", "--entrypoint=sh", *environment, *hosts, *mounts)
+
+    said = docker(*run, "redis:8.0-alpine", "-c", started)
+
+    assert set(said.split()) == {"127.0.0.2:6379", "127.0.0.3:6379"}
 
 
 def test_a_killed_node_loses_nothing_that_was_acknowledged(release: Release) -> None:

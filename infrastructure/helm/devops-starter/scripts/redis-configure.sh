@@ -32,9 +32,11 @@ address() { getent hosts "$1" | { read -r first _ && echo "$first"; }; }
 
 # A Sentinel that answers knows the primary. If none does, all were down: the one that this pod knew last. At the
 # very first start: the first pod.
-primary="" own=""
+primary="" own="" all=""
 for pod in $PODS; do
-  case $pod in "$(hostname)".*) own=$(address "$pod") ;; esac
+  one=$(address "$pod")
+  all="$all $one"
+  case $pod in "$(hostname)".*) own=$one ;; esac
   [ -z "$primary" ] || continue
   primary=$(redis-cli -h "$pod" -p 26379 -t 1 --raw sentinel get-master-addr-by-name primary 2>/dev/null | head -n 1) || primary=""
   case $primary in *.*.*.*) ;; *) primary="" ;; esac
@@ -54,6 +56,7 @@ done
 
 # Sentinel keeps what it learns in this file, and its own name: under a new one, the others would count it twice and
 # wait for a majority that does not exist.
+# It asks the primary for its replicas every 10 s only: were that one gone before, it would never learn of them.
 [ -e /data/sentinel.conf ] || cat >/data/sentinel.conf <<SENTINEL
 port 26379
 sentinel announce-ip $own
@@ -61,6 +64,7 @@ sentinel monitor primary $primary 6379 2
 sentinel down-after-milliseconds primary 4000
 sentinel failover-timeout primary 20000
 sentinel parallel-syncs primary 1
+$(for one in $all; do [ "$one" = "$primary" ] || echo "sentinel known-replica primary $one 6379"; done)
 SENTINEL
 # The password may have changed. Who has none may ask, and say what other Sentinels say.
 sed -i -e '/^user /d' -e '/^sentinel auth-/d' /data/sentinel.conf
