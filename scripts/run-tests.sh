@@ -16,7 +16,8 @@ Without options: --lint --unit --integration --quick. Options add up. Every step
 failed; the exit status is 0 only if all passed.
 
   --lint         black, flake8, pylint, bandit, mypy, shellcheck, actionlint, zizmor, yamllint, hadolint,
-                 nginx and gixy, checkov (needs helm), terraform (scripts/lint-terraform.sh --install)
+                 nginx and gixy, checkov (needs helm), terraform (scripts/lint-terraform.sh --install),
+                 policies (needs conftest, or Docker for its image)
   --unit         tests/unit
   --integration  tests/integration, against a real Redis: TEST_REDIS_URL, else a redis-server of their
                  own, else a container; without any, these tests are skipped with one line, in CI they fail

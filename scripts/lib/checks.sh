@@ -50,6 +50,7 @@ lint_steps() {
   step nginx scripts/lint-nginx.sh
   step checkov scripts/lint-checkov.sh
   step terraform scripts/lint-terraform.sh
+  step policies scripts/lint-policies.sh
 }
 
 shellcheck_step() {
