@@ -30,9 +30,9 @@ test_each_rule_refuses_one if {
 
 test_there_are_sixty if count(data.cases) >= 60
 
-made(case) := json.patch(data.good[case.on], [{"op": "remove", "path": case.at}]) if case.set == "removed"
+made(case) := json.patch(data.good[case.of], [{"op": "remove", "path": case.at}]) if case.set == "removed"
 
-made(case) := json.patch(data.good[case.on], [{"op": operation(case), "path": case.at, "value": case.set}]) if case.set != "removed"
+made(case) := json.patch(data.good[case.of], [{"op": operation(case), "path": case.at, "value": case.set}]) if case.set != "removed"
 
 # An element of a list is replaced, all else is added.
 operation(case) := "replace" if regex.match(`/[0-9]+$`, case.at)
