@@ -33,6 +33,12 @@ conftest() {
 # render FILE COMMAND...: what it prints
 render() { "${@:2}" >"$work/$1" 2>"$work/log" || fail "policies: ${*:2:2} failed: $(tail -n 1 "$work/log")"; }
 
+# quietly COMMAND...: what it prints only if it fails
+quietly() {
+  local said
+  said=$("$@" 2>&1) || { say "$said" && exit 1; }
+}
+
 render_chart() {
   local environment values
   for environment in default development staging production; do
@@ -67,8 +73,7 @@ trap 'rm -rf "$work"' EXIT
 if command -v helm >/dev/null; then render_chart; else lacks "the chart is NOT READ" "https://helm.sh/docs/intro/install/"; fi
 if docker compose version >/dev/null 2>&1; then render_compose; else lacks "Compose files are NOT READ" "they need docker compose"; fi
 rm -f "$work/log"
-conftest verify --policy $POLICIES/rules --policy $POLICIES/tests --data $POLICIES/rules/rules.yaml --data $POLICIES/tests >"$work.log" 2>&1 \
-  || { cat "$work.log" && rm -f "$work.log" && exit 1; }
-rm -f "$work.log"
-conftest test --combine --policy $POLICIES/rules --data $POLICIES/rules/rules.yaml --data $POLICIES/exceptions.yaml \
+quietly conftest verify --policy $POLICIES/rules --policy $POLICIES/tests --data $POLICIES/rules/rules.yaml --data $POLICIES/tests
+quietly conftest test --combine --policy $POLICIES/rules --data $POLICIES/rules/rules.yaml --data $POLICIES/exceptions.yaml \
   "$work" infrastructure/argocd docker/Dockerfile* .github/workflows .github/actions/*/action.yml infrastructure/terraform/*/*.tf
+say "policies: no issue"
