@@ -1,4 +1,4 @@
-"""infrastructure/policies: how large it is, and that the cluster asks nothing that files are not asked.
+"""infrastructure/policies: how large it is, and whether files are asked all that the cluster asks.
 
 The rules themselves have tests in Rego, which scripts/lint-policies.sh runs.
 """
