@@ -43,7 +43,7 @@ is_primary() { [[ $(ask "$1" ROLE) == *master* ]]; }
 try() { # try PORT LINE...: who is primary after the first one, on PORT, has died; LINEs go into sentinel.conf
   local port=$1 number second
   pids=()
-  start --port "$port" --save ""
+  start --port "$port" --dir "$folder" --save ""
   for number in 5 6 7; do
     printf '%s\n' "port $((port + number))" "dir $folder" "sentinel monitor primary 127.0.0.1 $port 2" \
       "sentinel down-after-milliseconds primary 2000" "sentinel failover-timeout primary 10000" "${@:2}" \
@@ -51,7 +51,7 @@ try() { # try PORT LINE...: who is primary after the first one, on PORT, has die
     start "$folder/$port-$number.conf" --sentinel --logfile "$folder/$port-$number.log"
   done
   sleep 1
-  for number in 1 2; do start --port $((port + number)) --save "" --replicaof 127.0.0.1 "$port"; done
+  for number in 1 2; do start --port $((port + number)) --dir "$folder" --save "" --replicaof 127.0.0.1 "$port"; done
   sleep 5
   kill -9 "${pids[0]}" "${pids[1]}" # the primary, and the Sentinel beside it
   for ((second = 1; second <= 60; second++)); do
