@@ -12,7 +12,7 @@ if (($#)); then
   exit
 fi
 
-CONFTEST=openpolicyagent/conftest:v0.71.0
+CONFTEST=openpolicyagent/conftest:v0.71.1
 POLICIES=infrastructure/policies
 CHART=infrastructure/helm/devops-starter
 
