@@ -1,6 +1,7 @@
 """The entry point: reads the settings and starts the server that they name."""
 
 import logging
+import os
 import signal
 import sys
 from importlib import import_module
@@ -24,6 +25,11 @@ def main() -> None:
         if settings.embedded_store:
             logging.getLogger("app").warning(
                 "Embedded store (REDIS_URL=memory://): one worker, and nothing is kept when it ends"
+            )
+        if ignored := settings.without_effect(os.environ):
+            names = ", ".join(ignored)
+            logging.getLogger("app").warning(
+                "Without effect: %s; docs/OBSERVABILITY.md lists what is honoured", names
             )
         connect.refuse_cluster(settings)
         # Only now: Gunicorn reads WEB_CONCURRENCY when it is imported, and a wrong value would end

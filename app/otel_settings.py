@@ -5,6 +5,7 @@ lists those that are honoured.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -33,7 +34,9 @@ def _pairs(value: Any) -> Any:
         return value
     pairs = [each.strip().partition("=") for each in value.split(",") if each.strip()]
     decoded = {name.strip(): unquote(of.strip()) for name, _, of in pairs}
-    if not all(re.fullmatch(r"[\w.-]+", name) and of.isprintable() for name, of in decoded.items()):
+    if not all(equals for _, equals, _ in pairs) or not all(
+        re.fullmatch(r"[\w.-]+", name) and of.isprintable() for name, of in decoded.items()
+    ):
         raise ValueError("must be name=value, separated by commas")
     return decoded
 
@@ -84,6 +87,14 @@ class OtelSettings(BaseSettings):
     """The share of requests that a ratio traces."""
     otel_sdk_disabled: bool = False
     """Whether tracing is off although there is an endpoint."""
+
+    def without_effect(self, environ: Iterable[str]) -> list[str]:
+        """The standard's variables that are set while traces are on, and change nothing."""
+        known = set(map(str.upper, OtelSettings.model_fields))
+        names = [name for name in environ if name.startswith("OTEL_")]
+        return sorted(
+            name for name in names if self.traces_url and name.removesuffix("_FILE") not in known
+        )
 
     @property
     def traces_url(self) -> str:

@@ -130,6 +130,7 @@ def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=%0Ab", "must be name=value, separated by commas"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=ü", "must be ASCII"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team shop", "'team shop' must be name=value"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=a,shop", "'team=a,shop' must be name=value"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote", "'jaeger_remote' must be 'always_on'"),
         ("OTEL_TRACES_SAMPLER_ARG", "10", "'10' must be less than or equal to 1"),
         ("GRAFANA_URL", "grafana", "'grafana' must be the address of a web page"),
@@ -328,3 +329,10 @@ def test_a_wrong_header_of_the_collector_is_not_printed(tmp_path: Path) -> None:
     message = refusal(OTEL_EXPORTER_OTLP_HEADERS_FILE=str(tmp_path / "headers"))
     assert message.startswith("OTEL_EXPORTER_OTLP_HEADERS: must be name=value")
     assert "a-secret" not in message and "a-secret" not in repr(make_settings())
+
+
+def test_variables_of_opentelemetry_that_change_nothing_are_named_if_traces_are_on() -> None:
+    environ = {"OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLED", "OTEL_EXPORTER_OTLP_HEADERS_FILE"}
+    settings = make_settings(OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318")
+    assert settings.without_effect(environ) == ["OTEL_TRACES_EXPORTER"]
+    assert not make_settings().without_effect(environ)
