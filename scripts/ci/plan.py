@@ -32,7 +32,8 @@ OUTSIDE_THE_IMAGE = (
     *("tests/unit/*", "tests/integration/*", "tests/performance/*", "tests/fuzz/*", "findings/*"),
     *(f".github/workflows/{name}.yml" for name in ("security-scan", "pull-request", "codeql")),
     *(".github/dependabot.yml", ".github/*/clouds.yml", ".pre-commit-config.yaml", ".ci/*"),
-    *("*/terraform/*", "*/argocd/*", "*/policies/*", ".flake8", ".yamllint", ".checkov.yaml", "pytest.ini"),
+    *("*/terraform/*", "*/argocd/*", "*/policies/*"),
+    *(".flake8", ".yamllint", ".checkov.yaml", "pytest.ini"),
 )
 # Parts of tests/e2e, as arguments of pytest -k. The first one always runs, the others if what they
 # test has changed, and at night: DRILLS waits for alerts, WEEK lives a scaled-down week on call.
