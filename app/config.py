@@ -32,7 +32,9 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 EMBEDDED_STORE = "memory://"
 SECRETS = (
     "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
     "API_TOKENS",
+    "REDIS_USERNAME",  # not secret, but made and replaced together with its password
     "REDIS_PASSWORD",
     "REDIS_SENTINEL_PASSWORD",
     "OTEL_EXPORTER_OTLP_HEADERS",
@@ -224,6 +226,10 @@ class Settings(OtelSettings):
 
     secret_key: str = Field(default_factory=lambda: os.urandom(32).hex(), repr=False)
     """Signs cookies and hashes. 32 characters or more in production; a random one elsewhere."""
+    secret_key_fallbacks: ListOf[str] = Field((), repr=False)
+    """Former keys whose signatures are still accepted."""
+    secret_key_fallback_seconds: Lifetime = 3_600
+    """Seconds for which a key that was replaced while the service runs is one of them."""
     api_tokens: ListOf[Annotated[str, AfterValidator(_token)]] = Field((), repr=False)
     """Bearer tokens of those who may write, 24 characters or more each; none: writing is open."""
 
@@ -239,7 +245,7 @@ class Settings(OtelSettings):
     """Sentinels, if REDIS_URL has the name of their primary in place of a host."""
     redis_sentinel_password: str | None = Field(None, repr=False)
     """The password of the Sentinels."""
-    redis_username: str | None = None
+    redis_username: str | None = Field(None, examples=["app"])
     """The user to log in to Redis as."""
     redis_password: str | None = Field(None, repr=False)
     """The password of that user, 16 characters or more in production."""
@@ -347,14 +353,19 @@ class Settings(OtelSettings):
         return self.redis_url == EMBEDDED_STORE
 
     @classmethod
-    def from_env(cls) -> "Settings":
+    def from_env(cls, secrets: dict[str, str] | None = None) -> "Settings":
         """Read and validate all settings.
+
+        Args:
+            secrets: by name; read from the files of `secret_files` unless given.
 
         Raises:
             SettingsError: the first setting that is missing or wrong.
         """
+        if secrets is None:
+            secrets = {name: read_secret(name, path) for name, path in secret_files().items()}
         try:
-            return cls(**_secret_files())
+            return cls(**{name.lower(): text for name, text in secrets.items()})  # type: ignore
         except ValidationError as error:
             message = _one_line(error)
         # Outside of the handler: the original error holds values, perhaps of secrets.
@@ -378,7 +389,8 @@ class Settings(OtelSettings):
         if self.embedded_store:
             problem = "is the embedded store, which keeps nothing; production needs a real Redis"
             raise _wrong("REDIS_URL", problem, _REQUIRED_IN_PRODUCTION["redis_url"])
-        _check_secret("SECRET_KEY", self.secret_key, 32)
+        for key in (self.secret_key, *self.secret_key_fallbacks):
+            _check_secret("SECRET_KEY", key, 32)
         for token in self.api_tokens:
             _check_secret("API_TOKENS", token, 24)
         _check_secret("REDIS_PASSWORD", self.redis_password, 16)
@@ -389,23 +401,32 @@ class Settings(OtelSettings):
             _check_secret("REDIS_URL", password, 16)
 
 
-def _secret_files() -> dict[str, Any]:
-    """Secrets from the files that `NAME_FILE` variables name."""
-    secrets = {}
-    for name in SECRETS:
-        path = os.environ.get(f"{name}_FILE", "").strip()
-        if not path:
-            continue
-        if os.environ.get(name, "").strip():
+def secret_files() -> dict[str, str]:
+    """The path that each `NAME_FILE` variable names, by `NAME`."""
+    found = {name: os.environ.get(f"{name}_FILE", "").strip() for name in SECRETS}
+    for name, path in found.items():
+        if path and os.environ.get(name, "").strip():
             raise SettingsError(f"{name}_FILE: is set together with {name}; keep one of them")
-        try:
-            secrets[name.lower()] = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError):
-            raise SettingsError(
-                f"{name}_FILE: {path!r} cannot be read as text; for example"
-                f" {name}_FILE=/run/secrets/{name.lower()}"
-            ) from None
-    return secrets
+    return {name: path for name, path in found.items() if path}
+
+
+def read_secret(name: str, path: str) -> str:
+    """The content of a secret's file.
+
+    Raises:
+        SettingsError: it cannot be read, or is empty, which would open writing to all.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        text, problem = "", "cannot be read as text"
+    else:
+        problem = "is empty"
+    if text or name == "SECRET_KEY_FALLBACKS" and problem == "is empty":
+        return text
+    raise SettingsError(
+        f"{name}_FILE: {path!r} {problem}; for example {name}_FILE=/run/secrets/{name.lower()}"
+    )
 
 
 def environment_names() -> set[str]:

@@ -19,6 +19,8 @@ from app.http.middleware import Environ, Recorder, RequestMiddleware
 from app.http.rate_limit import RateLimit
 from app.http.request_id import network_of
 from app.http.session_interface import RedisSessionInterface
+from app.http.signing_keys import SigningKeys
+from app.redis_client import connect
 from app.redis_client.client import RedisClient
 from app.redis_client.time_budget import TimeBudget
 from app.routes import (
@@ -103,10 +105,13 @@ def create_app(settings: Settings | None = None) -> Flask:
         WorkerProcessCollector(),
         PopulationCollector(usage),
     )
-    secrets = SecretFiles(settings, _secrets_user(auth, traces, data, redis))
+    keys = SigningKeys(app, settings)
+    secrets = app.extensions["secret_files"] = SecretFiles(
+        settings, _secrets_user(auth, traces, keys, usage, data, redis), connect.check_login
+    )
+    data.renew_login = redis.renew_login = secrets.renew_login
     app.extensions["periodic_tasks"] = PeriodicTasks(
-        # Secrets first: a new worker has those that the master has read at its start.
-        (secrets.refresh, usage.flush, faults.refresh, data.delete_ended)
+        (secrets.refresh, keys.expire, usage.flush, faults.refresh, data.delete_ended)
     )
     app.session_interface = RedisSessionInterface(app, data)
 
@@ -134,7 +139,6 @@ def _flask(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False  # a redirect would have to trust the Host header
     app.url_map.merge_slashes = False
     app.config.update(
-        SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.max_content_length,
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.session_ttl_seconds),
         SESSION_COOKIE_NAME="__Host-session" if settings.session_cookie_secure else "session",
@@ -148,11 +152,17 @@ def _flask(settings: Settings) -> Flask:
 
 
 def _secrets_user(
-    auth: TokenAuth, traces: Tracing, *clients: RedisClient
+    auth: TokenAuth,
+    traces: Tracing,
+    keys: SigningKeys,
+    usage: StatsService,
+    *clients: RedisClient,
 ) -> Callable[[Settings], None]:
     def use(settings: Settings) -> None:
         auth.use(settings.api_tokens)
         traces.use(settings)
+        keys.use(settings)
+        usage.use_key(settings.secret_key)
         for client in clients:
             client.log_in(settings)
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from hiredis import pack_command
 from redis import ConnectionPool, Redis
 from redis.commands.core import Script
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
+    AuthenticationError,
     DataError,
     InvalidResponse,
     NoScriptError,
@@ -21,6 +21,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.config import Settings
@@ -121,6 +122,9 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         self._budget = None if self.embedded else budget
         self._redis = connect.embedded() if self.embedded else connect.client(settings, budget)
         self._connections = _ThreadConnections(self._redis.connection_pool)
+        self._login = _login(settings)
+        self.renew_login: Callable[[], None] = lambda: None
+        """Called when Redis refuses the user or password: may call `log_in`."""
         self.ends_key = self.key("ends")
         """Sorted set of keys by the time when they end."""
         self._delete_ended = self.script(_DELETE_ENDED)
@@ -252,15 +256,16 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         return result
 
     def _attempt(self, operation: Callable[[Redis], T], what: What) -> T:
-        started = self.breaker.now()
+        started, redis = self.breaker.now(), self._redis
         try:
             try:
-                result = operation(self._redis)
+                result = operation(redis)
             except (ResponseError, RedisConnectionError) as error:
-                if not _not_primary(error):
+                # Either way, nothing was written.
+                if _not_primary(error):
+                    self._disconnect()  # a failover: the primary may be another server now
+                elif not (isinstance(error, AuthenticationError) and self._renewed(redis)):
                     raise
-                # A failover: the primary may be another server now. Nothing was written.
-                self._disconnect()
                 result = operation(self._redis)
         except _NO_ANSWER as error:
             self._failure = f"{type(error).__name__} while {name_of(what)}: {cause(error)}"
@@ -280,11 +285,20 @@ class RedisClient:  # pylint: disable=too-many-instance-attributes
         return result
 
     def log_in(self, settings: Settings) -> None:
-        """Use other passwords from now on; operations under way keep their connections."""
-        if self._budget:
-            former, self._redis = self._redis, connect.client(settings, self._budget)
-            self._connections = _ThreadConnections(self._redis.connection_pool)
+        """Use another user or password from now on; operations under way keep their connections."""
+        if self._budget and self._login != _login(settings):
+            self._login = _login(settings)
+            former, new = self._redis, connect.client(settings, self._budget)
+            # First: `_redis` tells other threads that there is another login.
+            self._connections = _ThreadConnections(new.connection_pool)
+            self._redis = new
             former.connection_pool.disconnect(inuse_connections=False)
+
+    def _renewed(self, former: Redis) -> bool:
+        """Whether there is another login than this client has."""
+        if self._redis is former:
+            self.renew_login()
+        return self._redis is not former
 
     def _disconnect(self) -> None:
         self._connections = _ThreadConnections(self._redis.connection_pool)
@@ -314,24 +328,33 @@ class _ThreadConnections:
     def exchange(self, commands: tuple[Command, ...]) -> list[Any]:
         """Send the commands and read their answers.
 
-        The commands are sent a second time when Redis has closed the connection since its last use.
+        There is a second attempt when Redis closes the connection: while it was idle, or because
+        the user that it belongs to is gone.
         """
-        connection, ends_at = getattr(self._thread, "connection", (None, 0.0))
-        now = time.monotonic()
         try:
-            if connection is not None and now < ends_at and connection.pid == os.getpid():
-                try:
-                    return _exchange(connection, commands)
-                except RedisConnectionError:
-                    pass  # a new connection shows whether Redis is unavailable
-            connection = self._pool.make_connection()
-            connection.connect()  # type: ignore[no-untyped-call]
-            self._thread.connection = connection, now + READ_CONNECTION_SECONDS
-            return _exchange(connection, commands)
+            try:
+                return _exchange(self._current(), commands)
+            except AuthenticationError:
+                raise
+            except RedisConnectionError:
+                # A new connection shows whether Redis is unavailable.
+                return _exchange(self._connect(), commands)
         except BaseException:
             # It would connect to the same address again, without asking Sentinel.
             self._thread.connection = None, 0.0
             raise
+
+    def _current(self) -> Any:
+        connection, ends_at = getattr(self._thread, "connection", (None, 0.0))
+        if connection and time.monotonic() < ends_at and connection.pid == os.getpid():
+            return connection
+        return self._connect()
+
+    def _connect(self) -> Any:
+        connection = self._pool.make_connection()
+        connection.connect()  # type: ignore[no-untyped-call]
+        self._thread.connection = connection, time.monotonic() + READ_CONNECTION_SECONDS
+        return connection
 
 
 def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
@@ -359,6 +382,10 @@ def _transaction(redis: Redis, commands: tuple[Command, ...]) -> list[Any]:
     for command in commands:
         pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
     return pipeline.execute()
+
+
+def _login(settings: Settings) -> tuple[str | None, ...]:
+    return settings.redis_username, settings.redis_password, settings.redis_sentinel_password
 
 
 def _not_primary(error: RedisError) -> bool:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, parse_url
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -67,6 +67,19 @@ def refuse_cluster(settings: Settings) -> None:
             "REDIS_URL: is a Redis Cluster, which this service cannot use; give it a single server"
             " or Sentinel, for example REDIS_URL=redis://redis:6379/0"
         )
+
+
+def check_login(settings: Settings) -> None:
+    """Raise `RedisError` unless Redis, and Sentinel, accept the user and the passwords."""
+    if settings.embedded_store:
+        return
+    redis = client(settings, TimeBudget(settings.redis_data_timeout_ms / 1000))
+    try:
+        redis.ping()
+    except NoPermissionError:
+        pass  # the user may not PING, so it is logged in
+    finally:
+        redis.connection_pool.disconnect()
 
 
 def _sentinel_pool(

@@ -130,6 +130,7 @@ def _enter(app: Any, lock: int, management: Management) -> Any:
         metrics.leave_slot(slot)
         metrics.WORKER_EXITS.labels("recycled" if clean else "died").inc()
     logging.captureWarnings(True)
+    app.extensions["secret_files"].refresh()  # those of the master are as old as its start
     tasks, traces = app.extensions["periodic_tasks"], app.extensions["tracing"]
     tasks.start()
     traces.start()

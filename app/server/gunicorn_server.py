@@ -155,6 +155,8 @@ class Hooks:
     def post_worker_init(self, worker: Any) -> None:
         """In the worker, when the app is loaded: start the threads, which a fork would end."""
         logging.captureWarnings(True)
+        # Those of the master are as old as its start.
+        worker.wsgi.extensions["secret_files"].refresh()
         worker.wsgi.extensions["periodic_tasks"].start()
         worker.wsgi.extensions["tracing"].start()
         self._management.start(worker.wsgi)

@@ -70,7 +70,7 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
         self._redis = redis
         self._clock = clock
         self._instance = settings.instance
-        self._hash_key = hashlib.sha256(settings.secret_key.encode()).digest()
+        self.use_key(settings.secret_key)
         self._counts = counts or WorkerCounts()
         self._flushing = threading.Lock()
         self._users: set[str] = set()
@@ -78,6 +78,10 @@ class StatsService:  # pylint: disable=too-many-instance-attributes
         self._add_report = redis.script(_ADD_REPORT)
         self._instances_key = redis.key("instances")
         self._total_key = redis.key("stats", "total")
+
+    def use_key(self, secret_key: str) -> None:
+        """Hash users with this key from now on. For a day, those seen before count twice."""
+        self._hash_key = hashlib.sha256(secret_key.encode()).digest()
 
     def record_user(self, user: str) -> None:
         """Note a caller by a text that differs between callers; a keyed hash of it is stored."""

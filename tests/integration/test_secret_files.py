@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.support.load import Load
+from tests.support.load import Load, Request, statuses
 from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, StartService, on_both_servers
@@ -115,3 +115,73 @@ def test_a_new_password_of_redis_is_used_for_reads_and_writes(
             answers = load.stop()
 
     assert {answer.status for answer in answers} == {200}
+
+
+ALL = ("REDIS_USERNAME", "REDIS_PASSWORD", "API_TOKENS", "SECRET_KEY")
+RIGHTS = "~ds:* resetchannels -@all +@read +@write +@connection +@transaction +@scripting +info"
+
+
+def wait_until_taken(service: Service, start: int) -> None:
+    """Until both workers have taken up secrets since there were this many lines in the log."""
+
+    def takers() -> set[int]:
+        return {each["pid"] for each in service.log_records[start:] if USED in each["message"]}
+
+    wait_until(lambda: len(takers()) == 2, seconds=10, why="both workers use it")
+
+
+def wait_until_accepted(service: Service, token: str) -> None:
+    def answers() -> set[int]:
+        return {post(service, token) for _ in range(20)}
+
+    wait_until(lambda: answers() == {201}, seconds=10, why="both workers accept the new token")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revoked_at_once", [False, True])
+def test_users_tokens_and_keys_that_change_under_load_lose_no_request(
+    start_service: StartService, own_redis: RedisServer, tmp_path: Path, revoked_at_once: bool
+) -> None:
+    """As a vault does it: there is a new user each time, and the one before it is deleted.
+
+    Deleted at once, while it is used: then a write that Redis has just done may get no answer.
+    """
+    token = OLD + "0"
+
+    def make(number: int) -> None:
+        with own_redis.client() as redis:
+            redis.execute_command(*f"ACL SETUSER user-{number} on >{OLD}{number} {RIGHTS}".split())
+        write(tmp_path / "redis_username", f"user-{number}")
+        write(tmp_path / "redis_password", f"{OLD}{number}")
+        write(tmp_path / "secret_key", f"{NEW}{number}")
+        write(tmp_path / "api_tokens", f"{OLD}{number - 1}\n{OLD}{number}")
+
+    def requests() -> Iterator[Request]:
+        while True:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            yield Request("GET", ITEMS)
+            yield Request("GET", "/api/v1/session")
+            if not revoked_at_once:
+                yield Request("POST", ITEMS, b'{"name": "Tea"}', headers)
+                yield Request("PUT", "/api/v1/cache/a", b"1", headers)
+
+    make(0)
+    settings = {f"{name}_FILE": str(tmp_path / name.lower()) for name in ALL}
+    settings |= {"WEB_CONCURRENCY": "2", "REDIS_TIMEOUT_MS": "10000"}
+    settings |= {"REDIS_DATA_TIMEOUT_MS": "10000"}
+    with start_service(redis=own_redis.url, **settings) as service, own_redis.client() as redis:
+        post(service, token)
+        with Load(service.port, requests(), connections=4, pause=0.01) as load:
+            for number in (1, 2, 3):
+                seen = len(service.log_records)
+                make(number)
+                if not revoked_at_once:
+                    wait_until_taken(service, seen)
+                redis.execute_command("ACL", "DELUSER", f"user-{number - 1}")
+                wait_until_accepted(service, f"{OLD}{number}")
+                token = f"{OLD}{number}"
+            answers = load.stop()
+        failures = [each["exception"] for each in service.log_records if each.get("status") == 503]
+
+    assert len(answers) > 500
+    assert (set(statuses(answers)) - {200, 201}, failures) == (set(), [])
