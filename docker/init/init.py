@@ -48,12 +48,18 @@ OBSERVABILITY = {
     "kibana_password": 24,
     "kibana_encryption_key": 32,
 }
-# Made by hand, if at all: alert_slack_api_url and the like, otel_exporter_otlp_headers.
-OPTIONAL = {"alertmanager": "alert_*", "web": "otel_*"}
+# Made by hand, if at all (alert_slack_api_url and the like, otel_exporter_otlp_headers), or by
+# infrastructure/vault.
+OPTIONAL = {
+    "alertmanager": "alert_*",
+    "web": "otel_*",
+    "redis": "vault_redis_password",
+    "vault-agent": "vault_*_id",
+}
 
 # Numeric users, as docker-compose.yml starts the services.
 NGINX, GRAFANA, REDIS, WEB, REDIS_EXPORTER, NOBODY = 101, 472, 999, 10001, 59000, 65534
-ROOT, ELASTIC, JAEGER = 0, 1000, 10001
+ROOT, ELASTIC, JAEGER, OPENBAO = 0, 1000, 10001, 100
 
 
 def main() -> None:
@@ -68,6 +74,7 @@ def main() -> None:
 
     # Root owns a volume at first.
     owners = {"edge": WEB, "alertmanager-config": NOBODY, "bodies": NGINX, "jaeger": JAEGER}
+    owners["vault"] = OPENBAO
     for volume, user in owners.items():
         if (VOLUMES / volume).exists():
             os.chown(VOLUMES / volume, user, user)
@@ -165,7 +172,8 @@ def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
     web |= {"redis_password": "redis_app_password", "redis_jobs_password": "redis_jobs_password"}
     deliver("web", WEB, {file: secret[name] for file, name in web.items()} | optional["web"])
     acl = {"users.acl": redis_users(secret), "operator_password": secret["redis_operator_password"]}
-    deliver("redis", REDIS, acl | configuration("docker/redis", "*.conf"))
+    deliver("redis", REDIS, acl | configuration("docker/redis", "*.conf") | optional["redis"])
+    deliver("vault-agent", ROOT, optional["vault-agent"])
     deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
     grafana = {name: of for name, of in secret.items() if "grafana" in name}
     deliver("grafana", GRAFANA, grafana | configuration("monitoring/grafana", "*.*"))

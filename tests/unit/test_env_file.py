@@ -47,7 +47,10 @@ def test_a_folder_that_is_missing_is_an_error_of_one_line(tmp_path: Path) -> Non
 
 FOLDER = ROOT / "infrastructure"
 COMPOSE = (FOLDER / "docker-compose.yml").read_text(encoding="utf-8")
-OVERLAY = (FOLDER / "docker-compose.observability.yml").read_text(encoding="utf-8")
+OVERLAYS = "".join(
+    (FOLDER / f"docker-compose.{name}.yml").read_text(encoding="utf-8")
+    for name in ("observability", "vault")
+)
 EXAMPLE = (FOLDER / ".env.example").read_text(encoding="utf-8")
 OF_THE_STACK, _, WITHOUT_CONTAINERS = EXAMPLE.partition("# --- Without containers")
 
@@ -64,7 +67,7 @@ def test_every_setting_of_the_service_is_explained_once() -> None:
 
 @pytest.mark.parametrize("variable", variables(OF_THE_STACK))
 def test_every_variable_is_used_by_the_stack(variable: str) -> None:
-    assert re.search(rf"\$\{{{variable}[}}:-]", COMPOSE + OVERLAY)
+    assert re.search(rf"\$\{{{variable}[}}:-]", COMPOSE + OVERLAYS)
 
 
 def test_no_service_names_a_variable_without_saying_where_its_value_comes_from() -> None:
