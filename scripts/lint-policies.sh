@@ -54,7 +54,7 @@ render_chart() {
 
 render_compose() {
   local overlay files
-  for overlay in "" .dev .observability .test; do
+  for overlay in "" .dev .observability .vault .test; do
     files=(--file infrastructure/docker-compose.yml)
     [[ -z $overlay ]] || files+=(--file "infrastructure/docker-compose$overlay.yml")
     render "docker-compose$overlay.yml" env COMPOSE_DISABLE_ENV_FILE=1 TEST_FOLDER=/tmp docker compose "${files[@]}" --profile '*' config

@@ -74,7 +74,7 @@ def main() -> None:
 
     # Root owns a volume at first.
     owners = {"edge": WEB, "alertmanager-config": NOBODY, "bodies": NGINX, "jaeger": JAEGER}
-    owners["vault"] = OPENBAO
+    owners |= {"vault": OPENBAO, "vault-secrets": WEB}
     for volume, user in owners.items():
         if (VOLUMES / volume).exists():
             os.chown(VOLUMES / volume, user, user)
@@ -173,7 +173,7 @@ def hand_out(secret: dict[str, bytes], tls: bytes) -> None:
     deliver("web", WEB, {file: secret[name] for file, name in web.items()} | optional["web"])
     acl = {"users.acl": redis_users(secret), "operator_password": secret["redis_operator_password"]}
     deliver("redis", REDIS, acl | configuration("docker/redis", "*.conf") | optional["redis"])
-    deliver("vault-agent", ROOT, optional["vault-agent"])
+    deliver("vault-agent", WEB, optional["vault-agent"])
     deliver("redis-exporter", REDIS_EXPORTER, {"passwords.json": json.dumps(exporter).encode()})
     grafana = {name: of for name, of in secret.items() if "grafana" in name}
     deliver("grafana", GRAFANA, grafana | configuration("monitoring/grafana", "*.*"))

@@ -14,7 +14,7 @@ template {
   destination = "/run/vault/nginx/new.pem"
   contents    = "{{ with pkiCert \"pki/issue/devops-starter\" (printf \"common_name=%s\" (env \"TLS_HOST\")) \"ttl=24h\" }}{{ .Cert }}{{ .CA }}{{ .Key }}{{ end }}"
   perms       = "0440"
-  group       = "101"
+  group       = "10001"
   exec {
     command = ["sh", "/etc/vault/publish-certificate.sh", "/run/vault/nginx"]
   }

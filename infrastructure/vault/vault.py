@@ -10,8 +10,8 @@ revoke    token: all API tokens end, there is a new one; redis: all users end bu
 
 Prints names, never values. Needs the standard library only. Settings: REDIS_HOST, REDIS_PORT,
 TLS_HOSTS (names that nginx' certificate may have), SECRETS (folder of the agent's files), and for
-Kubernetes KUBERNETES_HOST, KUBERNETES_NAMESPACE, KUBERNETES_SERVICE_ACCOUNT; from outside of the cluster
-KUBERNETES_CA_FILE and KUBERNETES_REVIEWER_FILE (a token that may create TokenReviews).
+Kubernetes KUBERNETES_HOST, KUBERNETES_NAMESPACE, KUBERNETES_SERVICE_ACCOUNT; from outside of the
+cluster KUBERNETES_CA_FILE and KUBERNETES_REVIEWER_FILE (a token that may create TokenReviews).
 """
 
 import json

@@ -203,7 +203,11 @@ def test_replicas_go_on_while_it_is_sealed_or_gone_and_a_start_says_what_is_miss
     done = vault.stack.compose("up", "--detach", "--wait", "--no-build", "web", check=False)
     assert done.returncode and "openbao" in done.stderr.splitlines()[-1]
     vault.unseal()
-    wait_until(vault.is_active, seconds=30, why="it is active")
+    wait_until(
+        lambda: vault.stack.inspect("openbao")["State"]["Health"]["Status"] == "healthy",
+        seconds=30,
+        why="it is healthy",
+    )
     vault.stack.up()
 
 
