@@ -3,7 +3,10 @@
 OpenBao and its agent run beside the cluster here: no image of them is on its nodes.
 """
 
+import base64
+import gzip
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ import pytest
 import yaml
 
 from tests.e2e.bao import program
-from tests.e2e.cluster import CHART, kubectl
+from tests.e2e.cluster import CHART, IMAGE, helm, kubectl, load_images
 from tests.e2e.stack import INFRASTRUCTURE
 from tests.support.processes import end_group, free_port, run, wait_until
 from tests.support.redis_server import RedisServer
@@ -156,3 +159,48 @@ def test_the_api_server_takes_the_pods_of_the_values(namespace: str, tmp_path: P
     assert sidecar["restartPolicy"] == "Always"
     variables = {each["name"] for each in pod["containers"][0]["env"]}
     assert {"REDIS_USERNAME_FILE", "REDIS_PASSWORD_FILE"} <= variables
+
+
+SECRETS = (
+    *("secret_key", "api_token", "redis_app_password", "redis_jobs_password"),
+    *("redis_exporter_password", "redis_operator_password"),
+)
+
+
+def test_no_secret_is_readable_in_describe_logs_environments_or_the_stored_release(
+    namespace: str,
+) -> None:
+    load_images()
+    values = {name: secrets.token_hex(32) for name in SECRETS}
+    given = (f"--from-literal={name}={value}" for name, value in values.items())
+    here = ("--namespace", namespace)
+    kubectl("create", "secret", "generic", "given", *here, *given)
+    options = (
+        f"existingSecret=given,replicaCount=1,edge.enabled=false,image.tag={IMAGE.split(':')[1]}"
+    )
+    helm("install", "web", str(CHART), *here, "--set", options, "--wait", "--timeout", "3m")
+
+    pods = kubectl("get", "pods", *here, "--output", "name").split()
+    environ = ("sh", "-c", "cat /proc/[0-9]*/environ")
+    containers = {
+        "web": "deployment/web-devops-starter-web",
+        "redis": "statefulset/web-devops-starter-redis",
+    }
+    stored = kubectl(
+        *("get", "secret", *here, "--selector", "owner=helm", "--output"),
+        "jsonpath={.items[*].data.release}",
+    )
+    places = {
+        "describe": kubectl("describe", "all,configmaps,secrets", *here),
+        "logs": "".join(kubectl("logs", each, "--all-containers", *here) for each in pods),
+        "environ": "".join(
+            kubectl("exec", of, "--container", name, *here, "--", *environ, check=False)
+            for name, of in containers.items()
+        ),
+        "release": gzip.decompress(base64.b64decode(base64.b64decode(stored))).decode(),
+    }
+    for place, text in places.items():
+        assert len(text) > 500, place
+        encoded = {base64.b64encode(each.encode()).decode() for each in values.values()}
+        assert not [each for each in {*values.values(), *encoded} if each in text], place
+    helm("uninstall", "web", *here, "--wait")
