@@ -55,7 +55,7 @@ NOT_PUBLIC = (
     "This repository is not public, so harden-runner, attestations, code scanning and the review of"
     " new dependencies are skipped: they are offered to public repositories."
 )
-CODE_JOBS = "lint unit integration image"
+CODE_JOBS = ["lint", "unit", "integration", "image"]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Plan:
     @property
     def may_skip(self) -> str:
         """The jobs that the gate accepts as skipped."""
-        skipped = CODE_JOBS if not self.code else "pages" if self.build else "pages image"
-        return skipped if self.promotion else f"{skipped} promotion"
+        skipped = [] if self.build else ["image"] if self.code else CODE_JOBS
+        return " ".join(skipped if self.promotion else [*skipped, "promotion"])
 
 
 def decide(paths: list[str] | None) -> Plan:

@@ -66,12 +66,15 @@ def started(paths: list[str], on_main: bool) -> Seconds:
         left_out |= {job for job in jobs() if job.startswith("docker-build/")} | {SIGNED}
     elif not plan_.kubernetes:
         left_out.add("docker-build/kubernetes")
+    required = f"{PAGES}{'' if plan_.code else ' (pages)'}"
     run = {job: seconds for job, seconds in measured().items() if base(job) not in left_out}
     parts = {f"docker-build/e2e ({part})" for part in plan_.e2e if not on_main}
     return {
         job: seconds
         for job, seconds in run.items()
-        if job == base(job) or job in parts or job.endswith(PLACES[on_main])
+        if (job == required if base(job) == PAGES else job == base(job))
+        or job in parts
+        or job.endswith(PLACES[on_main])
     }
 
 

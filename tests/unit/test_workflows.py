@@ -175,14 +175,27 @@ def test_an_edit_of_the_title_leaves_no_dependency_unseen() -> None:
 
 
 def test_what_reads_a_page_runs_where_only_pages_changed() -> None:
-    steps = workflows.job("ci-cd/pages").data["steps"]
-    (named,) = (step["env"]["THAT_READ_PAGES"] for step in steps if "env" in step)
+    steps = workflows.job("ci-cd/required").data["steps"]
+    settings = [step.get("env", {}) for step in steps]
+    (named,) = (each["THAT_READ_PAGES"] for each in settings if "THAT_READ_PAGES" in each)
     words = set(re.findall(r"\w+", named)) - {"or", "and", "not"}
     for path in [*ROOT.glob("tests/unit/**/test_*.py"), *ROOT.glob("tests/integration/test_*.py")]:
         text = path.read_text(encoding="utf-8")
         if re.search(r'\(ROOT / "(docs|README|environments)', text):
             tests = [path.stem, *re.findall(r"def (test_\w+)", text)]
             assert any(word in name for word in words for name in tests), path
+
+
+def test_pages_are_proved_in_the_required_check_where_nothing_else_changed() -> None:
+    """A failure there must end the check that the rules of main ask for."""
+    steps = workflows.job("ci-cd/required").data["steps"]
+    proofs = [step for step in steps if re.search(r"run-tests|pre-commit", step.get("run", ""))]
+    assert len(proofs) == 2
+    for step in proofs:
+        assert "continue-on-error" not in step
+        for code in ("true", "false", ""):
+            runs = workflows.holds(step["if"], {"needs.plan.outputs.code": code})
+            assert runs is (code == "false")
 
 
 def test_every_secret_and_variable_is_explained() -> None:
