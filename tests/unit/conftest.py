@@ -1,6 +1,7 @@
-"""Parts of the app on the embedded store, and a Redis that does not exist."""
+"""Parts of the app on the embedded store, a Redis that does not exist, and stand-in programs."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from app.redis_client.client import RedisClient
 from app.server import lifecycle
 from app.services.cache_service import CacheService
 from tests.support.app_parts import Clock, make_redis, make_settings, nowhere
+from tests.support.processes import Programs
 
 
 @pytest.fixture
@@ -61,3 +63,8 @@ def draining() -> Iterator[None]:
     lifecycle.start_draining()
     yield
     lifecycle.start_draining(False)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    return Programs(tmp_path / "programs")

@@ -14,11 +14,6 @@ sys.path.insert(0, str(SCRIPTS))
 
 
 @pytest.fixture
-def programs(tmp_path: Path) -> Programs:
-    return Programs(tmp_path / "programs")
-
-
-@pytest.fixture
 def git(tmp_path: Path) -> Git:
     return Git(tmp_path / "repository")
 
