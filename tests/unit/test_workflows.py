@@ -1,5 +1,6 @@
 """Who may publish, sign and deploy. zizmor checks pins, permissions and injected expressions."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -164,6 +165,26 @@ def test_the_required_check_waits_for_every_job_that_proves_something() -> None:
     assert set(required["needs"]) == {j.id for j in JOBS if j.workflow == "ci-cd"} - later
     assert required["if"] == "always()"
     assert "required" in workflows.job("ci-cd/publish").data["needs"]
+
+
+@pytest.mark.parametrize(
+    ("title", "fits"),
+    [
+        ("fix(cache): keep the TTL", True),
+        ("feat!: no /metrics", True),
+        ("chore(main): release 1.2.0", True),
+        ("chore(release): v9.9.9", False),
+        ("--help", False),
+        ("fix: ", False),
+        ("fix cache", False),
+        ("feat: a\x01b", False),
+        ("feat: a\nb", False),
+    ],
+)
+def test_a_title_is_a_conventional_commit(title: str, fits: bool) -> None:
+    (step,) = workflows.job("pull-request/title").data["steps"]
+    done = run(["bash", "-c", step["run"]], env={"TITLE": title, "PATH": os.environ["PATH"]})
+    assert (done.returncode == 0) is fits
 
 
 def test_an_edit_of_the_title_leaves_no_dependency_unseen() -> None:
