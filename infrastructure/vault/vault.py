@@ -67,7 +67,7 @@ def setup() -> None:
         for path, engine in wanted.items():
             if f"{path}/" not in present.get("data", present):
                 call("POST", f"sys/{kind}/{path}", engine)
-    policy = (HERE / "policies" / f"{NAME}.hcl").read_text(encoding="utf-8")
+    policy = (HERE / "policy.hcl").read_text(encoding="utf-8")
     call("PUT", f"sys/policies/acl/{NAME}", {"policy": policy})
     call("POST", f"kv/metadata/{NAME}", {"max_versions": 2})
     if not call("GET", KV).get("data", {}).get("data"):

@@ -43,7 +43,8 @@ sent = failed = 0
 while True:
     sent += 1
     try:
-        urllib.request.urlopen("http://web-devops-starter-edge/api/v1/info", timeout=10).read()
+        url = "http://web-devops-starter-edge/api/v1/info"
+        urllib.request.urlopen(url, timeout=10).read()
     except OSError as error:
         failed += 1
         print(time.strftime("%X"), error)

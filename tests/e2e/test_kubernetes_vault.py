@@ -148,7 +148,8 @@ def test_the_api_server_takes_the_pods_of_the_values(namespace: str, tmp_path: P
     labels = ("pod-security.kubernetes.io/warn=restricted", "--overwrite")
     kubectl("label", "namespace", namespace, *labels)
     answer = kubectl("apply", *strict, "--filename", str(tmp_path / "all.yaml"))
-    assert "deployment.apps/web-devops-starter-web" in answer and "Warning" not in answer
+    assert "deployment.apps/web-devops-starter-web" in answer
+    assert "Warning" not in answer
     (web,) = (
         each
         for each in yaml.safe_load_all(rendered)

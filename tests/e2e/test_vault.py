@@ -87,7 +87,8 @@ class Vault:
 
     @property
     def api_token(self) -> str:
-        return str(self.call("GET", "kv/data/devops-starter")["data"]["data"]["api_token"])
+        found = self.call("GET", "kv/data/devops-starter")
+        return str(found["data"]["data"]["api_token"])
 
     def post(self, token: str) -> int:
         headers = {"Authorization": f"Bearer {token}"}
@@ -245,9 +246,8 @@ def test_no_secret_is_readable_where_operators_look(vault: Vault) -> None:
 def test_every_secret_in_use_ends_within_a_day_and_users_within_an_hour(vault: Vault) -> None:
     role = vault.call("GET", "database/roles/devops-starter")["data"]
     found = vault.call("GET", "auth/approle/role/devops-starter")["data"]
-    (lease,) = vault.call("GET", "sys/leases/lookup/database/creds/devops-starter?list=true")[
-        "data"
-    ]["keys"][-1:]
+    leases = "sys/leases/lookup/database/creds/devops-starter"
+    lease = vault.call("GET", f"{leases}?list=true")["data"]["keys"][-1]
     path = f"database/creds/devops-starter/{lease}"
     ends = vault.call("PUT", "sys/leases/lookup", lease_id=path)["data"]["ttl"]
     pem = vault.stack.run_in("nginx", "sh", "-c", "cat /run/secrets/$(cat /run/secrets/current)")

@@ -14,7 +14,7 @@ LINTERS = [
     *("black", "flake8", "pylint", "mypy", "shellcheck", "bandit"),
     *("actionlint", "zizmor", "yamllint", "hadolint"),
 ]
-LINT_SCRIPTS = ["scripts/lint-nginx.sh", "scripts/lint-checkov.sh"]
+LINT_SCRIPTS = [f"scripts/lint-{what}.sh" for what in ("nginx", "checkov", "policies")]
 SECURITY = {"bandit", "pip-audit", "pre-commit", "pip-licenses"}
 LINT = {*LINTERS, *(Path(script).name for script in LINT_SCRIPTS)}
 TOOLS = [*LINTERS, *SECURITY, "pytest", "safety", "docker"]

@@ -209,9 +209,9 @@ def test_a_host_of_its_own_reaches_what_is_not_in_service_yet() -> None:
         (edge,) = of_kind(objects, "ConfigMap", "edge")
         files = "".join(edge["data"].values())
         assert f"set $pool {pool};" in files
-        assert re.search(
-            r"upstream web_next \{\s+\S+[^}]+?server x-devops-starter-candidate\.", files
-        )
+        upstream = re.search(r"upstream web_next \{\s+\S+[^}]+?server (\S+)-candidate\.", files)
+        assert upstream
+        assert upstream[1] == "x-devops-starter"
     assert "next.example.org web_next;" in files
 
 
