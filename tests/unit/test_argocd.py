@@ -129,9 +129,9 @@ def test_every_subscription_has_a_trigger_that_sends_something() -> None:
 
 
 RULES = objects()["PrometheusRule"]["spec"]
-JOB = 'job="argocd-metrics", project="devops-starter"'
-JOB += ', name="devops-starter-staging"'
-INFO = "argocd_app_info{" + JOB + ', dest_namespace="devops-starter-staging", %s}'
+STAGING = "devops-starter-staging"
+JOB = f'job="argocd-metrics", project="devops-starter", name="{STAGING}"'
+INFO = "argocd_app_info{" + JOB + f', dest_namespace="{STAGING}", %s}}'
 SYNCS = "argocd_app_sync_total{" + JOB + ', phase="Succeeded"}'
 CHANGED = 'deploy:version:changed{namespace="devops-starter-staging", version="2"}'
 FINE = {INFO % 'sync_status="Synced", health_status="Healthy"': "1x60"}
