@@ -118,6 +118,66 @@ def test_what_is_good_passes(folder: Path) -> None:
     said = sent(folder, pod_of(deployment()))
     assert "created" in said and "denied" not in said, said
 
+    named_twice = deployment()
+    container = named_twice["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = container["image"].replace("@", ":1.2.3@")
+    said = sent(folder, named_twice)
+    assert "created" in said and "denied" not in said, said
+
+
+def test_a_rollout_may_name_a_deployment_instead_of_pods(folder: Path) -> None:
+    good = deployment() | {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}
+    del good["spec"]["template"]
+    good["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    good["spec"]["strategy"] = {"canary": {}}
+    said = sent(folder, good)
+    assert "created" in said and "denied" not in said, said
+
+
+def test_what_was_there_before_may_end_but_not_change(folder: Path) -> None:
+    """Whoever deletes it waits until a controller has taken its finalizer away, by an update."""
+    bad = made(CASES[0])
+    bad["spec"]["replicas"] = 0  # the Job has the pods
+    job: dict[str, Any] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": bad["metadata"]}
+    template = deepcopy(bad["spec"]["template"])
+    template["spec"]["restartPolicy"] = "Never"
+    job["spec"] = {"template": template}
+    file = folder / "older.yaml"
+    file.write_text(yaml.safe_dump_all([bad, job]))
+    of_ours = ("--namespace", NAMESPACE)
+    pods = ("get", "pods", "--output=name", *of_ours)
+    label, value = next(iter(VALUES_FILE["namespaces"].items()))
+    kubectl("label", "namespace", NAMESPACE, f"{label}-")
+    wait_until(lambda: "created" in sent(folder, bad), seconds=60, interval=1.0, why="it may")
+    kubectl("apply", "-f", str(file))
+    wait_until(lambda: "web-" in kubectl(*pods), why="it runs")
+    kubectl("label", "namespace", NAMESPACE, f"{label}={value}")
+    made_pod = pod_of(bad)
+    wait_until(
+        lambda: "denied" in sent(folder, made_pod), seconds=60, interval=1.0, why="they hold"
+    )
+
+    kubectl("annotate", "deployment/web", "seen=yes", *of_ours)
+    said = kubectl("set", "image", "deployment/web", "web=a:2", *of_ours, check=False)
+    assert "denied request: " in said, said
+    kubectl("delete", "--cascade=foreground", "--timeout=60s", "-f", str(file))
+    assert "web-" not in kubectl(*pods)
+
+
+def test_a_pod_can_be_debugged_without_privilege(folder: Path) -> None:
+    file = folder / "debugged.yaml"
+    file.write_text(yaml.safe_dump(pod_of(deployment())))
+    kubectl("apply", "-f", str(file))
+    debug = ("debug", "pod/web", "--namespace", NAMESPACE, "--image=redis:8", "--container=debug")
+
+    said = kubectl(*debug, "--profile=sysadmin", check=False)
+    assert "denied request: " in said, said
+    kubectl(*debug, "--profile=restricted")
+    found = kubectl("get", "pod/web", "--namespace", NAMESPACE, "--output=yaml")
+    kubectl("delete", "--now", "-f", str(file))
+
+    assert "ephemeralContainers" in found
+
 
 def test_an_almost_empty_pod_is_refused_and_no_riddle(folder: Path) -> None:
     empty = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": NAMESPACE}}
