@@ -66,5 +66,5 @@ holds("logs", service) if service.logging.options["max-size"]
 
 of_the_host(volume) if {
 	volume.type == "bind"
-	regex.match(`^/(|etc|proc|sys|root|boot|dev|var/run|run|var/lib/docker|(var/)?run/docker\.sock)/?$`, volume.source)
+	regex.match(`^/((etc|proc|sys|root|boot|dev|(var/)?run|var/lib/docker)(/.*)?)?$`, volume.source)
 }

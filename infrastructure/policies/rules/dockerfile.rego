@@ -24,12 +24,13 @@ broken contains ["images", sprintf("FROM %s", [one.Value[0]])] if {
 	one.Cmd == "from"
 	not lower(one.Value[0]) in stages
 	not fixed(one.Value[0])
-	not startswith(one.Value[0], "$")
-	one.Value[0] != "scratch"
+	not regex.match(`^(\$|scratch$)`, one.Value[0])
 }
 
-broken contains ["non-root", "the last USER"] if {
-	users := [one.Value[0] | some one in instructions; one.Cmd == "user"]
+# What another stage sets is lost, or seen only by who reads all of them.
+broken contains ["non-root", "the last stage's USER"] if {
+	last := max([number | instructions[number].Cmd == "from"])
+	users := [one.Value[0] | some number, one in instructions; number > last; one.Cmd == "user"]
 	regex.match(`^(root|0)(:|$)`, array.concat(["root"], users)[count(users)])
 }
 
@@ -54,10 +55,13 @@ broken contains ["privilege", sprintf("%s", [substring(text, 0, 60)])] if {
 	regex.match(`\bsudo\b|chmod (-R )?[0-7]?777|chmod [ug]\+s`, text)
 }
 
-broken contains ["secrets", sprintf("%s %s", [upper(one.Cmd), split(concat(" ", one.Value), "=")[0]])] if {
+# The parser reads ENV as name, value and "=", again and again; ARG as name=value.
+broken contains ["secrets", sprintf("%s %s", [upper(one.Cmd), name])] if {
 	some one in instructions
-	one.Cmd in {"env", "arg"}
-	names_a_secret(split(one.Value[0], "=")[0])
+	some number, text in one.Value
+	number % {"env": 3, "arg": 1}[one.Cmd] == 0
+	name := split(text, "=")[0]
+	names_a_secret(name)
 }
 
 broken contains ["exposure", sprintf("EXPOSE %s", [port])] if {

@@ -155,7 +155,7 @@ holds("secrets", container) if {
 
 harmless(_, value) if value in {"", null}
 
-harmless(key, _) if not names_a_secret(key)
+harmless(key, value) if not names_a_secret(concat("\n", [sprintf("%v", [value]), key]))
 
 # fixed: whether a name of an image has a digest, or a tag other than those that move.
 fixed(image) if contains(image, "@sha256:")
@@ -165,7 +165,7 @@ fixed(image) if {
 	not tag in {"latest", "main", "master", "stable", "edge"}
 }
 
-# Names of files and of objects that hold a secret are no secrets.
+# Names of files and of objects that hold a secret are no secrets; an address with a password is one.
 names_a_secret(name) if {
-	regex.match(`(?i)(password|passwd|secret|token|private_key|api_?key|credentials)$`, name)
+	regex.match(`(?i)(password|passwd|secret|tokens?|(secret|private|access|api)_?keys?|credentials?)$|://[^/@:\s]*:[^/@$\s]+@`, name)
 }

@@ -1,6 +1,8 @@
 # HCL, as conftest's parser reads it: resource, type and name, each a list of blocks.
 package terraform
 
+import data.kubernetes.names_a_secret
+
 is_terraform if {
 	is_object(input)
 	some field in ["resource", "module", "terraform", "provider", "variable"]
@@ -54,7 +56,7 @@ default open(_) := false
 # Firewall rules that deny are for everybody.
 open(body) if {
 	not body.deny
-	regex.match(`"(cidr_blocks|ipv6_cidr_blocks|source_addresses|source_address_prefix|source_ranges|cidr_ipv4)":("|\[")(0\.0\.0\.0/0|::/0|\*|Internet)"`, json.marshal(body))
+	regex.match(`"(cidr_blocks|ipv6_cidr_blocks|source_addresses|source_address_prefix(es)?|source_ranges|cidr_ipv4)":(\[[^\]]*)?"(0\.0\.0\.0/0|::/0|\*|Internet)"`, json.marshal(body))
 }
 
 open(body) if regex.match(`"(acl|public_network_access|access)":"(public-read|public-read-write|public)"|"publicly_accessible":true`, json.marshal(body))
@@ -66,9 +68,7 @@ plain(body) if regex.match(`"(transit_encryption_enabled|at_rest_encryption_enab
 found contains {"rule": "images", "what": sprintf("module %s", [name])} if {
 	some name, blocks in input.module
 	some module in blocks
-	not startswith(module.source, "./")
-	not startswith(module.source, "../")
-	not regex.match(`\?ref=[0-9a-f]{40}$`, module.source)
+	not regex.match(`^\.\.?/|\?ref=[0-9a-f]{40}$`, module.source)
 }
 
 found contains {"rule": "images", "what": sprintf("provider %s", [name])} if {
@@ -80,7 +80,7 @@ found contains {"rule": "images", "what": sprintf("provider %s", [name])} if {
 
 found contains {"rule": "secrets", "what": sprintf("variable %s", [name])} if {
 	some name, blocks in input.variable
-	regex.match(`(?i)(password|secret|token|private_key|api_?key)$`, name)
+	names_a_secret(name)
 	some variable in blocks
 	object.get(variable, "default", null) != null
 }
