@@ -10,9 +10,10 @@ from app.utils.request_context import RequestContext, new_request_id
 from app.utils.spans import new_span_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# W3C Trace Context: version, trace ID, parent ID and flags. IDs of zeros only are invalid.
+# W3C Trace Context: version, trace ID, parent ID and flags. IDs of zeros only are invalid, and
+# version 00 has nothing after them.
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+    r"(?!ff|00.{53}-)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
 )
 
 

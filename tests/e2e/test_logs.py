@@ -42,7 +42,9 @@ def test_the_lines_of_nginx_and_of_the_service_have_the_same_fields_and_one_trac
     assert service["exception"] == "Problem: You asked for this status."
 
 
-@pytest.mark.parametrize("traceparent", [None, f"00-{TRACE}-b7ad6b7169203331-xx"])
+@pytest.mark.parametrize(
+    "traceparent", [None, f"00-{TRACE}-b7ad6b7169203331-xx", f"00-{TRACE}-b7ad6b7169203331-00-x"]
+)
 def test_without_a_valid_traceparent_the_request_id_of_nginx_is_the_trace_id_if_it_can_be(
     stack: Stack, traceparent: str | None
 ) -> None:

@@ -186,6 +186,7 @@ def test_any_other_request_id_is_replaced_by_a_new_one(offered: str) -> None:
     [
         (f"00-{TRACE}-b7ad6b7169203331-01", TRACE),
         (f"01-{TRACE}-b7ad6b7169203331-00-more", TRACE),
+        (f"00-{TRACE}-b7ad6b7169203331-00-more", None),  # a later version has more, 00 has not
         ("", None),
         (TRACE, None),
         (f"ff-{TRACE}-b7ad6b7169203331-01", None),
