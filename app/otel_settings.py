@@ -42,7 +42,7 @@ def _pairs(value: Any) -> Any:
 
 
 def _ascii(headers: dict[str, str]) -> dict[str, str]:
-    if not all(value.isascii() for value in headers.values()):
+    if not all((name + value).isascii() for name, value in headers.items()):
         raise ValueError("must be ASCII")
     return headers
 

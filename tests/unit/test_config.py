@@ -129,6 +129,7 @@ def test_every_kind_of_redis_url_is_accepted(url: str) -> None:
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10", "'10' must be greater than or equal to 100"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=%0Ab", "must be name=value, separated by commas"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=ü", "must be ASCII"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "ü=a", "must be ASCII"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team shop", "'team shop' must be name=value"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team=a,shop", "'team=a,shop' must be name=value"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote", "'jaeger_remote' must be 'always_on'"),
