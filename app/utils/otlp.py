@@ -4,6 +4,7 @@ Field numbers are those of the .proto files, named beside them. What comes again
 request is encoded once.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from struct import Struct
@@ -19,6 +20,8 @@ _TIMES = Struct("<BQBQ")
 # SpanFlags: whether the parent is another service's is known, and so it is. Bit 0: sampled.
 _FLAGS = Struct("<BBI")
 _KNOWN, _REMOTE = 0x101, 0x301
+# ExportTraceServiceResponse.partial_success: rejected_spans
+_REJECTED = re.compile(rb"\x0a[\x80-\xff]*[\x00-\x7f]\x08([\x80-\xff]*[\x00-\x7f])")
 
 
 def request(spans: Iterable[bytes], resource: bytes) -> bytes:
@@ -56,6 +59,13 @@ def span(of: Span) -> bytes:
         parts.append(_field(15, _field(2, message) + b"\x18\x02"))  # status: message, code ERROR
     parts.append(_FLAGS.pack(0x85, 0x01, _REMOTE if of.remote else _KNOWN))
     return _field(2, b"".join(parts))
+
+
+def rejected_spans(answer: bytes) -> int:
+    """How many spans of a request the collector did not take, by its answer."""
+    found = _REJECTED.match(answer)
+    digits = found[1] if found else b""
+    return sum((digit & 0x7F) << 7 * place for place, digit in enumerate(digits))
 
 
 def _encoded(of: Description) -> bytes:

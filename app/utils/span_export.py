@@ -6,7 +6,9 @@ not fit, because the collector is slow, full or unavailable, are lost and counte
 
 import http.client
 import logging
+import math
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -23,6 +25,8 @@ INTERVAL_SECONDS = 1.0
 STOP_SECONDS = 2.0
 # Seconds before each repetition. The first is for a connection that the collector has closed.
 PAUSES = (0.0, 1.0, 2.0, 4.0)
+# Of an answer, as bytes. A collector has little to say.
+MAX_ANSWER = 65536
 # OTLP repeats a batch after these. After any other status it would be refused again.
 RETRIED = {429, 502, 503, 504}
 
@@ -60,6 +64,8 @@ class SpanExport:
         self._stopping.set()
         self._wake.set()
         self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive():
+            self._collector.lost(len(self._queue), "it did not answer before the worker stopped")
 
     def _run(self) -> None:
         last = False
@@ -81,7 +87,7 @@ class Collector:  # pylint: disable=too-many-instance-attributes
         url = urlsplit(settings.traces_url)
         https = url.scheme == "https"
         connect = http.client.HTTPSConnection if https else http.client.HTTPConnection
-        self._connection = connect(url.hostname or "", url.port)
+        self._connection = connect(url.hostname or "", url.port or connect.default_port)
         self._path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         self._seconds = settings.otel_exporter_otlp_timeout / 1000
         self._resource = otlp.attributes(1, _resource(settings))
@@ -96,12 +102,13 @@ class Collector:  # pylint: disable=too-many-instance-attributes
         payload = otlp.request(spans, self._resource)
         deadline = time.monotonic() + self._seconds
         problem = ""
-        for pause in PAUSES:
-            problem, again = self._post(payload, deadline - time.monotonic())
+        for pause in (*PAUSES, math.inf):
+            problem, least = self._post(payload, deadline - time.monotonic())
             if not problem:
                 self._succeeded()
                 return
-            if not again or time.monotonic() + pause > deadline:
+            pause = max(pause, least)
+            if time.monotonic() + pause > deadline:
                 break
             if pause:
                 self._warn(problem)
@@ -115,8 +122,8 @@ class Collector:  # pylint: disable=too-many-instance-attributes
             self._lost += number
         self._warn(why)
 
-    def _post(self, payload: bytes, seconds: float) -> tuple[str, bool]:
-        """What went wrong, in words, and whether the same request may succeed later."""
+    def _post(self, payload: bytes, seconds: float) -> tuple[str, float]:
+        """What went wrong, in words, and how long to wait before a repetition (infinity: none)."""
         connection, timeout = self._connection, max(seconds, 0.1)
         headers = {"Content-Type": "application/x-protobuf", **self.headers}
         try:
@@ -125,13 +132,21 @@ class Collector:  # pylint: disable=too-many-instance-attributes
                 connection.sock.settimeout(timeout)
             connection.request("POST", self._path, payload, headers)
             answer = connection.getresponse()
-            answer.read()
+            body = answer.read(MAX_ANSWER)
+            if not answer.isclosed():  # more follows, which is not needed
+                connection.close()
         except (OSError, ValueError, http.client.HTTPException) as error:  # a name may be invalid
             connection.close()
-            return f"{type(error).__name__}: {error}", True
+            return f"{type(error).__name__}: {error}", 0
         if answer.status < 300:
-            return "", False
-        return f"it answers {answer.status}", answer.status in RETRIED
+            if rejected := otlp.rejected_spans(body):
+                self.lost(rejected, "it rejects some of them")
+            return "", 0
+        wait = math.inf
+        if answer.status in RETRIED:
+            after = answer.headers.get("Retry-After", "")
+            wait = float(after) if re.fullmatch("[0-9]+", after) else PAUSES[1]
+        return f"it answers {answer.status}", wait
 
     def _warn(self, why: str) -> None:
         """Log that there is a problem, once until it is over."""

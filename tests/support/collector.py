@@ -22,6 +22,10 @@ class Collector:  # pylint: disable=too-many-instance-attributes
 
     def __init__(self, port: int = 0, status: Callable[[], int] = lambda: 200) -> None:
         """`status` is the answer to each request; spans of one that is not a 200 are not kept."""
+        self.answer = b""
+        self.answer_headers: dict[str, str] = {}
+        self.asked: list[float] = []
+        """When each request came: seconds of the monotonic clock."""
         self.spans: list[Span] = []
         self.resources: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -34,12 +38,16 @@ class Collector:  # pylint: disable=too-many-instance-attributes
 
             def do_POST(self) -> None:  # pylint: disable=invalid-name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                owner.asked.append(time.monotonic())
                 status = owner.status()
                 if status == 200:
                     owner.take(self.path, dict(self.headers), body)
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                for name, value in owner.answer_headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(owner.answer)))
                 self.end_headers()
+                self.wfile.write(owner.answer)
 
             def log_message(self, *_arguments: Any) -> None:  # pylint: disable=arguments-differ
                 """Tests look at `spans` instead."""

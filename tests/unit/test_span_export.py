@@ -4,10 +4,15 @@ import logging
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from itertools import chain, repeat
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 
@@ -122,9 +127,92 @@ def test_a_collector_that_is_full_gets_the_batch_again(caplog: pytest.LogCapture
         export.stop()
     assert len(collector.spans) == 2
     assert [line.rpartition(": ")[2] for line in lines(caplog)] == [
-        "it answers 429",
+        "it answers 503",
         "The collector takes all traces again; 0 spans were lost",
     ]
+
+
+def test_a_full_collector_is_left_alone_as_long_as_it_says() -> None:
+    answers = chain([429], repeat(200))
+    with Collector(status=lambda: next(answers)) as collector:
+        collector.answer_headers = {"Retry-After": "1"}
+        export = SpanExport(make_settings(**collector.env))
+        export.put(a_trace())
+        collector.wait_for(2)
+        export.stop()
+    first, second = collector.asked
+    assert second - first >= 1
+
+
+def test_a_batch_is_tried_once_more_after_the_last_pause() -> None:
+    with Collector(status=lambda: 503) as collector:
+        export = SpanExport(make_settings(**collector.env))
+        export.put(a_trace())
+        wait_until(lambda: len(collector.asked) == 4, why="three repetitions")
+        export.stop()
+
+
+@pytest.mark.parametrize("rejected", [1, 300])
+def test_spans_that_a_collector_rejects_of_a_batch_are_counted_as_lost(
+    collector: Collector, caplog: pytest.LogCaptureFixture, rejected: int
+) -> None:
+    partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message="no")
+    collector.answer = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+    export = SpanExport(make_settings(**collector.env))
+    export.put(a_trace())
+    wait_until(lambda: lines(caplog), why="it says so")
+    collector.answer = ExportTraceServiceResponse().SerializeToString()
+    export.put(a_trace())
+    export.stop()
+    assert len(collector.asked) == 2
+    assert lines(caplog)[0].endswith("it rejects some of them")
+    assert lines(caplog)[1].endswith(f"again; {rejected} spans were lost")
+
+
+def test_an_answer_of_any_length_costs_little_memory(collector: Collector) -> None:
+    collector.answer = bytes(2**25)
+    export = SpanExport(make_settings(**collector.env))
+    tracemalloc.start()
+    export.put(a_trace())
+    wait_until(lambda: collector.spans, why="it arrives")
+    collector.answer = b""
+    export.put(a_trace())
+    collector.wait_for(4)
+    export.stop()
+    # The test's collector has the long answer as well, made before.
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
+def test_spans_that_a_worker_leaves_behind_are_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(span_export, "STOP_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        export = SpanExport(make_settings(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}"))
+        export.put(a_trace())
+        with silent.accept()[0]:
+            export.stop()
+    assert [line.rpartition(": ")[2] for line in lines(caplog)] == [
+        "it did not answer before the worker stopped"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host", "port"),
+    [
+        ("http://[2001:db8::abcd]", "2001:db8::abcd", 80),
+        ("https://[::1]", "::1", 443),
+        ("http://[::1]:4318", "::1", 4318),
+    ],
+)
+def test_an_ipv6_address_needs_no_port(endpoint: str, host: str, port: int) -> None:
+    settings = make_settings(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+    # pylint: disable-next=protected-access
+    connection = span_export.Collector(settings, threading.Event())._connection
+    assert (connection.host, connection.port) == (host, port)
 
 
 def test_a_collector_that_refuses_a_batch_does_not_get_it_again(
